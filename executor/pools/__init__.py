@@ -1,0 +1,1 @@
+"""Pools: what runs the bodies of jobs."""

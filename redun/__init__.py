@@ -1,0 +1,1 @@
+"""redun: workflows as plain functions, with caching and provenance."""

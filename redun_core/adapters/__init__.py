@@ -1,0 +1,1 @@
+"""Value adapters for types of other libraries, loaded only when such a value turns up."""

@@ -1,0 +1,151 @@
+"""Canonical msgpack, and the one pointer type.
+
+Two layers share it. *Records* (task, call, exec, ...) are arrays of plain data and `Pointer`s, packed and unpacked
+here. *Values* (what users compute) add extension types of their own, in `values.py`; here those are opaque `ExtType`s.
+
+Extension codes: 1 to 63 are *structured*, their data is exactly one msgpack array, so pointers inside them are found
+without knowing what they mean; 64 to 127 are *opaque*. `references` depends on nothing else.
+
+Canonical means: shortest integers, 64-bit floats, valid UTF-8, no trailing bytes. Decoding packs again and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgpack
+
+from redun.core import limits
+from redun.core.digest import Digest
+from redun.core.errors import MalformedObject
+
+POINTER_CODE: Final = 64
+FIRST_OPAQUE_CODE: Final = 64
+_DIGEST_SIZES: Final = (16, 32)
+
+ExtType = msgpack.ExtType
+
+
+class Pointer(bytes):
+    """A digest inside a record: an edge of the graph of objects."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Pointer({self.hex()})"
+
+    @property
+    def digest(self) -> Digest:
+        """The id that it points to."""
+        return Digest(bytes(self))
+
+
+def _default(obj: Any) -> Any:
+    if type(obj) is Pointer:
+        return ExtType(POINTER_CODE, bytes(obj))
+    raise TypeError(f"a record holds no {type(obj).__name__}")
+
+
+def pointer_bytes(digest: bytes) -> bytes:
+    """Returns the encoded form of a pointer, for writers that join bytes by hand (the call of every job)."""
+    if len(digest) == 16:
+        return b"\xd8\x40" + digest
+    return b"\xc7\x20\x40" + digest
+
+
+def pack(record: Any) -> bytes:
+    """Returns the canonical bytes of plain data (None, bool, int, float, str, bytes, list, dict) and Pointers."""
+    packed: bytes = msgpack.Packer(strict_types=True, default=_default).pack(record)
+    return packed
+
+
+def _ext_hook(code: int, data: bytes) -> Any:
+    if code == POINTER_CODE:
+        if len(data) not in _DIGEST_SIZES:
+            raise MalformedObject(f"a pointer of {len(data)} bytes")
+        return Pointer(data)
+    return ExtType(code, data)
+
+
+def unpack(payload: bytes | memoryview) -> Any:
+    """Returns the plain data of a payload: Pointers as such, every other extension as an opaque `ExtType`.
+
+    Lenient: use it only on bytes whose hash was checked. `unpack_strict` is for bytes from elsewhere.
+
+    Raises:
+        MalformedObject: if the bytes are not one msgpack value.
+    """
+    try:
+        return msgpack.unpackb(payload, ext_hook=_ext_hook, strict_map_key=False)
+    except MalformedObject:
+        raise
+    except RecursionError:
+        raise MalformedObject("payload is nested too deep") from None
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise MalformedObject(f"payload is not msgpack: {error}") from None
+
+
+def unpack_strict(payload: bytes) -> Any:
+    """Returns what `unpack` returns, after checking that the bytes are canonical, extensions included.
+
+    Raises:
+        MalformedObject: if packing the result again gives other bytes.
+    """
+    record = unpack(payload)
+    try:
+        again = pack(record)
+    except (ValueError, TypeError, OverflowError, UnicodeEncodeError) as error:
+        raise MalformedObject(f"payload cannot be packed again: {error}") from None
+    if again != bytes(payload):
+        raise MalformedObject("payload is not canonical msgpack")
+    for code, data in _extensions(record):
+        if not 0 < code <= 127:
+            raise MalformedObject(f"extension code {code}")
+        if code < FIRST_OPAQUE_CODE and not isinstance(unpack_strict(data), list):
+            raise MalformedObject(f"extension {code} does not hold an array")
+    return record
+
+
+def _extensions(record: Any) -> Iterator[tuple[int, bytes]]:
+    stack = [record]
+    while stack:
+        item = stack.pop()
+        kind = type(item)
+        if kind is list:
+            stack.extend(item)
+        elif kind is dict:
+            stack.extend(item)
+            stack.extend(item.values())
+        elif kind is ExtType:
+            yield item.code, item.data
+
+
+def references(payload: bytes | memoryview) -> list[Digest]:
+    """Returns every pointer in a payload in the order of its bytes, repeated ones too, whatever the kind of object.
+
+    Raises:
+        MalformedObject: if the bytes are not one msgpack value, or structured extensions nest without end.
+    """
+    found: list[Digest] = []
+    _collect(unpack(payload), found, 0)
+    return found
+
+
+def _collect(record: Any, found: list[Digest], depth: int) -> None:
+    if depth > limits.VALUE_DEPTH + 50:
+        raise MalformedObject("payload is nested too deep")
+    stack = [record]
+    while stack:
+        item = stack.pop()
+        kind = type(item)
+        if kind is Pointer:
+            found.append(Digest(bytes(item)))
+        elif kind is list:
+            stack.extend(reversed(item))
+        elif kind is dict:
+            for key, value in reversed(item.items()):
+                stack.append(value)
+                stack.append(key)
+        elif kind is ExtType and item.code < FIRST_OPAQUE_CODE:
+            _collect(unpack(item.data), found, depth + 1)

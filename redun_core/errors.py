@@ -1,0 +1,147 @@
+"""Every error of redun, in families. Each carries structured fields, and a hint that says what to do next.
+
+The root is `RedunError`. A family maps to one exit code of the command line (see `cli/app.py`), so that a script
+can tell "your workflow failed" from "your disk is full" without reading prose.
+"""
+
+from __future__ import annotations
+
+
+class RedunError(Exception):
+    """Root of all errors that redun raises on purpose.
+
+    `message` says what happened and where, `hint` what to do next (may be empty).
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+# -- codec ------------------------------------------------------------------------------------------------------------
+
+
+class CodecError(RedunError):
+    """Bytes or a value that the canonical encoding does not admit."""
+
+
+class MalformedObject(CodecError):
+    """Bytes that are not a canonical object: wrong frame, not canonical msgpack, unknown schema or extension."""
+
+
+class ValueTooDeep(CodecError):
+    """A value nested deeper than `limits.VALUE_DEPTH`, or one that contains itself."""
+
+
+class CannotEncode(CodecError):
+    """A value that has no deterministic encoding; `path` says where inside the value it is."""
+
+    def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class CannotDecode(CodecError):
+    """A stored value whose class or adapter is not available to the running workflow."""
+
+
+# -- store ------------------------------------------------------------------------------------------------------------
+
+
+class StoreError(RedunError):
+    """Root of what can go wrong with a store; `path` is the store's directory when there is one."""
+
+    def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class NotAStore(StoreError):
+    """Nothing at the path, or something that is not a store."""
+
+
+class StoreFormatError(StoreError):
+    """A store of an object format or version that this program does not read."""
+
+
+class StoreFull(StoreError):
+    """The disk or the map is full; the transaction was aborted and nothing changed."""
+
+
+class StoreReadOnly(StoreError):
+    """A write to a store that was opened read-only or whose directory admits no writing."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds the lock that the operation needs."""
+
+
+class StoreDamaged(StoreError):
+    """Stored bytes that are not what was written."""
+
+
+class NotFound(StoreError):
+    """No object, ref, execution or job of that name."""
+
+
+class AmbiguousPrefix(StoreError):
+    """A prefix that names several things; `candidates` are (kind, full id) pairs."""
+
+    def __init__(self, message: str, *, candidates: list[tuple[str, str]], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.candidates = candidates
+
+
+class DigestCollision(StoreError):
+    """Two different byte strings with one id. Nothing was written; both are kept under `collisions/`."""
+
+
+class RefMoved(StoreError):
+    """A compare-and-swap of a ref found another value than expected."""
+
+
+# -- tasks and evaluation ---------------------------------------------------------------------------------------------
+
+
+class TaskError(RedunError):
+    """A task that is declared or called in a way that has no meaning."""
+
+
+class UnknownTask(TaskError):
+    """No task of that name is registered."""
+
+
+class DuplicateTask(TaskError):
+    """Two live tasks with one full name and different code."""
+
+
+class ExpressionError(TaskError, TypeError):
+    """A lazy value used where a concrete one is needed (truth, iteration, formatting as text)."""
+
+
+class RunError(RedunError):
+    """Root of what stops an execution that is not the user's own exception."""
+
+
+class CycleError(RunError):
+    """A job that waits for itself."""
+
+
+class StaleInput(RunError):
+    """An external value changed between being named and being read: a dependency is missing."""
+
+
+class UnknownExecutor(RunError):
+    """A task names an executor that is not configured."""
+
+
+class Interrupted(RunError):
+    """The run was stopped by a signal; what had finished is recorded."""
+
+
+class InternalError(RunError):
+    """A broken promise inside redun. Always a bug of ours."""

@@ -1,0 +1,1 @@
+"""The content-addressed store. Floor 2: imports only the core."""
