@@ -6,13 +6,14 @@ here. *Values* (what users compute) add extension types of their own, in `values
 Extension codes: 1 to 63 are *structured*, their data is exactly one msgpack array, so pointers inside them are found
 without knowing what they mean; 64 to 127 are *opaque*. `references` depends on nothing else.
 
-Canonical means: shortest integers, 64-bit floats, valid UTF-8, no trailing bytes. Decoding packs again and compares.
+Canonical means: shortest integers, 64-bit floats, valid UTF-8, no trailing bytes. Strict decoding packs again and
+compares.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgpack
 
@@ -22,7 +23,9 @@ from redun.core.errors import MalformedObject
 
 POINTER_CODE: Final = 64
 FIRST_OPAQUE_CODE: Final = 64
-_DIGEST_SIZES: Final = (16, 32)
+_POINTER_HEADS: Final = {16: b"\xd8\x40", 32: b"\xc7\x20\x40"}
+#: Structured extensions inside structured extensions: as deep as values go, and what wraps them in a payload.
+_EXTENSION_DEPTH: Final = limits.VALUE_DEPTH + 50
 
 ExtType = msgpack.ExtType
 
@@ -31,6 +34,15 @@ class Pointer(bytes):
     """A digest inside a record: an edge of the graph of objects."""
 
     __slots__ = ()
+
+    # A pointer is never equal to the same bytes: in a map the two are different keys.
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Pointer and bytes.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = bytes.__hash__
 
     def __repr__(self) -> str:
         return f"Pointer({self.hex()})"
@@ -49,20 +61,17 @@ def _default(obj: Any) -> Any:
 
 def pointer_bytes(digest: bytes) -> bytes:
     """Returns the encoded form of a pointer, for writers that join bytes by hand (the call of every job)."""
-    if len(digest) == 16:
-        return b"\xd8\x40" + digest
-    return b"\xc7\x20\x40" + digest
+    return _POINTER_HEADS[len(digest)] + digest
 
 
 def pack(record: Any) -> bytes:
     """Returns the canonical bytes of plain data (None, bool, int, float, str, bytes, list, dict) and Pointers."""
-    packed: bytes = msgpack.Packer(strict_types=True, default=_default).pack(record)
-    return packed
+    return cast(bytes, msgpack.Packer(strict_types=True, default=_default).pack(record))
 
 
 def _ext_hook(code: int, data: bytes) -> Any:
     if code == POINTER_CODE:
-        if len(data) not in _DIGEST_SIZES:
+        if len(data) not in _POINTER_HEADS:
             raise MalformedObject(f"a pointer of {len(data)} bytes")
         return Pointer(data)
     return ExtType(code, data)
@@ -86,24 +95,38 @@ def unpack(payload: bytes | memoryview) -> Any:
         raise MalformedObject(f"payload is not msgpack: {error}") from None
 
 
-def unpack_strict(payload: bytes) -> Any:
+def unpack_strict(payload: bytes | memoryview) -> Any:
     """Returns what `unpack` returns, after checking that the bytes are canonical, extensions included.
 
     Raises:
         MalformedObject: if packing the result again gives other bytes.
     """
+    record = _canonical(payload)
+    pending = [(record, 0)]
+    while pending:
+        item, depth = pending.pop()
+        for code, data in _extensions(item):
+            if not 0 < code <= 127:
+                raise MalformedObject(f"extension code {code}")
+            if code >= FIRST_OPAQUE_CODE:
+                continue
+            if depth >= _EXTENSION_DEPTH:
+                raise MalformedObject("payload is nested too deep")
+            inner = _canonical(data)
+            if type(inner) is not list:
+                raise MalformedObject(f"extension {code} does not hold an array")
+            pending.append((inner, depth + 1))
+    return record
+
+
+def _canonical(payload: bytes | memoryview) -> Any:
     record = unpack(payload)
     try:
         again = pack(record)
-    except (ValueError, TypeError, OverflowError, UnicodeEncodeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MalformedObject(f"payload cannot be packed again: {error}") from None
-    if again != bytes(payload):
+    if again != payload:
         raise MalformedObject("payload is not canonical msgpack")
-    for code, data in _extensions(record):
-        if not 0 < code <= 127:
-            raise MalformedObject(f"extension code {code}")
-        if code < FIRST_OPAQUE_CODE and not isinstance(unpack_strict(data), list):
-            raise MalformedObject(f"extension {code} does not hold an array")
     return record
 
 
@@ -119,6 +142,9 @@ def _extensions(record: Any) -> Iterator[tuple[int, bytes]]:
             stack.extend(item.values())
         elif kind is ExtType:
             yield item.code, item.data
+        elif kind is msgpack.Timestamp:
+            # msgpack's own extension never comes to the hook; it has no place here.
+            yield -1, b""
 
 
 def references(payload: bytes | memoryview) -> list[Digest]:
@@ -128,13 +154,14 @@ def references(payload: bytes | memoryview) -> list[Digest]:
         MalformedObject: if the bytes are not one msgpack value, or structured extensions nest without end.
     """
     found: list[Digest] = []
-    _collect(unpack(payload), found, 0)
+    try:
+        _collect(unpack(payload), found, 0)
+    except RecursionError:
+        raise MalformedObject("payload is nested too deep") from None
     return found
 
 
 def _collect(record: Any, found: list[Digest], depth: int) -> None:
-    if depth > limits.VALUE_DEPTH + 50:
-        raise MalformedObject("payload is nested too deep")
     stack = [record]
     while stack:
         item = stack.pop()
@@ -148,4 +175,6 @@ def _collect(record: Any, found: list[Digest], depth: int) -> None:
                 stack.append(value)
                 stack.append(key)
         elif kind is ExtType and item.code < FIRST_OPAQUE_CODE:
+            if depth >= _EXTENSION_DEPTH:
+                raise MalformedObject("payload is nested too deep")
             _collect(unpack(item.data), found, depth + 1)
