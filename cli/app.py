@@ -1,0 +1,243 @@
+"""The command `redun`: finds the subcommand, runs it, and turns every error into one line and an exit code.
+
+Subcommands are a table of names and loaded when called, so that `redun --help` imports none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, Final
+
+import click
+
+from redun.cli import exits
+from redun.cli.context import Settings, common_options, debugging
+from redun.cli.version import VERSION
+from redun.core.errors import InternalError, RedunError
+
+#: name -> (module, function, one line of help). The line is repeated from the command so that listing loads nothing.
+COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
+    "init": ("redun.cli.init", "init", "Make a store."),
+    "run": ("redun.cli.run", "run", "Run a task of a workflow, or show its tasks."),
+    "log": ("redun.cli.log", "log", "Show executions, jobs, calls, tasks and values."),
+    "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
+    "help": ("redun.cli.app", "help_command", "Show help for redun, a command, or exit-codes."),
+}
+
+EXIT_CODES_TOPIC: Final = "exit-codes"
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called or asked for their own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Returns the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Returns the command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, function, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), function)
+        if not isinstance(command, click.Command):
+            raise InternalError(f"{module}.{function} is no command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command that the first word names.
+
+        Raises:
+            UsageError: if there is none; names the closest.
+        """
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise exits.UsageError(f"no command {name!r}", hint=closest(name, COMMANDS) or "redun --help lists them")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes an example and the exit codes."""
+        with formatter.section("Example"):
+            formatter.write("  redun run hello_world.py main --greet Hi\n")
+        with formatter.section("Exit codes"):
+            formatter.write(exits.exit_code_table() + "\n")
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """Returns `did you mean X?` for the name most like the one given, or an empty text."""
+    from difflib import get_close_matches  # here: only ever needed on the way to an error
+
+    matches = get_close_matches(name, list(names), n=1)
+    return f"did you mean {matches[0]}?" if matches else ""
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(VERSION, "-V", "--version", message="redun :: version %(version)s")
+@common_options
+@click.pass_context
+def redun(ctx: click.Context) -> int | None:
+    """Workflows as plain Python functions: run, cached, and remembered in a content-addressed store."""
+    if ctx.invoked_subcommand is not None:
+        return None
+    click.echo(ctx.get_help(), err=True)
+    return exits.USAGE
+
+
+@click.command("help")
+@click.argument("command", required=False)
+@click.pass_context
+def help_command(ctx: click.Context, command: str | None) -> None:
+    """Show help for redun, for a COMMAND, or the list of exit-codes."""
+    if command == EXIT_CODES_TOPIC:
+        click.echo(exits.exit_code_table())
+        return
+    root = ctx.find_root()
+    if command is None:
+        click.echo(redun.get_help(root))
+        return
+    found = redun.get_command(root, command)
+    if found is None:
+        raise exits.UsageError(f"no command {command!r}", hint=closest(command, [*COMMANDS, EXIT_CODES_TOPIC]))
+    click.echo(found.get_help(click.Context(found, info_name=command, parent=root)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code; the console script passes it to `sys.exit`.
+
+    Never raises: errors become one line on standard error. A reader of our output that has gone (`| head`) is no error.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    settings = Settings()
+    try:
+        code = _run(words, settings)
+        _flush()
+    except BrokenPipeError:
+        code = exits.OK
+    except KeyboardInterrupt:
+        code = exits.INTERRUPTED
+        _complain("redun: interrupted")
+    except Exception as error:  # noqa: BLE001 - the last line of defence: the user gets a sentence, never our frames
+        code = _report(error, settings)
+    _let_go_of_broken_pipes()
+    return code
+
+
+def _run(words: list[str], settings: Settings) -> int:
+    result = redun.main(args=words, prog_name="redun", standalone_mode=False, obj=settings)
+    return result if isinstance(result, int) else exits.OK
+
+
+def _report(error: Exception, settings: Settings) -> int:
+    """Prints what went wrong and returns the exit code."""
+    if isinstance(error, click.Abort):
+        _complain("redun: interrupted")
+        return exits.INTERRUPTED
+    if isinstance(error, click.ClickException):
+        _complain(error_line(*_click_error(error), settings))
+        return exits.USAGE
+    if isinstance(error, RedunError):
+        _complain(error_line(error.message, error.hint, settings))
+        code = exits.exit_code(error)
+        if code == exits.INTERNAL and isinstance(error, InternalError):
+            _complain_of_bug(settings)
+        elif debugging(settings):
+            _complain_with_frames()
+        return code
+    if isinstance(error, OSError):
+        _complain(error_line(_os_message(error), "", settings))
+        if debugging(settings):
+            _complain_with_frames()
+        return exits.INTERNAL
+    _complain(error_line(f"{type(error).__name__}: {error}", "", settings))
+    _complain_of_bug(settings)
+    return exits.INTERNAL
+
+
+def error_line(message: str, hint: str, settings: Settings) -> str:
+    """Returns `redun: error: message; hint`, escaped so that it is one line whatever the message quotes."""
+    # Here and not at the top: commands that succeed do not need it.
+    from redun.core.forms import printable
+
+    start = settings.paint(sys.stderr)("redun: error:", "failed")
+    return f"{start} {printable(message)}" + (f"; {printable(hint)}" if hint else "")
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split()).rstrip(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+
+
+def _click_error(error: click.ClickException) -> tuple[str, str]:
+    """Returns (message, hint) of an error of click's."""
+    context = getattr(error, "ctx", None)
+    hint = f"see {context.command_path} --help" if context is not None else ""
+    if isinstance(error, click.NoSuchOption):
+        return f"no option {error.option_name}", closest(error.option_name, list(error.possibilities or ())) or hint
+    return _sentence(error.format_message()), hint
+
+
+def _os_message(error: OSError) -> str:
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{what}: {error.filename}" if error.filename else what
+
+
+def _complain_of_bug(settings: Settings) -> None:
+    _complain("redun: this is a bug in redun" + ("" if debugging(settings) else "; -v shows where"))
+    if debugging(settings):
+        _complain_with_frames()
+
+
+def _complain_with_frames() -> None:
+    from traceback import format_exc
+
+    _complain(format_exc().rstrip("\n"))
+
+
+def _complain(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # nobody reads it, and there is nowhere left to say so
+        pass
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def _let_go_of_broken_pipes() -> None:
+    """Points a stream whose reader has gone at nothing, or the interpreter would complain about it while it exits."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            _discard(stream)
+
+
+def _discard(stream: IO[str]) -> None:
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""What every command shares: the options that stand everywhere (`--store`, `--color`, `-q`, `-v`) and the way to the store.
+
+A command takes them with `@common_options` and asks `settings(ctx)`; they may be written before or after its name, and
+the one nearer to the end wins.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from redun.cli.colors import CHOICES, Paint, painter, wants_color
+from redun.core.errors import NotAStore
+from redun.store.locate import CONFIG_NAME, STORE_NAME, create_store, find_store, store_at
+
+if TYPE_CHECKING:
+    from redun.store import Store
+
+STORE_VARIABLE: Final = "REDUN_STORE"
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the shared options and the environment say.
+
+    Attributes:
+        store: path given by `--store`, or by REDUN_STORE, or None.
+        color: `auto`, `always` or `never`.
+        quiet, verbose: how often `-q` and `-v` were given.
+    """
+
+    store: str | None = None
+    color: str = "auto"
+    quiet: int = 0
+    verbose: int = 0
+
+    def paint(self, stream: IO[str] | None) -> Paint:
+        """Returns what colours text for `stream`."""
+        return painter(wants_color(self.color, stream, os.environ))
+
+    def named_store(self) -> tuple[str, str] | None:
+        """Returns (path, who named it) when the user named a store; an empty REDUN_STORE is none."""
+        if self.store is not None:
+            return self.store, "--store"
+        path = os.environ.get(STORE_VARIABLE)
+        return (path, STORE_VARIABLE) if path else None
+
+
+def settings(ctx: click.Context | None = None) -> Settings:
+    """Returns the settings of the running command, with the defaults where none were given."""
+    return (ctx or click.get_current_context()).ensure_object(Settings)
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    found = ctx.ensure_object(Settings)
+    if not value:
+        return
+    if param.name in ("quiet", "verbose"):
+        setattr(found, param.name, getattr(found, param.name) + value)
+    else:
+        setattr(found, str(param.name), value)
+
+
+def common_options(command: _Command) -> _Command:
+    """Adds the options that every command takes. They land in `settings(ctx)`, not among the command's parameters."""
+
+    def option(*names: str, **attributes: Any) -> Callable[[_Command], _Command]:
+        return click.option(*names, expose_value=False, callback=_remember, **attributes)
+
+    for decorate in (
+        option("-v", "--verbose", count=True, help="Print more."),
+        option("-q", "--quiet", count=True, help="Print less."),
+        option("--color", type=click.Choice(CHOICES), help="When to colour (default: auto)."),
+        option("--store", metavar="PATH", help=f"The store to use (also: {STORE_VARIABLE})."),
+    ):
+        command = decorate(command)
+    return command
+
+
+def locate_store(found: Settings) -> Path | None:
+    """Returns the path of the store that a command works on, or None where there is none yet.
+
+    `--store` comes first, then REDUN_STORE, then `.redun` here or in a directory above.
+
+    Raises:
+        NotAStore: if a store is named and missing.
+    """
+    named = found.named_store()
+    if named is None:
+        return find_store(_here())
+    path, by = named
+    try:
+        return store_at(path)
+    except NotAStore as error:
+        raise NotAStore(f"{error.message} (named by {by})", path=error.path, hint=error.hint) from None
+
+
+def open_store(found: Settings, *, read_only: bool = True) -> Store:
+    """Opens the store that a command reads.
+
+    Raises:
+        NotAStore: if there is none; it is never made by reading.
+        StoreError: what opening raises.
+    """
+    path = locate_store(found)
+    if path is None:
+        here = _here()
+        hint = "redun init makes one; redun run does too"
+        raise NotAStore(f"no store in {here} or above", path=str(here), hint=hint)
+    from redun.store import Store  # here: `redun --help` does without lmdb
+
+    return Store.open(path, read_only=read_only)
+
+
+def open_or_create_store(found: Settings) -> Store:
+    """Opens the store that a run writes to; makes `.redun` in the working directory where none is found.
+
+    Raises:
+        NotAStore: if a store is named and missing: a typing slip must not scatter stores.
+        StoreError: what making or opening raises.
+    """
+    path = locate_store(found)
+    if path is None:
+        path = create_store(_here())
+    from redun.store import Store  # as in open_store
+
+    return Store.open(path)
+
+
+def config_dir(found: Settings) -> Path:
+    """Returns the directory around the store (`.redun`), or where a run would make it.
+
+    Raises:
+        NotAStore: if a store is named and missing.
+    """
+    path = locate_store(found)
+    if path is None:
+        return _here() / CONFIG_NAME
+    return path.parent if path.name == STORE_NAME else path
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        hint = "change to a directory that exists"
+        raise NotAStore(f"the working directory is gone: {error.strerror}", hint=hint) from None
+
+
+def debugging(found: Settings | None) -> bool:
+    """Returns whether tracebacks of redun's own code are wanted: `-v` or REDUN_DEBUG."""
+    return bool(os.environ.get("REDUN_DEBUG")) or (found is not None and found.verbose > 0)
+
+
+def write_out(text: str) -> None:
+    """Writes text to standard output as it is; whoever calls has escaped it.
+
+    A character that the terminal's encoding lacks is written as an escape instead of failing the command.
+    """
+    stream = sys.stdout
+    if stream is None:  # closed by whoever started us
+        return
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
