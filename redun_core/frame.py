@@ -46,7 +46,7 @@ def object_id(fmt: ObjectFormat, kind: str, payload: bytes) -> Digest:
     return Digest(fmt.hash(_HEADS[kind] % len(payload) + payload))
 
 
-def stream_id(fmt: ObjectFormat, kind: str, size: int, parts: Iterable[bytes | memoryview]) -> Digest:
+def stream_id(fmt: ObjectFormat, kind: str, size: int, parts: Iterable[bytes | bytearray | memoryview]) -> Digest:
     """Returns the id of an object whose payload of `size` bytes arrives in parts, without joining them."""
     hasher = fmt.new()
     hasher.update(header(kind, size))

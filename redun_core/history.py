@@ -12,6 +12,7 @@ from redun.core.codec import pack
 from redun.core.digest import Digest
 from redun.core.shapes import (
     SCHEMA,
+    ascending,
     identity,
     integer,
     many,
@@ -25,7 +26,6 @@ from redun.core.shapes import (
     raw,
     read_record,
     row,
-    ascending,
     text,
     to_pointer,
     to_pointers,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from redun.core.codec import Pointer, unpack, unpack_strict
@@ -111,7 +112,7 @@ def ascending(shape: Shape, key: Callable[[Any], Any] | None = None) -> Shape:
         if not several(item):
             return False
         keys = item if key is None else [key(part) for part in item]
-        return all(a <= b for a, b in zip(keys, keys[1:], strict=False))
+        return all(a <= b for a, b in pairwise(keys))
 
     return fits
 
