@@ -1,7 +1,8 @@
 """Digests: the names of objects. Two object formats, fixed per store.
 
 `xxh3-128` (16 bytes, the default) detects damage, not malice: two different messages with one digest can be built on
-purpose. `sha256` (32 bytes) is for stores that take objects from strangers. Nothing else in the code knows which is used.
+purpose. `sha256` (32 bytes) is for stores that take objects from strangers. Nothing else in the code knows which is
+used.
 """
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.

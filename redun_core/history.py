@@ -364,8 +364,8 @@ _TRACE: Final = {
 class TraceRecord(NamedTuple):
     """The traceback of an error, apart from the error itself, so that moving a line changes no id but this one.
 
-    `summary` is the last line as Python prints it (`ZeroDivisionError: division by zero`); `cause` the trace of the error
-    that this one was raised from or while handling.
+    `summary` is the last line as Python prints it (`ZeroDivisionError: division by zero`); `cause` the trace of the
+    error that this one was raised from or while handling.
     """
 
     summary: str

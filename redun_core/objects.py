@@ -87,9 +87,9 @@ __all__ = [
 class Use(NamedTuple):
     """One thing that the code of a task uses.
 
-    `how`: `function` and `class` (target: a `source` of normalised text), `constant` (target: a `value`), `task` (a task
-    that is only called; detail: its interface), `text` (a constant that has no encoding; target: a `source` of its
-    assignment), `distribution` (detail: its version), `untracked` (detail: why).
+    `how`: `function` and `class` (target: a `source` of normalised text), `constant` (target: a `value`), `task` (a
+    task that is only called; detail: its interface), `text` (a constant that has no encoding; target: a `source` of
+    its assignment), `distribution` (detail: its version), `untracked` (detail: why).
     """
 
     how: str
@@ -115,8 +115,8 @@ class TaskRecord(NamedTuple):
 
     Attributes:
         fullname: namespace and name, joined by a dot.
-        code: what of the code counts: `closure`, `function`, `version`, or `unknown` (its source cannot be trusted, so it
-            is never answered from the cache).
+        code: what of the code counts: `closure`, `function`, `version`, or `unknown` (its source cannot be trusted, so
+            it is never answered from the cache).
         version: the user's own version, which then stands for all code.
         text: a `source` object with the normalised text of the function itself.
         params: (name, kind) of each parameter; kind as in `inspect.Parameter.kind` (0 to 4).
@@ -228,12 +228,14 @@ class CallRecord(NamedTuple):
 
     Attributes:
         task: id of the `task`.
-        args: ids of the bound arguments in the order of the parameters, or the one `tree` that lists them when there are
-            more than 1,024.
-        reduction: the `expr` that the body returned; None when it returned a plain value (then `result` is it) or raised.
+        args: ids of the bound arguments in the order of the parameters, or the one `tree` that lists them when there
+            are more than 1,024.
+        reduction: the `expr` that the body returned; None when it returned a plain value (then `result` is it) or
+            raised.
         outcome: whether `result` is a value or an error value that was raised, or there is none yet.
         result: id of the `value`.
-        children: for each call in the reduction, in its order, the call that answered it; None where none was evaluated.
+        children: for each call in the reduction, in its order, the call that answered it; None where none was
+            evaluated.
         extras: calls that default arguments and options made.
     """
 
@@ -345,7 +347,8 @@ class HeadRecord(NamedTuple):
     Attributes:
         tasks: the `footprint` object that holds the task set.
         flags: reasons that forbid a whole replay.
-        context: (path, id of the value read or None where it was absent), sorted by path, relative to the job's context.
+        context: (path, id of the value read or None where it was absent), sorted by path, relative to the job's
+            context.
         ext: the `footprint` object that is the root of the external values' DAG, or None where there is none.
     """
 
@@ -486,5 +489,5 @@ def pointers(kind: str, payload: bytes | memoryview) -> list[Digest]:
 
 
 def job_id(hash_function: Callable[[bytes], bytes], uuid: bytes, number: int) -> bytes:
-    """Returns the id of a job (16 bytes): it is computed, so inner jobs of a whole replay have one without being written."""
+    """Returns the id of a job (16 bytes). It is computed, so inner jobs of a whole replay have one unwritten."""
     return hash_function(b"job " + uuid + number.to_bytes(8, "big"))[:16]

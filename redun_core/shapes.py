@@ -1,9 +1,9 @@
 """Shapes of records: what a field may hold, said once, checked on bytes from elsewhere.
 
 A record is an array whose first item is the schema version and whose other items are the fields, in fixed order. Bytes
-that were stored here are known by their hash and read without a look at the shape (the call of every job is); bytes from
-elsewhere are read strictly, and then every field has the type, the length and the order that the writer gives it, so
-that whoever prints or walks a record later meets no surprise.
+that were stored here are known by their hash and read without a look at the shape (the call of every job is); bytes
+from elsewhere are read strictly, and then every field has the type, the length and the order that the writer gives it,
+so that whoever prints or walks a record later meets no surprise.
 """
 
 from __future__ import annotations
