@@ -1,0 +1,384 @@
+"""Stored values and expressions as text, without making them.
+
+Nothing here imports user code or makes an instance of a stored class, and no payload makes it fail or work without
+bound: what is malformed is shown as such. One line (`show`, `show_expr`) reads like Python's `repr`; several lines
+(`pretty`, `pretty_expr`) are for looking at one object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from redun.core import codes
+from redun.core.codec import ExtType, Pointer, unpack
+from redun.core.digest import Digest
+from redun.core.errors import MalformedObject, RedunError
+from redun.core.forms import (
+    STRUCTURED,
+    DictKey,
+    Form,
+    Part,
+    arguments,
+    base_name,
+    items_of,
+    keyed,
+    leaf,
+    opaque,
+    operation,
+    printable,
+    short_id,
+)
+from redun.core.objects import TreeRecord
+
+Fetch = Callable[[Digest], tuple[str, bytes]]
+"""How to read another object: (kind, payload) of an id."""
+
+Paint = Callable[[str, str], str]
+"""How to colour text: (text, style) to what is printed. The styles are text, number, word, name and id."""
+
+#: Characters of one line where the caller names no other limit.
+LINE: Final = 200
+#: Columns that `pretty` tries to stay in, and the characters after which it stops.
+WIDTH: Final = 100
+PAGE: Final = 1_000_000
+#: Objects read for one line: each is up to 1 MiB.
+_FETCHES: Final = 8
+_UNFIT: Final = (
+    MalformedObject,
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+)
+_SEGMENT_BRACKETS: Final = {
+    "list": ("[", "]"),
+    "tuple": ("(", ")"),
+    "set": ("{", "}"),
+    "frozenset": ("frozenset({", "})"),
+    "dict": ("{", "}"),
+}
+
+
+def show(
+    payload: bytes | memoryview,
+    fetch: Fetch | None = None,
+    *,
+    limit: int = LINE,
+    paint: Paint | None = None,
+) -> str:
+    """Returns a value's payload as one line like Python's `repr`, of at most `limit` characters.
+
+    Parts that are objects of their own are read through `fetch`, at most a few; without it their ids are shown.
+    """
+    try:
+        item = unpack(payload)
+    except MalformedObject:
+        return "<malformed value>"
+    return _line(item, _Reader(fetch), limit, paint)
+
+
+def show_expr(payload: bytes | memoryview, *, limit: int = LINE, paint: Paint | None = None) -> str:
+    """Returns an expression's payload as one line of calls, of at most `limit` characters."""
+    try:
+        names, nodes, root = expression_parts(payload)
+    except MalformedObject:
+        return "<malformed expression>"
+    return _line(root, _Reader(None, names, nodes), limit, paint)
+
+
+def pretty(payload: bytes | memoryview, *, paint: Paint | None = None, width: int = WIDTH) -> str:
+    """Returns a value's payload over as many lines as it needs; parts that are objects of their own show their ids."""
+    try:
+        item = unpack(payload)
+    except MalformedObject:
+        return "<malformed value>"
+    return "\n".join(_lines("", item, _Reader(), paint, width))
+
+
+def pretty_expr(payload: bytes | memoryview, *, paint: Paint | None = None, width: int = WIDTH) -> str:
+    """Returns an expression's payload over several lines; a node used more than once is written once, as `_4 = ...`."""
+    try:
+        names, nodes, root = expression_parts(payload)
+    except MalformedObject:
+        return "<malformed expression>"
+    shared = _shared_nodes(nodes, root)
+    lines: list[str] = []
+    for number in sorted(shared):
+        reader = _Reader(None, names, nodes, shared - {number})
+        lines += _lines(f"_{number} = ", _node_item(number), reader, paint, width)
+    lines += _lines("", root, _Reader(None, names, nodes, shared), paint, width)
+    return "\n".join(lines)
+
+
+def expression_parts(payload: bytes | memoryview) -> tuple[list[str], list[Any], Any]:
+    """Returns (names, nodes, root) of an `expr` payload. Nodes are [0, name, args, kwargs, options] for a task call,
+    [1, name, operands] for an operation and [2, name, args, kwargs] for a scheduler task; `name` indexes `names`.
+
+    Raises:
+        MalformedObject: if it is not an expression, or a node refers to one that does not come before it.
+    """
+    record = unpack(payload)
+    if not isinstance(record, list) or len(record) != 4 or record[0] != 1:
+        raise MalformedObject("an expression is [1, names, nodes, root]")
+    _, names, nodes, root = record
+    if not isinstance(names, list) or not isinstance(nodes, list) or not all(type(name) is str for name in names):
+        raise MalformedObject("an expression has a list of names and a list of nodes")
+    for number, node in enumerate(nodes):
+        fits = isinstance(node, list) and node and len(node) == _NODE_FIELDS.get(node[0])
+        if not fits or not (type(node[1]) is int and 0 <= node[1] < len(names)):
+            raise MalformedObject(f"node {number} of an expression makes no sense")
+        if any(n >= number for n in node_numbers(node[2:])):
+            raise MalformedObject(f"node {number} of an expression refers to a later one")
+    if any(n >= len(nodes) for n in node_numbers(root)):
+        raise MalformedObject("an expression refers to a node that it does not have")
+    return names, nodes, root
+
+
+_NODE_FIELDS: Final = {0: 5, 1: 3, 2: 4}
+
+
+def node_numbers(item: Any) -> Iterator[int]:
+    """Yields the numbers of the nodes that an item of an expression refers to, in order, repeated ones too."""
+    stack = [item]
+    while stack:
+        item = stack.pop()
+        kind = type(item)
+        if kind is list:
+            stack.extend(reversed(item))
+        elif kind is dict:
+            for key, value in reversed(item.items()):
+                stack += (value, key)
+        elif kind is ExtType:
+            if item.code == codes.NODE:
+                yield int.from_bytes(item.data, "big")
+            elif item.code <= codes.SEGMENTED:
+                stack.append(unpack(item.data))
+
+
+def _shared_nodes(nodes: list[Any], root: Any) -> frozenset[int]:
+    seen: set[int] = set()
+    again: set[int] = set()
+    for item in [*nodes, root]:
+        for number in node_numbers(item):
+            (again if number in seen else seen).add(number)
+    return frozenset(again)
+
+
+def _node_item(number: int) -> ExtType:
+    return ExtType(codes.NODE, number.to_bytes(8, "big"))
+
+
+# -- reading items ----------------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Gives the form of the items of one payload; `named` nodes of its expression are shown by their number."""
+
+    def __init__(
+        self,
+        fetch: Fetch | None = None,
+        names: list[str] | None = None,
+        nodes: list[Any] | None = None,
+        named: frozenset[int] = frozenset(),
+    ) -> None:
+        self._fetch = fetch
+        self._fetches = _FETCHES
+        self._names = names or []
+        self._nodes = nodes or []
+        self._named = named
+
+    def form(self, item: Any, limit: int | None = None) -> Form:
+        """Returns the form of an item, its leaf cut to `limit`; what makes no sense is `<malformed value>`."""
+        try:
+            return self._form(item, limit)
+        except _UNFIT:
+            return Form("<malformed value>", style="name")
+
+    def _form(self, item: Any, limit: int | None) -> Form:
+        kind = type(item)
+        if kind is Form:
+            return item  # type: ignore[no-any-return]  # the type was just tested
+        found = leaf(item, limit)
+        if found is not None:
+            return found
+        if kind is list:
+            return Form("[", items_of(item), "]")
+        if kind is dict:
+            return Form("{", keyed(item.items()), "}")
+        return self._pointed(item, limit) if kind is Pointer else self._extension(item.code, item.data, limit)
+
+    def _extension(self, code: int, data: bytes, limit: int | None) -> Form:
+        if code == codes.NODE:
+            number = int.from_bytes(data, "big")
+            return Form(f"_{number}", style="id") if number in self._named else self._node(number)
+        if code == codes.SEGMENTED:
+            return self._segmented(*unpack(data))
+        writer = STRUCTURED.get(code)
+        return opaque(code, data, limit) if writer is None else writer(unpack(data))
+
+    def _node(self, number: int) -> Form:
+        node = self._nodes[number]
+        name = self._names[node[1]]
+        if node[0] == 1:
+            return operation(name, node[2])
+        parts = list(arguments(node[2], node[3]))
+        options = node[4] if node[0] == 0 else None
+        if not options:
+            return Form(f"{base_name(name)}(", parts, ")")
+        chosen = Form(f"{base_name(name)}.options(", list(arguments([], options)), ")")
+        return Form("", items_of([chosen, Form("(", parts, ")")]), "", sep="")
+
+    # -- parts that are objects of their own ---------------------------------------------------------------------------
+
+    def _read(self, digest: Digest, kind: str) -> bytes | None:
+        if self._fetch is None or self._fetches == 0:
+            return None
+        self._fetches -= 1
+        try:
+            found, payload = self._fetch(digest)
+        except RedunError:
+            return None
+        return payload if found == kind else None
+
+    def _pointed(self, pointer: Pointer, limit: int | None) -> Form:
+        payload = self._read(pointer.digest, "value")
+        if payload is None:
+            return Form(f"<value {short_id(pointer)}>", style="id")
+        return self._form(unpack(payload), limit)
+
+    def _segmented(self, name: str, pointer: Pointer, count: int) -> Form:
+        first = self._first_segment(pointer.digest)
+        if first is None:
+            return Form(
+                f"<{printable(name)} of {count:,} items {short_id(pointer)}>",
+                style="id",
+            )
+        opening, closing = _SEGMENT_BRACKETS[name]
+        shown = len(first)
+        parts: Iterator[Part] = items_of(first)
+        if name == "dict":
+            shown //= 2
+            parts = keyed(zip(first[::2], first[1::2], strict=True))
+        rest = [("", Form(f"... {count - shown:,} more", style="id"))] if count > shown else []
+        return Form(opening, [*parts, *rest], closing)
+
+    def _first_segment(self, digest: Digest) -> list[Any] | None:
+        level = 1
+        while level:
+            payload = self._read(digest, "tree")
+            if payload is None:
+                return None
+            tree = TreeRecord.parse(payload)
+            level, digest = tree.level, tree.children[0]
+        payload = self._read(digest, "value")
+        items = None if payload is None else unpack(payload)
+        return items if isinstance(items, list) else None
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+class _Pending:
+    """A form whose parts are being written."""
+
+    __slots__ = ("first", "form", "parts")
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.parts = iter(form.parts or ())
+        self.first = True
+
+
+def _pieces(item: Any, reader: _Reader, limit: int) -> Iterator[tuple[str, str]]:
+    """Yields (text, style) of one line, from left to right, without recursion: values are nested up to 500 deep."""
+    stack: list[Any] = [("", item)]
+    while stack:
+        top = stack[-1]
+        if type(top) is _Pending:
+            part = next(top.parts, None)
+            if part is None:
+                yield stack.pop().form.close, ""
+                continue
+            if not top.first:
+                yield top.form.sep, ""
+            top.first = False
+            label, item = part
+            if type(label) is DictKey:
+                stack += [(": ", item), ("", label.item)]
+            else:
+                stack.append((label, item))
+            continue
+        label, item = stack.pop()
+        if label:
+            yield label, ""
+        form = reader.form(item, limit)
+        yield form.opening, form.style
+        if form.parts is not None:
+            stack.append(_Pending(form))
+
+
+def _line(item: Any, reader: _Reader, limit: int, paint: Paint | None) -> str:
+    pieces: list[tuple[str, str]] = []
+    room = limit
+    try:
+        for text, style in _pieces(item, reader, limit):
+            pieces.append((text, style))
+            room -= len(text)
+            if room < 0:
+                pieces = _cut(pieces, limit)
+                break
+    except _UNFIT:
+        return "<malformed value>"
+    return "".join(text if paint is None or not style else paint(text, style) for text, style in pieces)
+
+
+def _cut(pieces: list[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+    room = max(limit - 3, 0)
+    kept = []
+    for text, style in pieces:
+        kept.append((text[:room], style))
+        room -= len(kept[-1][0])
+    return [*kept, ("...", "")]
+
+
+def _lines(label: str, item: Any, reader: _Reader, paint: Paint | None, width: int) -> list[str]:
+    """The lines of an item: what fits stays on one line, anything else is opened, one part a line."""
+    lines: list[str] = []
+    size = 0
+    stack: list[tuple[int, str, Any, str]] = [(0, label, item, "")]
+    while stack and size <= PAGE:
+        depth, label, item, after = stack.pop()
+        head = f"{'  ' * depth}{label}"
+        form = reader.form(item)
+        if form.parts is None:
+            line = form.opening if paint is None or not form.style else paint(form.opening, form.style)
+            lines.append(head + line + after)
+        else:
+            whole = _whole(item, reader, width - len(head) - len(after), paint)
+            lines.append(head + (form.opening if whole is None else whole + after))
+            if whole is None:
+                stack.append((depth, "", Form(form.close.lstrip(",")), after))
+                stack += reversed(_opened(form, depth + 1, reader))
+        size += len(lines[-1])
+    return [*lines, "..."] if stack else lines
+
+
+def _opened(form: Form, depth: int, reader: _Reader) -> list[tuple[int, str, Any, str]]:
+    opened: list[tuple[int, str, Any, str]] = []
+    for label, item in form.parts or ():
+        text = _line(label.item, reader, LINE, None) + ": " if type(label) is DictKey else label
+        opened.append((depth, text, item, form.sep.rstrip()))
+    if opened and form.sep != ", ":
+        opened[-1] = (*opened[-1][:3], "")
+    return opened
+
+
+def _whole(item: Any, reader: _Reader, room: int, paint: Paint | None) -> str | None:
+    """The item on one line, or None where it does not fit."""
+    plain = _line(item, reader, max(room + 1, 1), None)
+    if len(plain) > room:
+        return None
+    return plain if paint is None else _line(item, reader, room + 1, paint)

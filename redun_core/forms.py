@@ -1,0 +1,388 @@
+"""Forms: how one stored item is written, one level deep, found from its bytes alone.
+
+Nothing here imports user code or makes an instance of a stored class. Bytes of strangers are met: every text that comes
+from them is escaped, so that a terminal obeys none of it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from redun.core import codes
+from redun.core.codec import ExtType, unpack
+
+#: Bits of an integer that is written in decimals: the conversion is quadratic.
+_INT_BITS: Final = 4096
+#: Numbers of an array that are written.
+_ARRAY_ITEMS: Final = 6
+_SHORT: Final = 8
+
+Part = tuple[Any, Any]
+"""(label, item). The label is text before the item; a `DictKey` is an item itself, with `: ` after it."""
+
+
+class Form:
+    """How an item is written: an atom (`parts` is None), or parts between an opening and a closing text."""
+
+    __slots__ = ("close", "opening", "parts", "sep", "style")
+
+    def __init__(
+        self,
+        opening: str,
+        parts: Iterable[Part] | None = None,
+        close: str = "",
+        *,
+        sep: str = ", ",
+        style: str = "",
+    ) -> None:
+        self.opening = opening
+        self.parts = parts
+        self.close = close
+        self.sep = sep
+        self.style = style
+
+
+class DictKey:
+    """Marks a label that is an item of its own: the key of a dict."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+
+
+# -- text that is safe to print ---------------------------------------------------------------------------------------
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Returns the text with every character escaped that is not printable, but those in `keep`.
+
+    Names, paths and source text come from wherever the objects came from; a terminal must not obey them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def printable_lines(text: str) -> str:
+    """Returns text of several lines, escaped as by `printable` but for line ends and tabs."""
+    return printable(text, keep="\n\t")
+
+
+def short_id(digest: bytes) -> str:
+    """Returns the first characters of an id, as printed where the whole is too long."""
+    return digest.hex()[:_SHORT]
+
+
+def class_name(name: str) -> str:
+    """Returns the last part of `module:qualname`, as `repr` would print it."""
+    return printable(name.rpartition(":")[2].rpartition(".")[2])
+
+
+def base_name(fullname: str) -> str:
+    """Returns a task's name without its namespace."""
+    return printable(fullname.rpartition(".")[2])
+
+
+# -- parts ------------------------------------------------------------------------------------------------------------
+
+
+def items_of(items: Iterable[Any]) -> Iterator[Part]:
+    """Returns parts without labels."""
+    return (("", item) for item in items)
+
+
+def named(pairs: Iterable[tuple[Any, Any]]) -> Iterator[Part]:
+    """Returns parts labelled `name=`."""
+    return ((f"{printable(str(name))}=", item) for name, item in pairs)
+
+
+def keyed(pairs: Iterable[tuple[Any, Any]]) -> Iterator[Part]:
+    """Returns parts labelled by an item, as in a dict."""
+    return ((DictKey(key), item) for key, item in pairs)
+
+
+def arguments(args: Iterable[Any], kwargs: dict[Any, Any]) -> Iterator[Part]:
+    """Returns the parts of a call: positional ones, then named ones."""
+    yield from items_of(args)
+    yield from named(kwargs.items())
+
+
+# -- leaves -----------------------------------------------------------------------------------------------------------
+
+
+def leaf(item: Any, limit: int | None) -> Form | None:
+    """Returns the form of a native item that holds no other, cut to `limit` before it is escaped, or None."""
+    kind = type(item)
+    if kind is str or kind is bytes:
+        return Form(repr(item if limit is None else item[:limit]), style="text")
+    if item is None or kind is bool:
+        return Form(repr(item), style="word")
+    if kind is int or kind is float:
+        return Form(repr(item), style="number")
+    return None
+
+
+def opaque(code: int, data: bytes, limit: int | None) -> Form:
+    """Returns the form of an opaque extension other than pointers and nodes."""
+    if code == codes.BIGINT:
+        bits = len(data) * 8
+        if bits > _INT_BITS:
+            return Form(f"<int of {bits:,} bits>", style="number")
+        return Form(repr(int.from_bytes(data, "big", signed=True)), style="number")
+    if code == codes.BYTEARRAY:
+        return Form(repr(bytearray(data if limit is None else data[:limit])), style="text")
+    if code == codes.SURROGATES:
+        return Form(repr(data.decode("utf-8", "surrogatepass")[:limit]), style="text")
+    return Form(f"<extension {code} of {len(data)} bytes>", style="id")
+
+
+# -- structured extensions --------------------------------------------------------------------------------------------
+
+
+def _tuple(items: list[Any]) -> Form:
+    return Form("(", items_of(items), ",)" if len(items) == 1 else ")")
+
+
+def _set(items: list[Any]) -> Form:
+    return Form("{", items_of(items), "}") if items else Form("set()")
+
+
+def _frozenset(items: list[Any]) -> Form:
+    return Form("frozenset({", items_of(items), "})") if items else Form("frozenset()")
+
+
+def _fields(items: list[Any]) -> Form:
+    return Form(f"{class_name(items[0])}(", named(zip(items[1], items[2], strict=True)), ")")
+
+
+def _enum(items: list[Any]) -> Form:
+    if isinstance(items[1], str):
+        return Form(f"<{class_name(items[0])}.{printable(items[1])}>", style="name")
+    return Form(f"{class_name(items[0])}(", items_of(items[1:]), ")")
+
+
+def _instance(items: list[Any]) -> Form:
+    name, args, (state, elements, pairs) = items
+    parts: list[Part] = list(items_of(args))
+    # a state is a dict, or a tuple of the dict and the slots
+    pair = type(state) is ExtType and state.code == codes.TUPLE
+    for part in unpack(state.data) if pair else [state]:
+        if type(part) is dict:
+            parts += named(part.items())
+        elif part is not None:
+            parts.append(("state=", part))
+    parts += [(label, part) for label, part in (("items=", elements), ("pairs=", pairs)) if part is not None]
+    return Form(f"{class_name(name)}(", parts, ")")
+
+
+def _error(items: list[Any]) -> Form:
+    return Form(f"{class_name(items[0])}(", items_of(items[1]), ")")
+
+
+def _dotted(name: str) -> str:
+    return name.removeprefix("builtins:").replace(":", ".")
+
+
+def _function(items: list[Any]) -> Form:
+    return Form(f"<function {printable(_dotted(items[0]))}>", style="name")
+
+
+def _class(items: list[Any]) -> Form:
+    return Form(f"<class {_dotted(items[0])!r}>", style="name")
+
+
+def _task(items: list[Any]) -> Form:
+    return Form(f"Task({printable(items[0])})", style="name")
+
+
+def _partial(items: list[Any]) -> Form:
+    return Form(f"{printable(items[0])}.partial(", arguments(items[1], items[2]), ")")
+
+
+def _file(items: list[Any]) -> Form:
+    name, path, state = items
+    shown = "none" if state is None else short_id(state)
+    return Form(f"{class_name(name)}(path={printable(path)}, hash={shown})", style="name")
+
+
+def _large(items: list[Any]) -> Form:
+    name, pointer, size = items
+    return Form(f"<{printable(name)} of {size:,} bytes {short_id(pointer)}>", style="id")
+
+
+def _adapted(items: list[Any]) -> Form:
+    code, state = items
+    writer = _ADAPTED.get(code)
+    if writer is None:
+        writer = _numpy_scalar if code.startswith("numpy.") else None
+    if writer is not None:
+        return writer(code, state)
+    return Form(f"{base_name(code)}(", items_of([state]), ")")
+
+
+STRUCTURED: Final[dict[int, Callable[[list[Any]], Form]]] = {
+    codes.TUPLE: _tuple,
+    codes.SET: _set,
+    codes.FROZENSET: _frozenset,
+    codes.ADAPTED: _adapted,
+    codes.DATACLASS: _fields,
+    codes.NAMEDTUPLE: _fields,
+    codes.ENUM: _enum,
+    codes.INSTANCE: _instance,
+    codes.ERROR: _error,
+    codes.FUNCTION: _function,
+    codes.CLASS: _class,
+    codes.TASK: _task,
+    codes.PARTIAL: _partial,
+    codes.FILE: _file,
+    codes.LARGE: _large,
+}
+"""The writer of each structured extension but `SEGMENTED`; each is given the items and may fail on malformed ones."""
+
+
+# -- values of adapters -----------------------------------------------------------------------------------------------
+
+
+def _as_arguments(code: str, state: Any) -> Form:
+    return Form(f"{base_name(code)}(", items_of(state), ")")
+
+
+def _range(_: str, state: Any) -> Form:
+    return Form("range(", items_of(state if state[2] != 1 else state[:2]), ")")
+
+
+def _complex(_: str, state: Any) -> Form:
+    return Form(repr(complex(float(state[0]), float(state[1]))), style="number")
+
+
+def _moment(code: str, state: Any) -> Form:
+    text, zone, fold = state
+    parts: list[Part] = [("", text)]
+    parts += [("tzinfo=", zone)] if zone is not None else []
+    parts += [("fold=", fold)] if fold else []
+    return Form(f"{base_name(code)}(", parts, ")")
+
+
+def _timedelta(_: str, state: Any) -> Form:
+    units = zip(("days", "seconds", "microseconds"), state, strict=True)
+    return Form("timedelta(", named((name, n) for name, n in units if n), ")")
+
+
+def _timezone(_: str, state: Any) -> Form:
+    return Form("timezone(", items_of(part for part in state if part is not None), ")")
+
+
+def _uuid(_: str, state: Any) -> Form:
+    text = state.hex()
+    return Form(
+        f"UUID('{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}')",
+        style="name",
+    )
+
+
+def _deque(_: str, state: Any) -> Form:
+    items, longest = state
+    return Form(
+        "deque(",
+        [("", items), *([("maxlen=", longest)] if longest is not None else [])],
+        ")",
+    )
+
+
+_NUMPY_NAMES: Final = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
+_STRUCT: Final = {
+    "|b1": "?", "|i1": "b", "<i2": "h", "<i4": "i", "<i8": "q", "|u1": "B", "<u2": "H", "<u4": "I", "<u8": "Q",
+    "<f2": "e", "<f4": "f", "<f8": "d",
+}  # fmt: skip
+
+
+def _dtype_name(descr: Any) -> str:
+    if not isinstance(descr, str):
+        return "record"
+    if descr == "|b1":
+        return "bool"
+    name, size = _NUMPY_NAMES.get(descr[1:2]), descr[2:]
+    return f"{name}{int(size) * 8}" if name and size.isdigit() else printable(descr)
+
+
+def _numbers(descr: Any, data: Any, count: int) -> list[Any]:
+    letter = _STRUCT.get(descr) if isinstance(descr, str) else None
+    if letter is None or not isinstance(data, bytes):
+        return []
+    return list(struct.unpack_from(f"<{min(count, len(data) // struct.calcsize(letter))}{letter}", data))
+
+
+def _numpy_array(_: str, state: Any) -> Form:
+    descr, shape, data = state
+    about = (
+        f"shape=({', '.join(map(str, map(int, shape)))}{',' if len(shape) == 1 else ''}), dtype={_dtype_name(descr)})"
+    )
+    numbers = _numbers(descr, data, _ARRAY_ITEMS) if len(shape) == 1 else []
+    if not numbers:
+        return Form(f"array({about}", style="name")
+    more = ", ..." if int(shape[0]) > len(numbers) else ""
+    return Form(f"array([{', '.join(map(repr, numbers))}{more}], {about}", style="name")
+
+
+def _numpy_scalar(code: str, state: Any) -> Form:
+    descr, data = state
+    numbers = _numbers(descr, data, 1)
+    shown = repr(numbers[0]) if numbers else repr(data)
+    return Form(f"{base_name(code)}({shown})", style="number")
+
+
+def _numpy_dtype(_: str, state: Any) -> Form:
+    return Form("dtype(", items_of([state]), ")")
+
+
+_ADAPTED: Final[dict[str, Callable[[str, Any], Form]]] = {
+    "builtins.complex": _complex,
+    "builtins.range": _range,
+    "builtins.slice": _as_arguments,
+    "builtins.ellipsis": lambda _, __: Form("...", style="word"),
+    "datetime.datetime": _moment,
+    "datetime.time": _moment,
+    "datetime.timedelta": _timedelta,
+    "datetime.timezone": _timezone,
+    "fractions.Fraction": _as_arguments,
+    "uuid.UUID": _uuid,
+    "collections.defaultdict": _as_arguments,
+    "collections.deque": _deque,
+    "collections.ChainMap": _as_arguments,
+    "numpy.ndarray": _numpy_array,
+    "numpy.dtype": _numpy_dtype,
+}
+
+
+# -- operations of expressions ----------------------------------------------------------------------------------------
+
+_INFIX: Final = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
+    "and": "&", "or": "|", "xor": "^", "lshift": "<<", "rshift": ">>",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
+}  # fmt: skip
+_PREFIX: Final = {"neg": "-", "pos": "+", "invert": "~"}
+
+
+def operation(name: str, operands: list[Any]) -> Form:
+    """Returns the form of an operation of an expression: infix, prefix, item, attribute, call, or by its name."""
+    if name in _INFIX and len(operands) == 2:
+        return Form("(", items_of(operands), ")", sep=f" {_INFIX[name]} ")
+    if name in _PREFIX and len(operands) == 1:
+        return Form(_PREFIX[name], items_of(operands))
+    if name == "getitem" and len(operands) == 2:
+        return Form("", [("", operands[0]), ("[", operands[1])], "]", sep="")
+    if name == "getattr" and len(operands) == 2 and isinstance(operands[1], str):
+        return Form("", items_of(operands[:1]), f".{printable(operands[1])}")
+    if name == "call" and len(operands) == 3:
+        function, args, kwargs = operands
+        given = unpack(args.data) if type(args) is ExtType and args.code == codes.TUPLE else args
+        return Form("", items_of([function, Form("(", list(arguments(given, kwargs)), ")")]), sep="")
+    return Form(f"{printable(name)}(", items_of(operands), ")")
