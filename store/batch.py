@@ -1,0 +1,45 @@
+"""What a run hands to the store at a time: everything that one step means, written in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from redun.core.digest import Digest
+from redun.core.objects import JobRow, TaskCount
+from redun.store.memo import MemoUpdate
+
+
+class RunUpdate(NamedTuple):
+    """How far a live run is. Each replaces the one before it.
+
+    Attributes:
+        uuid: of the run.
+        pages: ids of all full pages of job rows so far.
+        tail: rows of jobs that have ended and are on no page yet.
+        running: rows of jobs that have not ended.
+        root: call of the root job, if it has one yet.
+        rows: row numbers given out so far.
+        counts: the status table so far; what an interrupted run will show.
+        sources: (task id, id of the source as it was) of the tasks used so far.
+    """
+
+    uuid: bytes
+    pages: Sequence[Digest] = ()
+    tail: tuple[JobRow, ...] = ()
+    running: tuple[JobRow, ...] = ()
+    root: Digest | None = None
+    rows: int = 0
+    counts: tuple[TaskCount, ...] = ()
+    sources: tuple[tuple[Digest, Digest], ...] = ()
+
+
+@dataclass(slots=True)
+class Batch:
+    """Objects, memo updates, the state of a run, and statuses of files (path -> what `Store.stat_memo_get` returns)."""
+
+    objects: dict[Digest, tuple[str, bytes]] = field(default_factory=dict)
+    memo: list[MemoUpdate] = field(default_factory=list)
+    run: RunUpdate | None = None
+    stats: dict[str, tuple[int, int, int, int, bytes]] = field(default_factory=dict)

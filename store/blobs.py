@@ -1,0 +1,169 @@
+"""Payloads in files of their own: `blobs/ab/<hex id>`, written under a temporary name, synced, read through a map."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from redun.core.errors import StoreError
+from redun.store.filesystem import sync_directory, translated
+
+
+class Staged(Protocol):
+    """A payload on its way in. It ends with `keep` or with `discard`."""
+
+    def write(self, part: bytes | memoryview) -> None:
+        """Appends bytes.
+
+        Raises:
+            StoreFull: if there is no room.
+        """
+
+    def view(self) -> memoryview:
+        """Returns the bytes written so far."""
+
+    def keep(self, digest: bytes) -> None:
+        """Makes it the payload of that id, in place of any other, so that it survives a loss of power."""
+
+    def discard(self) -> None:
+        """Forgets it. Harmless after `keep`."""
+
+
+class BlobArea(Protocol):
+    """Where large payloads lie. It knows nothing of what they mean: an id here may have no row yet, or no more."""
+
+    def stage(self) -> Staged:
+        """Returns an empty payload to write to."""
+
+    def open(self, digest: bytes) -> memoryview | None:
+        """Returns the payload of an id without copying it, or None."""
+
+    def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
+        """Keeps two framed byte strings with one id for a report; returns where."""
+
+
+class _StagedFile:
+    def __init__(self, area: FileBlobs) -> None:
+        self._area = area
+        with translated(area.incoming):
+            descriptor, name = tempfile.mkstemp(dir=area.incoming)
+        self._path: Path | None = Path(name)
+        self._file: BinaryIO = os.fdopen(descriptor, "w+b")
+
+    def write(self, part: bytes | memoryview) -> None:
+        with translated(self._area.incoming):
+            self._file.write(part)
+
+    def view(self) -> memoryview:
+        with translated(self._area.incoming):
+            self._file.flush()
+        return _mapped(self._file)
+
+    def keep(self, digest: bytes) -> None:
+        target = self._area.path_of(digest)
+        assert self._path is not None
+        with translated(target):
+            self._file.flush()
+            os.fchmod(self._file.fileno(), 0o444)
+            os.fsync(self._file.fileno())
+            if not target.parent.exists():
+                target.parent.mkdir(exist_ok=True)
+                sync_directory(target.parent.parent)
+            os.replace(self._path, target)
+            sync_directory(target.parent)
+        self._path = None
+        self._file.close()
+
+    def discard(self) -> None:
+        if self._path is not None:
+            with contextlib.suppress(OSError):  # what remains in incoming/ is swept later
+                self._file.close()
+                self._path.unlink()
+            self._path = None
+
+
+def _mapped(file: BinaryIO) -> memoryview:
+    if os.fstat(file.fileno()).st_size == 0:
+        return memoryview(b"")
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+class FileBlobs:
+    """Payloads as files below a store's directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "blobs"
+        self.incoming = root / "incoming"
+        self.collisions = root / "collisions"
+
+    def path_of(self, digest: bytes) -> Path:
+        """Returns where the payload of an id lies, or would."""
+        name = digest.hex()
+        return self.root / name[:2] / name
+
+    def stage(self) -> Staged:
+        """See `BlobArea.stage`."""
+        return _StagedFile(self)
+
+    def open(self, digest: bytes) -> memoryview | None:
+        """See `BlobArea.open`."""
+        path = self.path_of(digest)
+        try:
+            with open(path, "rb") as file:
+                return _mapped(file)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error}", path=str(path)) from error
+
+    def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
+        """See `BlobArea.keep_collision`."""
+        with translated(self.collisions):
+            where = Path(tempfile.mkdtemp(prefix=f"{digest.hex()}-", dir=self.collisions))
+            (where / "stored").write_bytes(stored)
+            (where / "offered").write_bytes(offered)
+        return str(where)
+
+
+class _StagedBytes:
+    def __init__(self, area: MemoryBlobs) -> None:
+        self._area = area
+        self._data = bytearray()
+
+    def write(self, part: bytes | memoryview) -> None:
+        self._data += part
+
+    def view(self) -> memoryview:
+        return memoryview(bytes(self._data))
+
+    def keep(self, digest: bytes) -> None:
+        self._area.payloads[digest] = bytes(self._data)
+
+    def discard(self) -> None:
+        self._data = bytearray()
+
+
+class MemoryBlobs:
+    """Payloads in memory."""
+
+    def __init__(self) -> None:
+        self.payloads: dict[bytes, bytes] = {}
+        self.collisions: list[tuple[bytes, bytes, bytes]] = []
+
+    def stage(self) -> Staged:
+        """See `BlobArea.stage`."""
+        return cast(Staged, _StagedBytes(self))
+
+    def open(self, digest: bytes) -> memoryview | None:
+        """See `BlobArea.open`."""
+        payload = self.payloads.get(digest)
+        return None if payload is None else memoryview(payload)
+
+    def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
+        """See `BlobArea.keep_collision`."""
+        self.collisions.append((digest, stored, offered))
+        return "memory"

@@ -1,0 +1,114 @@
+"""What the store asks of a file system: whether it is local, synced directories, and our errors for its errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from redun.core.errors import StoreError, StoreFull, StoreReadOnly
+
+#: File systems whose shared memory maps or locks do not hold between machines (or at all): a data file there is damaged
+#: sooner or later. FUSE is judged by its subtype.
+NETWORK_TYPES: Final = frozenset({
+    "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "davfs", "gfs", "gfs2", "glusterfs", "gpfs", "lustre",
+    "ncpfs", "nfs", "nfs3", "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb2", "smb3", "smbfs", "virtiofs",
+    "vboxsf", "vmhgfs",
+})  # fmt: skip
+_NETWORK_FUSE: Final = (
+    "afp", "beegfs", "ceph", "davfs", "gcsfuse", "glusterfs", "goofys", "httpfs", "juicefs", "mfs", "moosefs", "nfs",
+    "rclone", "s3", "smb", "ssh", "webdav",
+)  # fmt: skip
+
+_MOUNTINFO: Final = "/proc/self/mountinfo"
+
+
+def filesystem_type(path: str, mountinfo: str) -> str:
+    """Returns the type of the file system that a resolved path lies on, or "" where the table does not say."""
+    best, answer = -1, ""
+    for line in mountinfo.splitlines():
+        left, separator, right = line.partition(" - ")
+        fields = left.split(" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = _unescape(fields[4])
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= best:  # the last of equal ones is mounted on top
+            best, answer = len(point), right.split(" ")[0]
+    return answer
+
+
+def _unescape(text: str) -> str:
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, char)
+    return text
+
+
+def is_network_type(name: str) -> bool:
+    """Returns whether LMDB must not be used on a file system of that type."""
+    if name.startswith("fuse"):
+        subtype = name.partition(".")[2]
+        return any(subtype.startswith(word) for word in _NETWORK_FUSE)
+    return name in NETWORK_TYPES
+
+
+def refuse_network(path: Path) -> None:
+    """Checks that a store may lie at a path (which need not exist yet).
+
+    Raises:
+        StoreError: on a network file system.
+    """
+    try:
+        with open(_MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
+            table = file.read()
+    except OSError:
+        return  # not Linux: there is no cheap answer, and refusing everything would be worse
+    found = filesystem_type(os.path.realpath(path), table)
+    if is_network_type(found):
+        raise StoreError(
+            f"{path} is on a network file system ({found}), whose memory maps and locks do not hold between machines: "
+            "the store would be damaged",
+            path=str(path),
+            hint="put it on a local disk and leave a pointer here: redun init --at /local/path",
+        )
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns what the operating system says about a path into errors of the store.
+
+    Raises:
+        StoreFull: when the disk or a quota is full.
+        StoreReadOnly: when permission is missing.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreFull(f"the disk of {path} is full", path=str(path), hint="make room, then run again") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StoreReadOnly(f"no permission to write to {path}", path=str(path)) from error
+        raise StoreError(f"cannot use {path}: {error.strerror or error}", path=str(path)) from error
+
+
+def sync_directory(path: Path) -> None:
+    """Returns when the names in a directory survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a small text file so that it is there whole or not at all, and survives a loss of power."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_directory(path.parent)

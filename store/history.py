@@ -1,0 +1,68 @@
+"""History: chains of executions, one a store, merged by time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+
+from redun.core.digest import Digest
+from redun.core.errors import MalformedObject, NotFound, StoreDamaged
+from redun.core.objects import ExecRecord, JobsRecord, TreeRecord
+from redun.store.ports import Backend
+from redun.store.refs import EXECUTIONS, all_refs
+
+Get = Callable[[Digest], tuple[str, bytes]]
+
+
+def executions(backend: Backend, get: Get) -> Iterator[tuple[Digest, ExecRecord]]:
+    """Returns every execution, newest first.
+
+    Chains are merged by the time at which runs started; inside a chain its order counts, whatever the clocks said.
+
+    Raises:
+        StoreDamaged: if a chain leads to something that is not an execution.
+    """
+    heads: list[tuple[int, Digest, ExecRecord]] = []
+    for name, digest in all_refs(backend).items():
+        if name.startswith(EXECUTIONS):
+            heads.append(_entry(get, digest))
+    heapq.heapify(heads)
+    seen: set[Digest] = set()
+    while heads:
+        _, digest, record = heapq.heappop(heads)
+        if digest in seen:
+            continue  # two refs lead here
+        seen.add(digest)
+        yield digest, record
+        if record.parent is not None:
+            heapq.heappush(heads, _entry(get, record.parent))
+
+
+def _entry(get: Get, digest: Digest) -> tuple[int, Digest, ExecRecord]:
+    try:
+        kind, payload = get(digest)
+    except NotFound as error:
+        raise StoreDamaged(f"execution {digest.hex()} is missing", hint="redun fsck") from error
+    if kind != "exec":
+        raise StoreDamaged(f"a chain of executions leads to the {kind} {digest.hex()}", hint="redun fsck")
+    record = ExecRecord.parse(payload)
+    return -record.start, digest, record
+
+
+def job_pages(get: Get, pages: Sequence[Digest]) -> Iterator[JobsRecord]:
+    """Returns the pages of job rows that an execution or a live run lists, through trees where there are any.
+
+    Raises:
+        MalformedObject: if something else is listed.
+        NotFound: if a page is missing.
+    """
+    stack = list(reversed(pages))
+    while stack:
+        digest = stack.pop()
+        kind, payload = get(digest)
+        if kind == "tree":
+            stack.extend(reversed(TreeRecord.parse(payload).children))
+        elif kind == "jobs":
+            yield JobsRecord.parse(payload)
+        else:
+            raise MalformedObject(f"a {kind} ({digest.hex()}) where a page of jobs is listed")

@@ -1,0 +1,253 @@
+"""Open LMDB environments of this process: one per data file, shared, counted, grown and guarded.
+
+LMDB's rules that shape this file: an environment must not be opened twice in a process (its locks belong to the pair
+of process and file); must not be used after a fork; and its map must not be resized while a transaction of this process
+is open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from redun.core import limits
+from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
+from redun.store.ports import TABLES
+
+#: Tables of the derived indexes come on top of `TABLES`; a slot costs a few bytes.
+_MAX_TABLES = 128
+#: One slot per reading thread of every process that has the store open.
+_MAX_READERS = 510
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def store_error(error: lmdb.Error, path: Path) -> StoreError:
+    """Returns the error of ours for one of LMDB's."""
+    code = getattr(error, "code", 0)
+    where = str(path)
+    if isinstance(error, lmdb.DiskError) or code in _FULL:
+        return StoreFull(
+            f"the disk of {where} is full; nothing was changed", path=where, hint="make room, then run again"
+        )
+    if isinstance(error, (lmdb.ReadonlyError, lmdb.LockError)) or code in _FORBIDDEN:
+        return StoreReadOnly(f"no permission to write to {where}", path=where)
+    if isinstance(error, lmdb.ReadersFullError):
+        return StoreLocked(f"too many readers of {where}", path=where, hint="wait for other redun processes to end")
+    if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.PanicError)):
+        return StoreDamaged(f"the data file of {where} is damaged: {error}", path=where, hint="redun fsck")
+    if isinstance(error, lmdb.BadValsizeError):
+        return StoreError(f"a key or value of a size that the store does not take ({where})", path=where)
+    return StoreError(f"the data file of {where} cannot be used: {error}", path=where)
+
+
+class Environment:
+    """An open data file. Transactions enter and leave; resizing waits until none is inside."""
+
+    def __init__(self, path: Path, *, writable: bool, map_bytes: int) -> None:
+        self.path = path
+        self.writable = writable
+        self.pid = os.getpid()
+        self.users = 0
+        self.tables: dict[str, Any] = {}
+        self._least_map = map_bytes
+        self._gate = threading.Condition(threading.Lock())
+        self._inside = 0
+        self._resizing = False
+        self.env = self._open()
+
+    def _open(self) -> lmdb.Environment:
+        data = self.path / "data.mdb"
+        size = data.stat().st_size if data.exists() else 0
+        least = self._least_map
+        while least < 2 * size:
+            least *= 2
+        try:
+            env = self._open_files(min(least, limits.MAP_BYTES_MAX))
+            self.tables = self._open_tables(env)
+        except lmdb.Error as error:
+            raise store_error(error, self.path) from error
+        return env
+
+    def _open_files(self, map_bytes: int) -> lmdb.Environment:
+        # lib_version=0 pins the engine of 0.9 (the package bundles 1.0 too, with another file format): it is the one
+        #   whose behaviour at a loss of power was measured. The default may change with the package; files must not.
+        # metasync=False: a commit syncs its pages but not the meta page that makes it current, so after a loss of power
+        #   the file holds this commit or the one before it, never anything else. `sync` (at a seal, and after each
+        #   commit of a durable store) makes up for it.
+        # sync=True: without it, writes that the disk reorders leave a file that cannot be used. No weaker level exists.
+        # writemap=False: with it a stray pointer could write into the file, and a full disk would be SIGBUS.
+        # meminit=True: pages are zeroed before they are used, so that no memory of the process ends up in the file.
+        # mode: the umask decides, as for every other file.
+        # create: only where `init` or a writable open made the directory; reading creates nothing.
+        options: dict[str, Any] = {
+            "map_size": map_bytes,
+            "subdir": True,
+            "readonly": not self.writable,
+            "metasync": False,
+            "sync": True,
+            "writemap": False,
+            "meminit": True,
+            "mode": 0o666,
+            "create": self.writable,
+            "max_readers": _MAX_READERS,
+            "max_dbs": _MAX_TABLES,
+            "lib_version": 0,
+        }
+        try:
+            env = lmdb.open(str(self.path), lock=True, **options)
+        except (lmdb.ReadonlyError, lmdb.LockError):
+            if self.writable:
+                raise
+            # lock=False: a reader registers itself in lock.mdb; where it may not write there, it goes unregistered. A
+            #   writer elsewhere may then reuse pages under it; transactions are short, every object's hash is checked.
+            env = lmdb.open(str(self.path), lock=False, **options)
+        if self.writable:
+            env.reader_check()  # slots of readers that died would keep the file growing
+        return env
+
+    def _open_tables(self, env: lmdb.Environment) -> dict[str, Any]:
+        if self.writable:
+            with env.begin(write=True) as txn:  # writes nothing where all exist
+                return {name: env.open_db(name.encode(), txn=txn) for name in TABLES}
+        found: dict[str, Any] = {}
+        for name in TABLES:
+            # In a transaction of its own each: handles opened in a reading one that is handed in do not outlive it.
+            with contextlib.suppress(lmdb.NotFoundError):
+                found[name] = env.open_db(name.encode(), create=False)
+        return found
+
+    def enter(self) -> None:
+        """Registers a transaction; waits while the map is being resized.
+
+        Raises:
+            StoreError: in a process that was forked from the one that opened the store, or after closing.
+        """
+        if os.getpid() != self.pid:
+            raise _forked(self.path, self.pid)
+        with self._gate:
+            while self._resizing:
+                self._gate.wait()
+            if self.users == 0:
+                raise StoreError(f"the store at {self.path} was closed", path=str(self.path))
+            self._inside += 1
+
+    def leave(self) -> None:
+        """Takes the registration back."""
+        with self._gate:
+            self._inside -= 1
+            if not self._inside:
+                self._gate.notify_all()
+
+    def _alone(self) -> None:
+        """Waits until no transaction is inside, and keeps new ones out. The caller holds the gate."""
+        while self._resizing:
+            self._gate.wait()
+        self._resizing = True
+        while self._inside:
+            self._gate.wait()
+
+    def _admit(self) -> None:
+        self._resizing = False
+        self._gate.notify_all()
+
+    def map_size(self) -> int:
+        """Returns the size of the map in bytes."""
+        return self.env.info()["map_size"]
+
+    def grow(self, seen: int) -> None:
+        """Doubles the map, unless another thread has done so since the caller saw it at `seen` bytes.
+
+        Raises:
+            StoreFull: if the map is as large as it may become.
+        """
+        with self._gate:
+            self._alone()
+            try:
+                now = self.map_size()
+                if now >= limits.MAP_BYTES_MAX:
+                    raise StoreFull(f"the data file of {self.path} is as large as it may become", path=str(self.path))
+                if now <= seen:
+                    self.env.set_mapsize(min(2 * now, limits.MAP_BYTES_MAX))
+            finally:
+                self._admit()
+
+    def follow_growth(self) -> None:
+        """Takes over the size that another process has given the map."""
+        with self._gate:
+            self._alone()
+            try:
+                self.env.set_mapsize(0)
+            finally:
+                self._admit()
+
+    def make_writable(self) -> None:
+        """Opens again for writing what was opened for reading."""
+        with self._gate:
+            self._alone()
+            try:
+                self.env.close()
+                self.writable = True
+                self.env = self._open()
+            finally:
+                self._admit()
+
+    def last_transaction(self) -> int:
+        """Returns the number of the last committed transaction."""
+        return self.env.info()["last_txnid"]
+
+
+_open_environments: dict[tuple[int, int], Environment] = {}
+_registry = threading.RLock()
+
+
+def _forked(path: Path, pid: int) -> StoreError:
+    return StoreError(
+        f"the store at {path} was opened by process {pid}, and this process is a fork of it",
+        path=str(path),
+        hint="open the store before no fork: start workers with the `spawn` method, or hand them values",
+    )
+
+
+def acquire(path: Path, *, writable: bool, map_bytes: int = limits.MAP_BYTES) -> Environment:
+    """Returns the environment of the data file in that directory, opening it if this process has not.
+
+    Raises:
+        StoreError: if it cannot be opened, or belongs to the process that this one was forked from.
+    """
+    with _registry:
+        shared = _open_environments.get(_identity(path)) if (path / "data.mdb").exists() else None
+        if shared is None:
+            shared = Environment(path, writable=writable, map_bytes=map_bytes)
+            _open_environments[_identity(path)] = shared
+        elif shared.pid != os.getpid():
+            raise _forked(path, shared.pid)
+        elif writable and not shared.writable:
+            shared.make_writable()
+        shared.users += 1
+        return shared
+
+
+def release(shared: Environment) -> None:
+    """Gives an environment back; the last user closes it."""
+    if os.getpid() != shared.pid:
+        return  # closing here would take the reader slots away from the process that owns them
+    with _registry:
+        shared.users -= 1
+        if shared.users == 0:
+            for identity, other in list(_open_environments.items()):
+                if other is shared:
+                    del _open_environments[identity]
+            shared.env.close()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = os.stat(path / "data.mdb")
+    return status.st_dev, status.st_ino

@@ -1,0 +1,173 @@
+"""Memo rows: what the cache answers for a key. One reduction a key, and the newest calls that share it.
+
+A row is a claim that no hash can check, and can be made again from the executions' job rows: it carries a checksum,
+and one that does not fit is as good as none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from redun.core import limits
+from redun.core.digest import Digest, Key, ObjectFormat
+from redun.core.errors import InternalError
+from redun.store.ports import ReadTransaction, WriteTransaction
+
+_SEQ_BYTES: Final = 6
+_CHECK_BYTES: Final = 4
+_EXPR: Final = 0x80
+#: Numbers that one update takes: the first would mark the task as superseded, the second is the new call's.
+_SEQ_STEP: Final = 2
+_SEQ_KEY: Final = b"seq"
+
+
+class MemoCall(NamedTuple):
+    """A call that the key has given, the head of its footprint, and the number of its recording (greater is newer)."""
+
+    call: Digest
+    head: Digest
+    seq: int
+
+
+class MemoRow(NamedTuple):
+    """What is remembered for a key: its newest reduction, and at most `limits.MEMO_CALLS` calls with it, newest first.
+
+    Without calls it is that of a partial call: its body has run, what it returned has not been evaluated.
+    """
+
+    reduction: Digest
+    is_expr: bool
+    calls: tuple[MemoCall, ...] = ()
+
+
+class MemoUpdate(NamedTuple):
+    """One recording for a key.
+
+    Attributes:
+        key: the key.
+        task: full name of the task.
+        reduction, is_expr: what the body returned, and whether it is an `expr`.
+        call, head: the call and its footprint's head; both None for a partial call.
+        caused: whether there was a reason to run the body although the row had a reduction: another reduction that
+            replaces it without one makes all calls of the task that are older doubtful.
+    """
+
+    key: Key
+    task: str
+    reduction: Digest
+    is_expr: bool
+    call: Digest | None = None
+    head: Digest | None = None
+    caused: bool = True
+
+
+def merge(old: MemoRow | None, update: MemoUpdate, seq: int) -> tuple[MemoRow, bool]:
+    """Returns the row after an update, and whether its reduction was replaced without cause.
+
+    The newest reduction wins and empties the calls of another; with the same reduction the call joins the others in
+    front, or moves there if it is one of them (same call, same head). `seq` is the number that the call gets.
+    """
+    new = () if update.call is None or update.head is None else (MemoCall(update.call, update.head, seq),)
+    if old is None or old.reduction != update.reduction:
+        return MemoRow(update.reduction, update.is_expr, new), old is not None and not update.caused
+    others = tuple(c for c in old.calls if c[:2] != (update.call, update.head))
+    return old._replace(calls=(new + others)[: limits.MEMO_CALLS]), False
+
+
+def encode_row(key: bytes, row: MemoRow) -> bytes:
+    """Returns the stored bytes of a row; they fit no other key."""
+    flags = len(row.calls) | (_EXPR if row.is_expr else 0)
+    parts = [flags.to_bytes(1, "big"), row.reduction]
+    for call, head, seq in row.calls:
+        parts += (call, head, seq.to_bytes(_SEQ_BYTES, "big"))
+    body = b"".join(parts)
+    return body + crc32(body, crc32(key)).to_bytes(_CHECK_BYTES, "big")
+
+
+def decode_row(key: bytes, data: bytes, size: int) -> MemoRow | None:
+    """Returns the row of stored bytes with ids of `size` bytes, or None if they are damaged."""
+    body = data[:-_CHECK_BYTES]
+    if crc32(body, crc32(key)) != int.from_bytes(data[-_CHECK_BYTES:], "big"):
+        return None
+    flags, at, step = body[0], 1 + size, 2 * size + _SEQ_BYTES
+    if len(body) != at + (flags & 0x7F) * step:
+        return None
+    calls = tuple(
+        MemoCall(
+            Digest(body[i : i + size]),
+            Digest(body[i + size : i + 2 * size]),
+            int.from_bytes(body[i + 2 * size : i + step], "big"),
+        )
+        for i in range(at, len(body), step)
+    )
+    return MemoRow(Digest(body[1:at]), bool(flags & _EXPR), calls)
+
+
+class MemoTable:
+    """The tables `memo` (key -> row) and `superseded` (task -> number)."""
+
+    def __init__(self, fmt: ObjectFormat) -> None:
+        self._format = fmt
+
+    def read(self, txn: ReadTransaction, keys: Sequence[Key]) -> list[MemoRow | None]:
+        """Returns the row of each key, None where there is none."""
+        found = dict(txn.get_many("memo", sorted(keys)))
+        size = self._format.size
+        return [decode_row(key, found[key], size) if key in found else None for key in keys]
+
+    def apply(self, txn: WriteTransaction, updates: Iterable[MemoUpdate]) -> None:
+        """Merges updates into the rows, in their order.
+
+        Raises:
+            InternalError: for a call without a head, or ids of another format.
+        """
+        updates = list(updates)
+        if not updates:
+            return
+        rows = dict(txn.get_many("memo", sorted({update.key for update in updates})))
+        changed: dict[bytes, bytes] = {}
+        superseded: dict[bytes, bytes] = {}
+        seq = next_seq(txn, len(updates) * _SEQ_STEP) - 1
+        for update in updates:
+            seq += _SEQ_STEP
+            key, task, reduction, is_expr, call, head, _ = update
+            old = rows.get(key)
+            if old is None and call is not None and head is not None:
+                # What `encode_row(merge(...))` gives, without the objects: the one case that every new job meets.
+                body = (b"\x81" if is_expr else b"\x01") + reduction + call + head + seq.to_bytes(_SEQ_BYTES, "big")
+                data = body + crc32(body, crc32(key)).to_bytes(_CHECK_BYTES, "big")
+                if len(data) != 1 + 3 * self._format.size + _SEQ_BYTES + _CHECK_BYTES:
+                    raise InternalError(f"a memo update of {task} with ids of another object format")
+            else:
+                self._check(update)
+                before = None if old is None else decode_row(key, old, self._format.size)
+                row, without_cause = merge(before, update, seq)
+                data = encode_row(key, row)
+                if without_cause:
+                    superseded[self._task_key(task)] = (seq - 1).to_bytes(8, "big") + task.encode()
+            rows[key] = changed[key] = data
+        txn.put_many("memo", sorted(changed.items()))
+        if superseded:
+            txn.put_many("superseded", sorted(superseded.items()))
+
+    def _check(self, update: MemoUpdate) -> None:
+        ids = [i for i in (update.reduction, update.call, update.head) if i is not None]
+        if (update.call is None) != (update.head is None) or any(len(i) != self._format.size for i in ids):
+            raise InternalError(f"a memo update of {update.task} with a call and no head, or ids of another format")
+
+    def superseded(self, txn: ReadTransaction, fullname: str) -> int:
+        """Returns the number above which calls that involve the task are to be believed; 0 for all."""
+        data = txn.get("superseded", self._task_key(fullname))
+        return 0 if data is None else int.from_bytes(data[:8], "big")
+
+    def _task_key(self, fullname: str) -> bytes:
+        return self._format.hash(fullname.encode())  # a full name may be longer than a key
+
+
+def next_seq(txn: WriteTransaction, count: int = 1) -> int:
+    """Returns the first of `count` numbers that this store has not given out before, in increasing order."""
+    last = int.from_bytes(txn.get("meta", _SEQ_KEY) or b"", "big")
+    txn.put("meta", _SEQ_KEY, (last + count).to_bytes(8, "big"))
+    return last + 1

@@ -1,0 +1,140 @@
+"""The directory of a store: what lies in it, its FORMAT file, and the id that ties its data file to it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from redun.core.digest import ObjectFormat, object_format
+from redun.core.errors import NotAStore, StoreDamaged, StoreFormatError
+from redun.store.filesystem import translated, write_whole
+from redun.store.ports import Backend
+
+#: Version of the layout of directory and tables. A program refuses a greater one.
+LAYOUT: Final = 1
+ENGINE: Final = "lmdb-0.9"
+STORE_ID_BYTES: Final = 16
+FOLDERS: Final = ("blobs", "incoming", "collisions", "runs")
+
+_FIRST_LINE: Final = "redun store"
+_NEWER: Final = "a newer redun wrote it: upgrade"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What the FORMAT file says."""
+
+    object_format: ObjectFormat
+    store_id: bytes
+    layout: int = LAYOUT
+    engine: str = ENGINE
+
+    def text(self) -> str:
+        """Returns the text of the file."""
+        return (
+            f"{_FIRST_LINE}\nlayout {self.layout}\nobjects {self.object_format.name}\n"
+            f"id {self.store_id.hex()}\nengine {self.engine}\n"
+        )
+
+
+def parse_format(text: str, path: Path) -> Format:
+    """Returns what the text of a FORMAT file says.
+
+    Raises:
+        NotAStore: if it is not the file of a store.
+        StoreFormatError: if a newer program wrote it, or it says what this one does not understand.
+    """
+    lines = text.splitlines()
+    if not lines or lines[0] != _FIRST_LINE:
+        raise NotAStore(f"{path} is not the FORMAT file of a store", path=str(path), hint="redun init")
+    fields = dict(line.partition(" ")[::2] for line in lines[1:] if line)
+    layout = fields.pop("layout", "")
+    if layout != str(LAYOUT):
+        raise StoreFormatError(
+            f"the store at {path.parent} has layout {layout or '?'}, and this program knows {LAYOUT}",
+            path=str(path),
+            hint=_NEWER,
+        )
+    try:
+        fmt = object_format(fields.pop("objects"))
+        store_id = bytes.fromhex(fields.pop("id"))
+        engine = fields.pop("engine")
+    except (KeyError, ValueError) as error:
+        raise StoreDamaged(f"{path} lacks a field or holds a wrong one: {error}", path=str(path)) from None
+    if fields or engine != ENGINE or len(store_id) != STORE_ID_BYTES:
+        what = ", ".join(fields) or f"engine {engine}, id of {len(store_id)} bytes"
+        raise StoreFormatError(f"{path} asks for what this program does not know: {what}", path=str(path), hint=_NEWER)
+    return Format(fmt, store_id)
+
+
+def read_format(directory: Path) -> Format:
+    """Returns the format of the store in a directory.
+
+    Raises:
+        NotAStore: if there is none.
+        StoreFormatError: if this program does not read it.
+    """
+    path = directory / "FORMAT"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotAStore(f"no store at {directory}", path=str(directory), hint="redun init") from None
+    except UnicodeDecodeError:
+        raise NotAStore(f"{path} is not text", path=str(path), hint="redun init") from None
+    except PermissionError as error:
+        raise NotAStore(f"cannot read {path}: {error.strerror}", path=str(path)) from None
+    return parse_format(text, path)
+
+
+def make_directories(directory: Path) -> None:
+    """Makes the directory of a store and those in it.
+
+    Raises:
+        StoreReadOnly, StoreFull, StoreError: if that fails.
+    """
+    with translated(directory):
+        for name in ("", *FOLDERS):
+            os.makedirs(directory / name, exist_ok=True)
+
+
+def new_format(name: str) -> Format:
+    """Returns the format of a new store, with an id of its own.
+
+    Raises:
+        StoreFormatError: if this program knows no object format of that name.
+    """
+    return Format(object_format(name), os.urandom(STORE_ID_BYTES))
+
+
+def write_format(directory: Path, fmt: Format) -> None:
+    """Writes the FORMAT file: the last step of making a store, so that half of one is none."""
+    with translated(directory):
+        write_whole(directory / "FORMAT", fmt.text())
+
+
+def write_identity(backend: Backend, fmt: Format) -> None:
+    """Writes into the tables what FORMAT says, so that a data file from another store is noticed."""
+    facts = [(b"id", fmt.store_id), (b"layout", b"%d" % fmt.layout), (b"objects", fmt.object_format.name.encode())]
+    backend.write(lambda txn: txn.put_many("meta", facts))
+
+
+def check_identity(backend: Backend, fmt: Format, directory: Path) -> None:
+    """Checks that the tables belong to the FORMAT file next to them.
+
+    Raises:
+        StoreDamaged: if they do not.
+    """
+    found = dict(backend.read(lambda txn: txn.get_many("meta", [b"id", b"objects"])))
+    if found != {b"id": fmt.store_id, b"objects": fmt.object_format.name.encode()}:
+        raise StoreDamaged(
+            f"data.mdb in {directory} belongs to another store than FORMAT",
+            path=str(directory),
+            hint="data files are not copied between stores: use push, pull or a bundle",
+        )
+
+
+def is_store(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a path is the directory of a store (of any version)."""
+    return (Path(path) / "FORMAT").is_file()

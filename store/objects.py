@@ -1,0 +1,215 @@
+"""The table of objects: id -> envelope. An envelope says how the payload is kept; the id never depends on it.
+
+envelope = codec (1 byte)  kind (1 byte)  rest
+codec 0: the rest is the payload         codec 1: reserved (zstd)
+codec 2: the payload lies in `blobs/`, the rest is its size (8 bytes, big-endian)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from redun.core import limits
+from redun.core.digest import Digest, ObjectFormat
+from redun.core.errors import DigestCollision, NotFound, StoreDamaged
+from redun.core.frame import KIND_CODES, KINDS, header, object_id
+from redun.store.blobs import BlobArea, Staged
+from redun.store.ports import ReadTransaction, WriteTransaction
+
+RAW: Final = 0
+IN_FILE: Final = 2
+
+_RAW_HEADS: Final[dict[str, bytes]] = {kind: bytes((RAW, code)) for kind, code in KIND_CODES.items()}
+_FILE_HEADS: Final[dict[str, bytes]] = {kind: bytes((IN_FILE, code)) for kind, code in KIND_CODES.items()}
+_SIZE_BYTES: Final = 8
+
+Rows = list[tuple[bytes, bytes]]
+
+
+class Collided(Exception):
+    """Leaves a transaction (so that it is undone) with the id and both payloads of a collision."""
+
+    def __init__(self, digest: bytes, stored: tuple[str, bytes], offered: tuple[str, bytes]) -> None:
+        super().__init__()
+        self.digest, self.stored, self.offered = digest, stored, offered
+
+
+class Objects:
+    """Puts, compares, checks and reads objects."""
+
+    def __init__(self, fmt: ObjectFormat, blobs: BlobArea) -> None:
+        self._format = fmt
+        self._blobs = blobs
+        self._checked_files: set[bytes] = set()
+
+    # -- writing --
+
+    def prepare(self, objects: Mapping[Digest, tuple[str, bytes]]) -> Rows:
+        """Returns the rows of objects in the order of their ids; files of large ones are written and synced by now.
+
+        Raises:
+            DigestCollision: if the file of one holds other bytes with its id.
+            StoreFull: if a file finds no room.
+        """
+        heads = _RAW_HEADS
+        rows: Rows = [(digest, heads[kind] + payload) for digest, (kind, payload) in objects.items()]
+        rows.sort()
+        most = limits.INLINE_BYTES + 2
+        if any(len(row[1]) > most for row in rows):
+            rows = [row if len(row[1]) <= most else self._in_file(row[0], objects[Digest(row[0])]) for row in rows]
+        return rows
+
+    def _in_file(self, digest: bytes, item: tuple[str, bytes]) -> tuple[bytes, bytes]:
+        kind, payload = item
+        staged = self._blobs.stage()
+        try:
+            staged.write(payload)
+            self._place(digest, kind, staged)
+        finally:
+            staged.discard()
+        return digest, _FILE_HEADS[kind] + len(payload).to_bytes(_SIZE_BYTES, "big")
+
+    def _place(self, digest: bytes, kind: str, staged: Staged) -> None:
+        there = self._blobs.open(digest)
+        if there is not None:
+            offered = staged.view()
+            if there == offered:
+                return
+            if self._fits(digest, kind, there):
+                self._collide(Collided(digest, (kind, bytes(there)), (kind, bytes(offered))))
+        staged.keep(digest)  # none there, or a damaged one
+
+    def put_stream(self, kind: str, parts: Iterable[bytes | memoryview], size: int) -> tuple[Digest, Rows]:
+        """Returns the id and the row of an object whose payload arrives in parts and goes to a file of its own.
+
+        Raises:
+            ValueError: if the parts do not add up to `size` bytes.
+            DigestCollision, StoreFull: as `prepare`.
+        """
+        hasher = self._format.new()
+        hasher.update(header(kind, size))
+        staged, got = self._blobs.stage(), 0
+        try:
+            for part in parts:
+                hasher.update(part)
+                staged.write(part)
+                got += len(part) if isinstance(part, bytes) else part.nbytes
+            if got != size:
+                raise ValueError(f"{got} bytes arrived where {size} were announced")
+            digest = Digest(hasher.digest())
+            self._place(digest, kind, staged)
+        finally:
+            staged.discard()
+        return digest, [(digest, _FILE_HEADS[kind] + size.to_bytes(_SIZE_BYTES, "big"))]
+
+    def add(self, txn: WriteTransaction, rows: Rows) -> None:
+        """Adds the rows of new objects, and compares those that exist.
+
+        A stored object that is damaged is replaced by the good bytes. Other bytes with the same id leave the
+        transaction with an exception that `settle` turns into `DigestCollision`.
+        """
+        if txn.add_many("objects", rows) != len(rows):
+            self._compare(txn.get_many("objects", [digest for digest, _ in rows]), dict(rows), txn)
+
+    def compare(self, txn: ReadTransaction, objects: Mapping[Digest, tuple[str, bytes]]) -> None:
+        """Compares those of the objects that exist with what is stored, as `add` does, and writes nothing."""
+        heads = _RAW_HEADS
+        for digest, env in txn.get_many("objects", sorted(objects)):
+            kind, payload = objects[Digest(digest)]
+            if env != heads[kind] + payload:
+                self._compare_slowly(digest, env, (kind, payload))
+
+    def _compare(self, found: Rows, offered: Mapping[bytes, bytes], txn: WriteTransaction) -> None:
+        for digest, env in found:
+            mine = offered[digest]
+            if env != mine and not self._compare_slowly(digest, env, self._payload(digest, mine)):
+                txn.put("objects", digest, mine)
+
+    def _compare_slowly(self, digest: bytes, env: bytes, offered: tuple[str, bytes | memoryview]) -> bool:
+        """Returns whether a stored object, kept in another way than the offered one, is the same; False if damaged."""
+        try:
+            kind, payload = self._payload(digest, env)
+        except StoreDamaged:
+            return False
+        if kind == offered[0] and payload == offered[1]:
+            return True
+        if not self._fits(digest, kind, payload):
+            return False
+        raise Collided(digest, (kind, bytes(payload)), (offered[0], bytes(offered[1])))
+
+    def settle(self, error: Collided) -> DigestCollision:
+        """Returns the error for a collision, after keeping both byte strings."""
+        stored, offered = (header(kind, len(payload)) + payload for kind, payload in (error.stored, error.offered))
+        where = self._blobs.keep_collision(error.digest, stored, offered)
+        return DigestCollision(
+            f"two different objects have the id {error.digest.hex()}; nothing was written, both are kept in {where}",
+            path=where,
+            hint="someone may have built them on purpose: such a store needs the sha256 format",
+        )
+
+    def _collide(self, error: Collided) -> None:
+        raise self.settle(error)
+
+    # -- reading --
+
+    def open(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:
+        """Returns (kind, payload) of an envelope; the payload is a map of its file where it lies in one.
+
+        Every object is checked against its id (the hash costs less than the decoding), a file once a process.
+
+        Raises:
+            StoreDamaged: if the bytes do not fit the id, or the file is missing.
+        """
+        kind, payload = self._payload(digest, env)
+        if env[0] == IN_FILE:
+            if digest in self._checked_files:
+                return kind, payload
+            if not self._fits(digest, kind, payload):
+                raise _damaged(digest, kind)
+            self._checked_files.add(digest)
+        elif object_id(self._format, kind, payload) != digest:  # type: ignore[arg-type]
+            raise _damaged(digest, kind)
+        return kind, payload
+
+    def _payload(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:
+        if len(env) < 2 or env[1] >= len(KINDS) or env[0] not in (RAW, IN_FILE):
+            raise _damaged(digest, "object")
+        kind = KINDS[env[1]]
+        if env[0] == RAW:
+            return kind, env[2:]
+        mapped = self._blobs.open(digest)
+        if mapped is None or len(mapped) != int.from_bytes(env[2:], "big"):
+            raise StoreDamaged(f"the file of {kind} {digest.hex()} is missing or cut short", hint="redun fsck")
+        return kind, mapped
+
+    def _fits(self, digest: bytes, kind: str, payload: bytes | memoryview) -> bool:
+        hasher = self._format.new()
+        hasher.update(header(kind, len(payload)))
+        hasher.update(payload)
+        return hasher.digest() == digest
+
+
+def raw_row(digest: Digest, kind: str, payload: bytes) -> tuple[bytes, bytes]:
+    """Returns the row of an object that is kept in the table, whatever its size."""
+    return digest, _RAW_HEADS[kind] + payload
+
+
+def _damaged(digest: bytes, kind: str) -> StoreDamaged:
+    return StoreDamaged(f"the bytes of {kind} {digest.hex()} do not fit its id", hint="redun fsck")
+
+
+def kind_of(env: bytes) -> str:
+    """Returns the kind that an envelope names.
+
+    Raises:
+        StoreDamaged: if it names none.
+    """
+    if len(env) < 2 or env[1] >= len(KINDS):
+        raise StoreDamaged("an envelope that names no kind", hint="redun fsck")
+    return KINDS[env[1]]
+
+
+def not_found(digest: bytes, path: str = "") -> NotFound:
+    """Returns the error for an id that names nothing."""
+    return NotFound(f"no object {digest.hex()} in this store", path=path)

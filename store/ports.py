@@ -1,0 +1,113 @@
+"""What a backend is: ordered tables of bytes behind repeatable transaction functions.
+
+Two implementations pass one contract suite: `memory_backend.MemoryBackend` and `lmdb_backend.LmdbBackend`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol, TypeVar
+
+from redun.core import limits
+
+T = TypeVar("T")
+
+#: Every table of a store. Later ones are appended; a store that lacks one is given it by the next open that writes.
+TABLES: Final = (
+    "meta",
+    "objects",
+    "refs",
+    "reflog",
+    "live",
+    "leases",
+    "memo",
+    "superseded",
+    "trash",
+    "shallow",
+    "stat",
+)
+
+
+class ReadTransaction(Protocol):
+    """A consistent view of all tables, for the time of one `Backend.read` or `Backend.write`.
+
+    Promised: no other process's writes appear within it. Not promised: that it may be used after the function that it
+    was handed to has returned, from another thread, or while another transaction of the same thread is open.
+    """
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """Returns the value of a key, or None."""
+
+    def get_many(self, table: str, keys: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+        """Returns the pairs of the keys that exist, in the order asked, without the others. Sorted keys are fastest."""
+
+    def present(self, table: str, keys: Iterable[bytes]) -> list[bytes]:
+        """Returns those of the keys that exist, without reading their values."""
+
+    def scan(self, table: str, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Returns at most `limit` pairs in the order of their keys, from the first key that is not below `start`."""
+
+    def scan_keys(self, table: str, start: bytes, limit: int) -> list[bytes]:
+        """Returns the keys that `scan` would return."""
+
+
+class WriteTransaction(ReadTransaction, Protocol):
+    """A `ReadTransaction` that also writes, and reads what it wrote. All of it becomes visible at once, or nothing."""
+
+    def put(self, table: str, key: bytes, value: bytes) -> None:
+        """Sets the value of a key."""
+
+    def put_many(self, table: str, items: Sequence[tuple[bytes, bytes]]) -> None:
+        """Sets many values. Sorted keys are fastest."""
+
+    def add_many(self, table: str, items: Sequence[tuple[bytes, bytes]]) -> int:
+        """Sets the values of those keys that do not exist yet; returns how many those were."""
+
+    def delete(self, table: str, key: bytes) -> bool:
+        """Removes a key; returns whether it existed."""
+
+
+class Backend(Protocol):
+    """Ordered tables of bytes, with transactions.
+
+    Promised: writes are serial, over all processes; an exception in the function leaves nothing behind; keys of 1 to
+    511 bytes, ordered as bytes; values of up to 2 MiB.
+    Not promised: that the function is called once (it is called again after the map has grown, so it has no effects but
+    those on its transaction); that a write which returned survives a loss of power before `sync` (unless the backend
+    is `durable`; a write which survives does so whole, and after all writes before it); any other size of value.
+    """
+
+    def read(self, function: Callable[[ReadTransaction], T]) -> T:
+        """Returns what the function returns for a view of the tables. The function is short and runs no user code."""
+
+    def write(self, function: Callable[[WriteTransaction], T]) -> T:
+        """Returns what the function returns, after its writes have become visible to all.
+
+        Raises:
+            StoreReadOnly: if this backend was opened for reading.
+            StoreFull: if the disk or the largest map is full.
+        """
+
+    def sync(self) -> None:
+        """Returns when everything written so far survives a loss of power."""
+
+    def close(self) -> None:
+        """Gives back files and memory. Closing twice is harmless."""
+
+
+def scan_prefix(backend: Backend, table: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Returns the pairs whose keys start with the prefix, reading them in pages.
+
+    Each page is a transaction of its own, so a slow consumer holds no reader open; what is written between two pages
+    may or may not appear.
+    """
+    start = prefix
+    while True:
+        page = backend.read(lambda txn, at=start: txn.scan(table, at, limits.SCAN_KEYS))  # type: ignore[misc]
+        for key, value in page:
+            if not key.startswith(prefix):
+                return
+            yield key, value
+        if len(page) < limits.SCAN_KEYS:
+            return
+        start = page[-1][0] + b"\0"
