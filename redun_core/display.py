@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from redun.core import codes
-from redun.core.codec import ExtType, Pointer, unpack
+from redun.core.codec import Pointer, unpack
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject, RedunError
+from redun.core.expression_table import Table, node_numbers
 from redun.core.forms import (
     STRUCTURED,
     DictKey,
@@ -83,10 +84,10 @@ def show(
 def show_expr(payload: bytes | memoryview, *, limit: int = LINE, paint: Paint | None = None) -> str:
     """Returns an expression's payload as one line of calls, of at most `limit` characters."""
     try:
-        names, nodes, root = expression_parts(payload)
+        table = Table(payload)
     except MalformedObject:
         return "<malformed expression>"
-    return _line(root, _Reader(None, names, nodes), limit, paint)
+    return _line(table.root, _Reader(None, table.nodes), limit, paint)
 
 
 def pretty(payload: bytes | memoryview, *, paint: Paint | None = None, width: int = WIDTH) -> str:
@@ -101,74 +102,35 @@ def pretty(payload: bytes | memoryview, *, paint: Paint | None = None, width: in
 def pretty_expr(payload: bytes | memoryview, *, paint: Paint | None = None, width: int = WIDTH) -> str:
     """Returns an expression's payload over several lines; a node used more than once is written once, as `_4 = ...`."""
     try:
-        names, nodes, root = expression_parts(payload)
+        table = Table(payload)
     except MalformedObject:
         return "<malformed expression>"
-    shared = _shared_nodes(nodes, root)
+    shared = _shared_nodes(table)
+    reader = _Reader(None, table.nodes, shared)
     lines: list[str] = []
-    for number in sorted(shared):
-        reader = _Reader(None, names, nodes, shared - {number})
-        lines += _lines(f"_{number} = ", _node_item(number), reader, paint, width)
-    lines += _lines("", root, _Reader(None, names, nodes, shared), paint, width)
+    for number in table.order:
+        if number in shared:
+            lines += _lines(f"_{number} = ", _Node(number), reader, paint, width)
+    lines += _lines("", table.root, reader, paint, width)
     return "\n".join(lines)
 
 
-def expression_parts(payload: bytes | memoryview) -> tuple[list[str], list[Any], Any]:
-    """Returns (names, nodes, root) of an `expr` payload. Nodes are [0, name, args, kwargs, options] for a task call,
-    [1, name, operands] for an operation and [2, name, args, kwargs] for a scheduler task; `name` indexes `names`.
-
-    Raises:
-        MalformedObject: if it is not an expression, or a node refers to one that does not come before it.
-    """
-    record = unpack(payload)
-    if not isinstance(record, list) or len(record) != 4 or record[0] != 1:
-        raise MalformedObject("an expression is [1, names, nodes, root]")
-    _, names, nodes, root = record
-    if not isinstance(names, list) or not isinstance(nodes, list) or not all(type(name) is str for name in names):
-        raise MalformedObject("an expression has a list of names and a list of nodes")
-    for number, node in enumerate(nodes):
-        fits = isinstance(node, list) and node and len(node) == _NODE_FIELDS.get(node[0])
-        if not fits or not (type(node[1]) is int and 0 <= node[1] < len(names)):
-            raise MalformedObject(f"node {number} of an expression makes no sense")
-        if any(n >= number for n in node_numbers(node[2:])):
-            raise MalformedObject(f"node {number} of an expression refers to a later one")
-    if any(n >= len(nodes) for n in node_numbers(root)):
-        raise MalformedObject("an expression refers to a node that it does not have")
-    return names, nodes, root
-
-
-_NODE_FIELDS: Final = {0: 5, 1: 3, 2: 4}
-
-
-def node_numbers(item: Any) -> Iterator[int]:
-    """Yields the numbers of the nodes that an item of an expression refers to, in order, repeated ones too."""
-    stack = [item]
-    while stack:
-        item = stack.pop()
-        kind = type(item)
-        if kind is list:
-            stack.extend(reversed(item))
-        elif kind is dict:
-            for key, value in reversed(item.items()):
-                stack += (value, key)
-        elif kind is ExtType:
-            if item.code == codes.NODE:
-                yield int.from_bytes(item.data, "big")
-            elif item.code <= codes.SEGMENTED:
-                stack.append(unpack(item.data))
-
-
-def _shared_nodes(nodes: list[Any], root: Any) -> frozenset[int]:
+def _shared_nodes(table: Table) -> frozenset[int]:
     seen: set[int] = set()
     again: set[int] = set()
-    for item in [*nodes, root]:
+    for item in [*table.nodes, table.root]:
         for number in node_numbers(item):
             (again if number in seen else seen).add(number)
     return frozenset(again)
 
 
-def _node_item(number: int) -> ExtType:
-    return ExtType(codes.NODE, number.to_bytes(8, "big"))
+class _Node:
+    """Marks a node that is to be written itself, where a reference to it would show its number."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 # -- reading items ----------------------------------------------------------------------------------------------------
@@ -180,13 +142,11 @@ class _Reader:
     def __init__(
         self,
         fetch: Fetch | None = None,
-        names: list[str] | None = None,
         nodes: list[Any] | None = None,
         named: frozenset[int] = frozenset(),
     ) -> None:
         self._fetch = fetch
         self._fetches = _FETCHES
-        self._names = names or []
         self._nodes = nodes or []
         self._named = named
 
@@ -201,6 +161,8 @@ class _Reader:
         kind = type(item)
         if kind is Form:
             return item  # type: ignore[no-any-return]  # the type was just tested
+        if kind is _Node:
+            return self._node(item.number)
         found = leaf(item, limit)
         if found is not None:
             return found
@@ -220,12 +182,10 @@ class _Reader:
         return opaque(code, data, limit) if writer is None else writer(unpack(data))
 
     def _node(self, number: int) -> Form:
-        node = self._nodes[number]
-        name = self._names[node[1]]
-        if node[0] == 1:
-            return operation(name, node[2])
-        parts = list(arguments(node[2], node[3]))
-        options = node[4] if node[0] == 0 else None
+        op, name, args, kwargs, options = self._nodes[number]
+        if op == 1:
+            return operation(name, args)
+        parts = list(arguments(args, kwargs))
         if not options:
             return Form(f"{base_name(name)}(", parts, ")")
         chosen = Form(f"{base_name(name)}.options(", list(arguments([], options)), ")")

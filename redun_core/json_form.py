@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from redun.core import codes
 from redun.core.codec import Pointer, unpack
-from redun.core.display import expression_parts
 from redun.core.errors import MalformedObject
+from redun.core.expression_table import Table
 from redun.core.limits import VALUE_DEPTH
 
 #: Beyond this, readers of JSON other than Python's lose digits.
@@ -51,20 +51,14 @@ def expr_to_json(payload: bytes | memoryview) -> Any:
     Raises:
         MalformedObject: if it is not an expression.
     """
-    names, nodes, root = expression_parts(payload)
+    table = Table(payload)
     shown: list[dict[str, Any]] = []
-    for node in nodes:
-        entry: dict[str, Any] = {
-            _NODE_KINDS[node[0]]: names[node[1]],
-            "args": _plain(node[2]),
-        }
-        for name, part in zip(("kwargs", "options"), node[3:], strict=False):
-            entry[name] = _plain(part)
+    for op, name, args, kwargs, options in table.nodes:
+        entry: dict[str, Any] = {"operation" if op else "task": name, "args": _plain(args)}
+        if op == 0:
+            entry |= {"kwargs": _plain(kwargs), "options": _plain(options)}
         shown.append(entry)
-    return {"nodes": shown, "root": _plain(root)}
-
-
-_NODE_KINDS: Final = {0: "task", 1: "operation", 2: "scheduler_task"}
+    return {"nodes": shown, "root": _plain(table.root)}
 
 
 def record_to_json(record: Any) -> Any:

@@ -25,9 +25,12 @@ import redun.core.classes
 from redun.core import codes
 from redun.core.codec import ExtType, Pointer, pack
 from redun.core.digest import XXH3_128, Digest
-from redun.core.display import expression_parts, pretty, pretty_expr, show, show_expr
+from redun.core.display import pretty, pretty_expr, show, show_expr
 from redun.core.errors import MalformedObject, NotFound
+from redun.core.expression_table import Table
 from redun.core.forms import printable, printable_lines
+from redun.core.reduction import reduce
+from redun.core.tasks import task
 from redun.core.values import Encoder
 
 assert redun.core.adapters.registry, "it registers how such values are encoded"
@@ -304,16 +307,34 @@ def expression(names: list[str], nodes: list[Any], root: Any) -> bytes:
     return pack([1, names, nodes, root])
 
 
+def call(name: int, args: list[Any], kwargs: Any = None, options: Any = None) -> list[Any]:
+    return [0, name, args, kwargs or {}, options or {}]
+
+
+def operation(name: int, operands: list[Any]) -> list[Any]:
+    return [1, name, operands, {}, {}]
+
+
 def test_an_expression_reads_as_its_calls() -> None:
-    body = expression(
-        ["ns.get_planet", "ns.greeter"], [[0, 0, [], {}, {}], [0, 1, ["Hello"], {"thing": node(0)}, {}]], node(1)
-    )
+    nodes = [call(0, ["Hello"], {"thing": node(1)}), call(1, [])]
+    body = expression(["ns.greeter", "ns.get_planet"], nodes, node(0))
     assert show_expr(body) == "greeter('Hello', thing=get_planet())"
     assert pretty_expr(body) == "greeter('Hello', thing=get_planet())"
 
 
+def test_an_expression_made_by_the_language_reads_as_it_was_written() -> None:
+    @task(name="half", namespace="ns")
+    def half(x: float) -> float:
+        return x / 2
+
+    lazy: Any = half(3)
+    reduction = reduce(Encoder(XXH3_128), {"a": lazy[0] + 1, "b": [half(x=lazy)]})
+    assert show_expr(reduction.payload) == "{'a': (half(3)[0] + 1), 'b': [half(x=half(3))]}"
+    assert [Table(reduction.payload).nodes[n][1] for n in Table(reduction.payload).calls()] == ["ns.half"] * 2
+
+
 def test_options_of_a_call_are_shown() -> None:
-    body = expression(["f"], [[0, 0, [1], {}, {"memory": 4}]], [node(0)])
+    body = expression(["f"], [call(0, [1], options={"memory": 4})], [node(0)])
     assert show_expr(body) == "[f.options(memory=4)(1)]"
     assert pretty_expr(body) == "[f.options(memory=4)(1)]"
 
@@ -321,33 +342,37 @@ def test_options_of_a_call_are_shown() -> None:
 @pytest.mark.parametrize(
     ("name", "operands", "text"),
     [
-        ("add", [node(0), 1], "(f() + 1)"),
-        ("neg", [node(0)], "-f()"),
-        ("getitem", [node(0), "k"], "f()['k']"),
-        ("getattr", [node(0), "size"], "f().size"),
-        ("round", [node(0), 2], "round(f(), 2)"),
-        ("add", [node(0)], "add(f())"),
-        ("call", [node(0), ext(codes.TUPLE, [1]), {"b": 2}], "f()(1, b=2)"),
+        ("add", [node(1), 1], "(f() + 1)"),
+        ("neg", [node(1)], "-f()"),
+        ("getitem", [node(1), "k"], "f()['k']"),
+        ("getattr", [node(1), "size"], "f().size"),
+        ("round", [node(1), 2], "round(f(), 2)"),
+        ("add", [node(1)], "add(f())"),
+        ("call", [node(1), ext(codes.TUPLE, [1]), {"b": 2}], "f()(1, b=2)"),
     ],
 )
 def test_operations_read_as_python_writes_them(name: str, operands: list[Any], text: str) -> None:
-    body = expression(["f", name], [[0, 0, [], {}, {}], [1, 1, operands]], node(1))
+    body = expression([name, "f"], [operation(0, operands), call(1, [])], node(0))
     assert show_expr(body) == text
-
-
-def test_a_scheduler_task_reads_as_a_call() -> None:
-    body = expression(["f", "redun.cond"], [[0, 0, [], {}, {}], [2, 1, [node(0), 1], {}]], node(1))
-    assert show_expr(body) == "cond(f(), 1)"
 
 
 def test_a_shared_node_is_written_once_over_several_lines() -> None:
     count = 60
-    nodes: list[Any] = [[0, 0, [], {}, {}]]
-    nodes += [[1, 1, [node(i), node(i)]] for i in range(count)]
-    text = pretty_expr(expression(["f", "add"], nodes, node(count)))
-    assert text.splitlines()[:2] == ["_0 = f()", "_1 = (_0 + _0)"]
-    assert text.splitlines()[-1] == f"(_{count - 1} + _{count - 1})"
-    assert len(show_expr(expression(["f", "add"], nodes, node(count)))) == 200
+    nodes = [operation(1, [node(i + 1), node(i + 1)]) for i in range(count)]
+    nodes.append(call(0, []))
+    body = expression(["f", "add"], nodes, node(0))
+    text = pretty_expr(body)
+    assert text.splitlines()[:2] == ["_60 = f()", "_59 = (_60 + _60)"]
+    assert text.splitlines()[-1] == "(_1 + _1)"
+    assert len(show_expr(body)) == 200
+
+
+def test_a_long_chain_is_no_recursion() -> None:
+    count = 100_000
+    nodes = [call(0, [ExtType(codes.NODE, (i + 1).to_bytes(4, "big"))]) for i in range(count - 1)]
+    body = expression(["f"], [*nodes, call(0, [1])], node(0))
+    assert show_expr(body, limit=20) == "f(f(f(f(f(f(f(f(f..."
+    assert pretty_expr(body).endswith("...")
 
 
 @pytest.mark.parametrize(
@@ -355,15 +380,21 @@ def test_a_shared_node_is_written_once_over_several_lines() -> None:
     [
         [],
         [2, [], [], None],
-        [1, [1], [], None],
-        [1, [], [[0, 0, [], {}, {}]], None],
-        [1, ["f"], [[0, 0, [node(0)], {}, {}]], None],
-        [1, ["f"], [[9, 0]], None],
-        [1, ["f"], [[]], None],
+        [1, [1], [call(0, [])], None],
+        [1, [], [call(0, [])], None],
+        [1, ["f"], [call(0, [node(0)])], None],
+        [1, ["f"], [call(0, [node(1)]), operation(0, [node(0)])], None],
+        [1, ["f"], [[9, 0, [], {}, {}]], None],
+        [1, ["f"], [[0, 0, {}, {}, {}]], None],
+        [1, ["f"], [[0, 0, [], [], {}]], None],
+        [1, ["f"], [[0, 0]], None],
+        [1, ["f"], [7], None],
+        [1, ["f"], 7, None],
         [1, [], [], node(0)],
     ],
 )
 def test_an_expression_that_makes_no_sense_is_malformed(record: Any) -> None:
     with pytest.raises(MalformedObject):
-        expression_parts(pack(record))
+        Table(pack(record))
     assert show_expr(pack(record)) == "<malformed expression>"
+    assert pretty_expr(pack(record)) == "<malformed expression>"

@@ -1,0 +1,309 @@
+"""Names that people type: prefixes of ids, `-`, `~N`, and task names, each resolved to what it means in a store.
+
+An execution answers to the start of its uuid (with or without dashes) or of its digest, a job to the start of its id,
+an object to the start of its digest, a task also to its name. Executions and objects are looked up first, then task
+names, then jobs: the ids of jobs are stored nowhere, they are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple, TypeAlias
+
+from redun.core import limits
+from redun.core.digest import Digest
+from redun.core.errors import AmbiguousPrefix, NotFound
+from redun.core.objects import ExecRecord, JobRow, Status, TaskCount, TaskRecord, job_id
+from redun.store.journal import LiveInfo
+from redun.store.store import Store
+
+LATEST: Final = "-"
+_HEX: Final = frozenset("0123456789abcdef")
+#: Characters of an id as printed in lists. A prefix of that length is looked for in the newest executions first, and
+#: the search ends with the first that has such a job; a shorter one is compared with all jobs, to tell when it is
+#: ambiguous.
+_PRINTED: Final = 8
+#: Candidates named in an error.
+_NAMED: Final = 4
+_LISTED: Final = 20
+
+
+class Run(NamedTuple):
+    """An execution, sealed or not.
+
+    Attributes:
+        uuid, argv, info, start, root, rows, counts, sources, pages: as in `ExecRecord`.
+        digest: id of the execution; None while it is not sealed.
+        status: RUNNING while its process lives, INTERRUPTED when that has died before the seal.
+        end: microseconds since the epoch; None while it is not sealed.
+        trace: traceback of what ended it.
+        tags: text pairs.
+        tail, running: rows that are on no page, of jobs that have ended and that have not; empty once sealed.
+    """
+
+    uuid: bytes
+    digest: Digest | None
+    status: Status
+    start: int
+    end: int | None
+    argv: tuple[str, ...]
+    info: tuple[tuple[str, str], ...]
+    root: Digest | None
+    pages: tuple[Digest, ...]
+    rows: int
+    counts: tuple[TaskCount, ...]
+    sources: tuple[tuple[Digest, Digest], ...]
+    trace: Digest | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    tail: tuple[JobRow, ...] = ()
+    running: tuple[JobRow, ...] = ()
+
+
+class JobName(NamedTuple):
+    """A job: its execution and its row number there."""
+
+    run: Run
+    number: int
+
+
+class ObjectName(NamedTuple):
+    """An object that is not an execution: its kind and id."""
+
+    kind: str
+    digest: Digest
+
+
+class TaskName(NamedTuple):
+    """A task by its full name: ids of its fingerprints in the history, newest first."""
+
+    fullname: str
+    versions: tuple[Digest, ...]
+
+
+Named: TypeAlias = Run | JobName | ObjectName | TaskName
+
+
+# -- the history, live runs among it ----------------------------------------------------------------------------------
+
+
+def runs(store: Store) -> Iterator[Run]:
+    """Returns every execution, newest first, those that run now and those that died unsealed included.
+
+    Raises:
+        StoreDamaged: if the history cannot be read.
+    """
+    waiting = [_of_live(info) for info in store.live_runs()]  # oldest first
+    shown: set[bytes] = set()
+    for digest, record in store.executions():
+        while waiting and waiting[-1].start >= record.start:
+            shown.add(waiting[-1].uuid)
+            yield waiting.pop()
+        if record.uuid not in shown:  # it may have been sealed since the live ones were read
+            shown.add(record.uuid)
+            yield of_record(digest, record)
+    yield from (run for run in reversed(waiting) if run.uuid not in shown)
+
+
+def of_record(digest: Digest, record: ExecRecord) -> Run:
+    """Returns a sealed execution."""
+    return Run(
+        uuid=record.uuid,
+        digest=digest,
+        status=record.status,
+        start=record.start,
+        end=record.end,
+        argv=record.argv,
+        info=record.info,
+        root=record.root,
+        pages=record.pages,
+        rows=record.rows,
+        counts=record.counts,
+        sources=record.sources,
+        trace=record.trace,
+        tags=record.tags,
+    )
+
+
+def _of_live(info: LiveInfo) -> Run:
+    loose = (*info.tail, *info.running)
+    return Run(
+        uuid=info.uuid,
+        digest=None,
+        status=Status.RUNNING if info.alive else Status.INTERRUPTED,
+        start=info.start,
+        end=None,
+        argv=info.argv,
+        info=tuple(sorted(info.info.items())),
+        root=info.root,
+        pages=info.pages,
+        rows=max([info.rows, *(row.number + 1 for row in loose)]),
+        counts=info.counts,
+        sources=info.sources,
+        tail=info.tail,
+        running=info.running,
+    )
+
+
+# -- resolving --------------------------------------------------------------------------------------------------------
+
+
+def find(store: Store, text: str) -> Named:
+    """Returns what a name that a person typed means.
+
+    Raises:
+        AmbiguousPrefix: if it means several things.
+        NotFound: if it means nothing.
+    """
+    if text == LATEST or text.startswith("~"):
+        return _nth(store, text)
+    prefix = _prefix(text)
+    if prefix is not None:
+        found = _executions_and_objects(store, prefix)
+        if found:
+            return _only(store, text, found)
+    task = _task(store, text)
+    if task is not None:
+        return task
+    if prefix is not None:
+        jobs: list[Named] = list(_jobs(store, prefix))
+        if jobs:
+            return _only(store, text, jobs)
+    raise _unknown(text, prefix)
+
+
+def find_object(store: Store, text: str) -> ObjectName:
+    """Returns the object that a name means; an execution's uuid, `-` and `~N` mean the execution's own object.
+
+    Raises:
+        AmbiguousPrefix: if it means several things.
+        NotFound: if it means nothing, or something that is no object.
+    """
+    found = find(store, text)
+    if isinstance(found, ObjectName):
+        return found
+    if isinstance(found, TaskName):
+        return ObjectName("task", found.versions[0])
+    if isinstance(found, JobName):
+        hint = f"a job is a row of its execution, redun log {text} shows it"
+        raise NotFound(f"{text} is a job and no object", hint=hint)
+    if found.digest is None:
+        raise NotFound(f"execution {text} is not sealed yet", hint=f"redun log {text} shows how far it is")
+    return ObjectName("exec", found.digest)
+
+
+def _nth(store: Store, text: str) -> Run:
+    steps = 0 if text == LATEST else _steps(text)
+    for run in runs(store):
+        if steps == 0:
+            return run
+        steps -= 1
+    if text == LATEST:
+        raise NotFound("there is no execution yet", hint="redun run makes the first")
+    raise NotFound(f"there are not so many executions: {text}", hint="redun log lists them")
+
+
+def _steps(text: str) -> int:
+    digits = text[1:]
+    if not digits.isascii() or not digits.isdigit():
+        raise NotFound(f"{text!r} names nothing", hint="~1 is the execution before the latest, ~2 the one before that")
+    return int(digits[:9])
+
+
+def _prefix(text: str) -> str | None:
+    """The hexadecimal digits of a name that can be a prefix of an id."""
+    digits = text.replace("-", "").lower()
+    return digits if len(digits) >= limits.PREFIX_CHARS and _HEX.issuperset(digits) else None
+
+
+def _executions_and_objects(store: Store, prefix: str) -> list[Named]:
+    found: list[Named] = [run for run in runs(store) if run.uuid.hex().startswith(prefix)]
+    for kind, digest in store.resolve(prefix, _LISTED):
+        found.append(_run_of(store, digest) if kind == "exec" else ObjectName(kind, digest))
+    return list(dict.fromkeys(found))
+
+
+def _run_of(store: Store, digest: Digest) -> Run:
+    return of_record(digest, ExecRecord.parse(store.get(digest)[1]))
+
+
+def _only(store: Store, text: str, found: list[Named]) -> Named:
+    if len(found) == 1:
+        return found[0]
+    candidates = [_described(store, named) for named in found[:_LISTED]]
+    some = ", ".join(f"{kind} {full[: len(text) + 6]}" for kind, full in candidates[:_NAMED])
+    more = f" and {len(candidates) - _NAMED} more" if len(candidates) > _NAMED else ""
+    raise AmbiguousPrefix(
+        f"{text} is the start of several ids: {some}{more}", candidates=candidates, hint="give more characters"
+    )
+
+
+def _described(store: Store, named: Named) -> tuple[str, str]:
+    if isinstance(named, Run):
+        return "execution", named.uuid.hex()
+    if isinstance(named, JobName):
+        return "job", job_id(store.format.hash, named.run.uuid, named.number).hex()
+    if isinstance(named, ObjectName):
+        return named.kind, named.digest.hex()
+    return "task", named.fullname
+
+
+def _unknown(text: str, prefix: str | None) -> NotFound:
+    if prefix is None and _HEX.issuperset(text.lower()):
+        hint = f"a prefix of an id has at least {limits.PREFIX_CHARS} characters"
+    else:
+        hint = "redun log lists the executions, redun log ID the jobs of one"
+    return NotFound(f"{text!r} names no execution, job, object or task", hint=hint)
+
+
+# -- jobs -------------------------------------------------------------------------------------------------------------
+
+
+def _jobs(store: Store, prefix: str) -> Iterator[JobName]:
+    for run in runs(store):
+        found = [JobName(run, number) for number in _job_numbers(store, run, prefix)]
+        yield from found
+        if found and len(prefix) >= _PRINTED:
+            return
+
+
+def _job_numbers(store: Store, run: Run, prefix: str) -> Iterator[int]:
+    """The numbers of a run's jobs whose ids start so. Every number is tried: a million take half a second."""
+    function, uuid = store.format.hash, run.uuid
+    whole = bytes.fromhex(prefix[: len(prefix) & ~1])
+    for number in range(run.rows):
+        computed = job_id(function, uuid, number)
+        if computed.startswith(whole) and computed.hex().startswith(prefix):
+            yield number
+
+
+# -- tasks ------------------------------------------------------------------------------------------------------------
+
+
+def _task(store: Store, text: str) -> TaskName | None:
+    """The task of that full name, or the only one of that name in any namespace."""
+    suffix = f".{text}"
+    versions: dict[str, dict[Digest, None]] = {}
+    names: dict[Digest, str] = {}
+    for run in runs(store):
+        if not any(count.fullname == text or count.fullname.endswith(suffix) for count in run.counts):
+            continue
+        for digest, fullname in _task_names(store, run, names):
+            if fullname == text or fullname.endswith(suffix):
+                versions.setdefault(fullname, {})[digest] = None
+    chosen = text if text in versions else next(iter(versions), None)
+    if chosen is None:
+        return None
+    if chosen != text and len(versions) > 1:
+        candidates = [("task", fullname) for fullname in sorted(versions)]
+        listed = ", ".join(fullname for _, fullname in candidates[:_NAMED])
+        raise AmbiguousPrefix(
+            f"several tasks are named {text}: {listed}", candidates=candidates, hint="give the namespace too"
+        )
+    return TaskName(chosen, tuple(versions[chosen]))
+
+
+def _task_names(store: Store, run: Run, names: dict[Digest, str]) -> Iterator[tuple[Digest, str]]:
+    unread = [task for task, _ in run.sources if task not in names]
+    for digest, found in zip(unread, store.get_many(unread), strict=True):
+        names[digest] = TaskRecord.parse(found[1]).fullname if found is not None else ""
+    return ((task, names[task]) for task, _ in run.sources)
