@@ -1,0 +1,15 @@
+"""Tasks of the engine itself. Each carries a version number: its code is ours, not the user's."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from redun.core.tasks import Task, task
+
+
+@task(namespace="redun", name="root", version="1")
+def _root() -> Any:
+    """The job above everything when what is run is not one call: its reduction is the expression that was given."""
+
+
+ROOT: Final[Task[..., Any]] = _root

@@ -1,0 +1,502 @@
+"""The evaluator: a pure state machine over jobs. Events in, commands out.
+
+    events      submit(expr)   hit(job, ...) miss(job)   started(job)   returned(job, value) raised(job, failure)   cancel()
+    commands    asks (jobs whose keys the store is to be asked for)   runs (jobs whose bodies are to be run)
+                reduced (jobs whose body has returned expressions)    ended (jobs that have ended, children first)
+
+It does no I/O, starts no thread, reads no clock and never recurses: whatever becomes ready is put on a queue that
+`advance` works off, so a chain of 100,000 dependent calls is a loop. Any order of completions is a valid history; tests
+deliver them in every order. The one thing it is given to read with is `fetch`, for objects that cannot change.
+
+Rules (CACHING.md): the same expression object is evaluated once in its parent; a job joins another of the same key; a
+failing job fails its parent; siblings that have started are let finish.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from redun.core.decoding import Decoder
+from redun.core.digest import Digest, Key
+from redun.core.errors import CodecError, CycleError, RedunError
+from redun.core.expressions import Expression
+from redun.core.keys import BindError, bind, call_key, code_id, prepare
+from redun.core.objects import Flag, How, Why
+from redun.core.operations import OPERATIONS, is_pure
+from redun.core.reduction import CALL, Arg, Node, Reduction, reduce
+from redun.core.tasks import registry
+from redun.core.values import Encoded, Encoder
+from redun.executor.engine import ROOT
+from redun.executor.jobs import Failure, Job, Operation, Unit
+from redun.executor.states import ENDED, State
+
+Fetch = Callable[[Digest], tuple[str, Any]]
+
+
+class Evaluator:
+    """Evaluates one expression. Not thread-safe: it belongs to the scheduler's thread.
+
+    Attributes:
+        asks, runs, reduced, ended: commands; the scheduler takes them and empties the lists.
+        counts: full name -> [pending, running, failed, cached, done] jobs.
+        failure: the first failure that reached the root, or None.
+        root: the root job.
+    """
+
+    def __init__(self, encoder: Encoder, fetch: Fetch) -> None:
+        self.encoder = encoder
+        self.fetch = fetch
+        self.asks: list[Job] = []
+        self.runs: list[Job] = []
+        self.reduced: list[Job] = []
+        self.ended: list[Job] = []
+        self.counts: dict[str, list[int]] = {}
+        self.failed = False
+        self.root: Job | None = None
+        self._numbers = 0
+        self._work: deque[Unit] = deque()
+        self._leaders: dict[Key, Job] = {}
+        self._unfinished: set[Job] = set()
+        self._known: set[Digest] = set()
+
+    @property
+    def rows(self) -> int:
+        """Row numbers given out so far."""
+        return self._numbers
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def submit(self, expression: Any) -> Job:
+        """Starts evaluating; call once.
+
+        Raises:
+            CodecError: if the expression holds something that cannot be encoded.
+        """
+        reduction = reduce(self.encoder, expression)
+        nodes = reduction.nodes
+        if reduction.root == 0 and len(nodes) == 1 and nodes[0].op == CALL:
+            job = self._job(nodes[0], None)
+            self.root = job
+            self._begin(job)
+        else:
+            job = self._job(Node(CALL, ROOT.fullname, [], {}, None, ROOT), None)
+            self.root = job
+            job.move(State.WAITING)
+            self._number(job)
+            self._count(job, 0, 1)
+            self._reduce(job, reduction)
+        self.advance()
+        return job
+
+    def hit(self, job: Job, reduction: Reduction, how: How = How.STEP) -> None:
+        """The store remembers what the job's body returned."""
+        job.move(State.HIT)
+        job.how = how
+        self._count(job, 0, 3)
+        self._take(job, reduction)
+
+    def miss(self, job: Job, why: Why, *, caused: bool = False) -> None:
+        """The store has no answer: the body is to run. `caused`: an earlier answer was found wanting."""
+        job.why = why
+        job.caused = caused
+        job.move(State.QUEUED)
+        self.runs.append(job)
+
+    def join(self, job: Job) -> None:
+        """The job shares the answer of its leader, which has ended, or waits for it."""
+        leader = job.leader
+        assert leader is not None
+        job.move(State.JOINED)
+        job.how = How.JOINED
+        self._count(job, 0, 3)
+        if leader.state in ENDED:
+            self._settle_joined(job)
+        else:
+            job.waiting = 1
+            leader.dependants.append(job)
+
+    def started(self, job: Job) -> None:
+        """The job's body has been handed to a pool."""
+        job.move(State.RUNNING)
+        self._count(job, 0, 1)
+
+    def returned(self, job: Job, value: Any) -> None:
+        """The body returned."""
+        try:
+            reduction = reduce(self.encoder, value)
+        except (CodecError, RedunError) as error:
+            error.add_note(f"in the value that task {job.task.fullname} returned")
+            self.raised(job, Failure(error, None, job))
+            return
+        self._take(job, reduction)
+
+    def raised(self, job: Job, failure: Failure) -> None:
+        """The body raised, or could not be run."""
+        failure.origin = failure.origin or job
+        self._fail(job, failure)
+
+    def cancel(self, job: Job) -> None:
+        """The job will not be run any more."""
+        if job.state not in ENDED:
+            self._count(job, 1 if job.state in (State.RUNNING, State.REDUCING) else 0, 2)
+            job.move(State.CANCELLED)
+            self._unfinished.discard(job)
+            self.ended.append(job)
+
+    def unfinished(self) -> list[Job]:
+        """Returns the jobs that have not ended, in the order in which they were made."""
+        return sorted(self._unfinished, key=lambda job: job.number)
+
+    def advance(self) -> None:
+        """Works off everything that is ready."""
+        work = self._work
+        while work:
+            unit = work.popleft()
+            if isinstance(unit, Job):
+                if unit.state is State.WAITING:
+                    self._key(unit)
+                elif unit.state is State.REDUCING:
+                    self._complete(unit)
+                elif unit.state is State.JOINED:
+                    self._settle_joined(unit)
+            elif unit.scope is None or unit.scope.state not in ENDED:
+                self._operate(unit)
+
+    # -- making units -------------------------------------------------------------------------------------------------
+
+    def _job(self, node: Node, scope: Job | None) -> Job:
+        task = node.task or registry.find(node.name)
+        prepared = prepare(task, self.encoder.format)
+        if prepared.digest not in self._known:
+            self._known.add(prepared.digest)
+            self.encoder.objects.update(prepared.objects)
+        job = Job(node, scope, task, prepared)
+        self._unfinished.add(job)
+        counts = self.counts.get(task.fullname)
+        if counts is None:
+            counts = self.counts[task.fullname] = [0, 0, 0, 0, 0]
+        counts[0] += 1
+        return job
+
+    def _count(self, job: Job, old: int, new: int) -> None:
+        counts = self.counts[job.task.fullname]
+        counts[old] -= 1
+        counts[new] += 1
+
+    def _units(self, nodes: list[Node], scope: Job) -> list[Unit]:
+        return [self._job(node, scope) if node.op == CALL else Operation(node, scope) for node in nodes]
+
+    def _link(self, unit: Unit, arg: Arg, units: list[Unit]) -> None:
+        if type(arg) is int:
+            units[arg].dependants.append(unit)
+            unit.waiting += 1
+        else:
+            for number in arg.nodes:  # type: ignore[union-attr]  # an Arg that is no number is Encoded
+                units[number].dependants.append(unit)
+                unit.waiting += 1
+
+    def _expand(self, reduction: Reduction, scope: Job) -> list[Unit]:
+        """Makes the units of a table; those that wait for nothing are ready, in the order of the table."""
+        units = self._units(reduction.nodes, scope)
+        for unit in units:
+            for arg in unit.node.args:
+                self._link(unit, arg, units)
+            for arg in unit.node.kwargs.values():
+                self._link(unit, arg, units)
+        for unit in units:
+            if isinstance(unit, Job):
+                unit.units = units  # where its arguments are found, until it has a reduction of its own
+            if unit.waiting == 0:
+                self._begin(unit)
+            elif isinstance(unit, Job):
+                unit.move(State.WAITING)
+        return units
+
+    def _begin(self, unit: Unit) -> None:
+        if isinstance(unit, Job):
+            unit.move(State.WAITING)
+        self._work.append(unit)
+
+    # -- arguments and keys -------------------------------------------------------------------------------------------
+
+    def _resolve(self, arg: Arg, units: list[Unit]) -> Encoded:
+        if type(arg) is int:
+            result = units[arg].result
+            assert result is not None
+            return result
+        assert isinstance(arg, Encoded)
+        return self._fill(arg, units) if arg.nodes else arg
+
+    def _fill(self, template: Encoded, units: list[Unit]) -> Encoded:
+        """Returns the value that a template becomes when its nodes have theirs."""
+        decoder = Decoder(self.fetch, lambda number: self.value(units[number].result))
+        return self.encoder.encode(decoder.decode(template.payload))
+
+    def payload(self, encoded: Encoded) -> bytes:
+        """Returns the bytes of a value, fetched where only its id is at hand."""
+        if not encoded.payload and encoded.digest is not None:
+            encoded.payload = self.fetch(encoded.digest)[1]
+        return encoded.payload
+
+    def value(self, encoded: Encoded | None) -> Any:
+        """Returns a value of its own for one consumer: what can change is decoded anew each time."""
+        assert encoded is not None
+        if encoded.plain:
+            return encoded.obj
+        decoder = Decoder(self.fetch)
+        value = decoder.decode(self.payload(encoded))
+        encoded.externals = tuple(decoder.externals)
+        encoded.code = tuple(dict.fromkeys(decoder.code))
+        encoded.inspected = True
+        return value
+
+    def _key(self, job: Job) -> None:
+        if self._waits_for_defaults(job):
+            return
+        try:
+            self._bind(job)
+            ids = [self.encoder.identify(arg) for arg in job.args]
+            job.key = call_key(self.encoder.format, job.prepared.digest, ids, self._code_ids(job))
+        except (BindError, RedunError) as error:
+            self._number(job)
+            job.move(State.KEYED)
+            self._fail(job, Failure(error, None, job))
+            return
+        self._number(job)
+        job.move(State.KEYED)
+        if _scope_of(job) != "NONE" and self._joins(job, job.key):
+            self.join(job)
+        else:
+            self.asks.append(job)
+
+    def _joins(self, job: Job, key: Key) -> bool:
+        """Whether the job can share another's answer at once. Where the answer holds externals, the scheduler is to look
+        at them first: then the job only remembers its leader."""
+        leader = self._leaders.setdefault(key, job)
+        if leader is job:
+            return False
+        if leader.state is State.CANCELLED:
+            self._leaders[key] = job
+            return False
+        job.leader = leader
+        result = leader.result
+        return result is None or (result.inspected and not result.externals and not result.code)
+
+    def _number(self, job: Job) -> None:
+        if job.number < 0:
+            job.number = self._numbers
+            self._numbers += 1
+
+    def lead(self, job: Job) -> None:
+        """The job does not share its leader's answer: from here on it is the one of its key."""
+        job.leader = None
+        if job.key is not None:
+            self._leaders[job.key] = job
+
+    def _waits_for_defaults(self, job: Job) -> bool:
+        """Starts the default arguments that are expressions, as children of the job; returns whether to wait for them."""
+        if job.extras or not job.prepared.lazy:
+            return False
+        names = [name for name, _ in job.task.params[: len(job.node.args)]]
+        needed = {n: d for n, d in job.prepared.defaults.items() if isinstance(d, Expression)}
+        needed = {n: d for n, d in needed.items() if n not in names and n not in job.node.kwargs}
+        if not needed:
+            return False
+        self._number(job)
+        job.reduction = reduce(self.encoder, needed)
+        job.extras = self._expand(job.reduction, job)
+        for unit in job.extras:
+            unit.dependants.append(job)
+            job.waiting += 1
+        return True
+
+    def _bind(self, job: Job) -> None:
+        node, units = job.node, job.units
+        args = [self._resolve(arg, units) for arg in node.args]
+        kwargs = {name: self._resolve(arg, units) for name, arg in node.kwargs.items()} if node.kwargs else {}
+        bound, job.applied = bind(job.prepared, args, kwargs, self._gather)
+        lazy = self._defaults(job)
+        job.args = [
+            lazy[name] if isinstance(arg, Expression) else arg
+            for name, arg in zip(job.prepared.names, bound, strict=True)
+        ]
+        job.units = []
+
+    def _defaults(self, job: Job) -> dict[str, Encoded]:
+        """The values of the defaults that were expressions."""
+        if not job.extras or job.reduction is None:
+            return {}
+        decoder = Decoder(self.fetch, lambda number: self.value(job.extras[number].result))
+        root = job.reduction.root
+        assert isinstance(root, Encoded)
+        return {name: self.encoder.encode(value) for name, value in decoder.decode(root.payload).items()}
+
+    def _gather(self, is_mapping: bool, parts: Any) -> Encoded:
+        if is_mapping:
+            return self.encoder.encode({name: self.value(part) for name, part in parts.items()})
+        return self.encoder.encode(tuple(self.value(part) for part in parts))
+
+    def _code_ids(self, job: Job) -> set[Digest]:
+        found: set[Digest] = set()
+        for arg in job.args:
+            if not arg.plain:
+                if not arg.inspected:
+                    self.value(arg)
+                for obj in arg.code:
+                    digest, objects = code_id(obj, self.encoder.format)
+                    if digest is not None:
+                        found.add(digest)
+                        self.encoder.objects.update(objects)
+        return found
+
+    # -- reductions and results ---------------------------------------------------------------------------------------
+
+    def _take(self, job: Job, reduction: Reduction) -> None:
+        if reduction.nodes:
+            self.reduced.append(job)
+            self._reduce(job, reduction)
+        else:
+            job.reduction = reduction
+            root = reduction.root
+            assert isinstance(root, Encoded)
+            self._finish(job, root)
+
+    def _reduce(self, job: Job, reduction: Reduction) -> None:
+        job.move(State.REDUCING)
+        job.reduction = reduction
+        try:
+            job.units = self._expand(reduction, job)
+        except RedunError as error:
+            self._fail(job, Failure(error, None, job))
+            return
+        self._link(job, reduction.root, job.units)
+        if job.waiting == 0:
+            self._work.append(job)
+
+    def _complete(self, job: Job) -> None:
+        assert job.reduction is not None
+        try:
+            result = self._resolve(job.reduction.root, job.units)
+        except RedunError as error:
+            self._fail(job, Failure(error, None, job))
+            return
+        self._finish(job, result)
+
+    def _finish(self, job: Job, result: Encoded) -> None:
+        if job.how is How.RAN:
+            self._count(job, 1, 4)
+        job.move(State.DONE)
+        job.result = result
+        self.encoder.identify(result)
+        self._end(job)
+
+    def _end(self, job: Job) -> None:
+        self._unfinished.discard(job)
+        self.ended.append(job)
+        self._release(job)
+
+    def _release(self, unit: Unit) -> None:
+        for dependant in unit.dependants:
+            dependant.waiting -= 1
+            if dependant.waiting == 0:
+                self._work.append(dependant)
+        unit.dependants = []
+
+    def _settle_joined(self, job: Job) -> None:
+        leader = job.leader
+        assert leader is not None
+        if leader.state is State.DONE:
+            assert leader.result is not None
+            job.move(State.DONE)
+            job.result = leader.result
+            self._unfinished.discard(job)
+            self.ended.append(job)
+            self._release(job)
+        elif leader.state is State.FAILED:
+            assert leader.failure is not None
+            self._fail(job, leader.failure)
+        else:
+            self.cancel(job)
+
+    def _operate(self, unit: Unit) -> None:
+        job = unit.scope
+        assert job is not None
+        name = unit.node.name
+        try:
+            operands = tuple(self._operand(arg, job, name) for arg in unit.node.args)
+            if not is_pure(name, operands):
+                job.flags = (*job.flags, Flag("volatile", f"operation {name} on {type(operands[0]).__name__}"))
+            unit.result = self.encoder.encode(OPERATIONS[name](*operands))
+        except Exception as error:
+            error.add_note(f"in the operation `{name}` on lazy values, in task {job.task.fullname}")
+            self._fail(job, Failure(error, None, job))
+            return
+        self._release(unit)
+
+    def _operand(self, arg: Arg, job: Job, name: str) -> Any:
+        encoded = self._resolve(arg, job.units)
+        if encoded.plain or name == "call":
+            return self.value(encoded)
+        if encoded.obj is None:  # only looked at by operations that change nothing, so one copy serves them all
+            encoded.obj = self.value(encoded)
+        return encoded.obj
+
+    # -- failure ------------------------------------------------------------------------------------------------------
+
+    def _fail(self, job: Job, failure: Failure) -> None:
+        failing: list[Job] = [job]
+        while failing:
+            job = failing.pop()
+            if job.state in ENDED:
+                continue
+            self._count(job, _column(job), 2)
+            job.move(State.FAILED)
+            job.failure = failure
+            self._unfinished.discard(job)
+            self.ended.append(job)
+            waiting = [d for d in job.dependants if isinstance(d, Job) and d.leader is job and d.state is State.JOINED]
+            failing.extend(waiting)
+            if job.scope is not None:
+                failing.append(job.scope)
+            else:
+                self.failed = True
+
+    def stuck(self) -> CycleError | None:
+        """Returns the error of a ring of jobs that wait for each other, when nothing is running and nothing is ready."""
+        for job in self.unfinished():
+            ring = _ring(job)
+            if ring:
+                names = " -> ".join(f"{j.task.fullname}" for j in [*ring, ring[0]])
+                return CycleError(f"jobs wait for each other: {names}", hint="a task calls itself with equal arguments")
+        return None
+
+
+def _column(job: Job) -> int:
+    if job.how is not How.RAN:
+        return 3
+    return 1 if job.state in (State.RUNNING, State.REDUCING) else 0
+
+
+def _scope_of(job: Job) -> str:
+    scope = job.options.get("cache_scope", "BACKEND")
+    return str(getattr(scope, "name", scope))
+
+
+def _ring(job: Job) -> list[Job]:
+    """The jobs of a ring reached from `job` by following joins to their leaders and scopes to the joins inside them."""
+    path: list[Job] = []
+    seen: set[int] = set()
+    current: Job | None = job
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        path.append(current)
+        if current.state is State.JOINED:
+            current = current.leader
+        else:
+            current = next(
+                (u for u in current.units if isinstance(u, Job) and u.state in (State.JOINED, State.REDUCING)), None
+            )
+    return path[path.index(current) :] if current is not None else []
+

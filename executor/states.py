@@ -1,0 +1,57 @@
+"""The states of a job and the moves between them: the table that the evaluator obeys.
+
+    NEW -> WAITING -> KEYED -> HIT | JOINED | QUEUED -> RUNNING -> REDUCING -> DONE | FAILED | CANCELLED
+
+Any other move is a fault of ours and raises. `SEMANTICS.md` draws the same table.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from redun.core.errors import InternalError
+
+
+class State(IntEnum):
+    """Where a job is.
+
+    NEW: made from an expression. WAITING: for its arguments. KEYED: its key is known, the store is being asked.
+    HIT: answered from the store. JOINED: waits for the same computation in this run. QUEUED: to be run. RUNNING: its body
+    runs. REDUCING: what its body returned is being evaluated. DONE, FAILED, CANCELLED: ended.
+    """
+
+    NEW = 0
+    WAITING = 1
+    KEYED = 2
+    HIT = 3
+    JOINED = 4
+    QUEUED = 5
+    RUNNING = 6
+    REDUCING = 7
+    DONE = 8
+    FAILED = 9
+    CANCELLED = 10
+
+
+_S = State
+MOVES: Final[dict[State, frozenset[State]]] = {
+    _S.NEW: frozenset({_S.WAITING}),
+    _S.WAITING: frozenset({_S.KEYED, _S.REDUCING, _S.FAILED, _S.CANCELLED}),
+    _S.KEYED: frozenset({_S.HIT, _S.JOINED, _S.QUEUED, _S.FAILED, _S.CANCELLED}),
+    _S.HIT: frozenset({_S.REDUCING, _S.DONE}),
+    _S.JOINED: frozenset({_S.DONE, _S.FAILED, _S.CANCELLED}),
+    _S.QUEUED: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED}),
+    _S.RUNNING: frozenset({_S.REDUCING, _S.DONE, _S.FAILED, _S.CANCELLED}),
+    _S.REDUCING: frozenset({_S.DONE, _S.FAILED, _S.CANCELLED}),
+    _S.DONE: frozenset(),
+    _S.FAILED: frozenset(),
+    _S.CANCELLED: frozenset(),
+}
+ENDED: Final = frozenset({State.DONE, State.FAILED, State.CANCELLED})
+
+
+def check_move(old: State, new: State) -> None:
+    """Raises InternalError unless the table has the move."""
+    if new not in MOVES[old]:
+        raise InternalError(f"a job cannot go from {old.name} to {new.name}")

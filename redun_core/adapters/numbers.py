@@ -1,0 +1,16 @@
+"""Adapters of `decimal` and `fractions`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+from redun.core.adapters.registry import register
+
+register(Decimal, "decimal.Decimal", lambda _, number: str(number), lambda _, state: Decimal(state))
+register(
+    Fraction,
+    "fractions.Fraction",
+    lambda _, number: [number.numerator, number.denominator],
+    lambda _, state: Fraction(*state),
+)

@@ -1,0 +1,229 @@
+"""Instances of classes: dataclasses, named tuples, enums, exceptions, and plain objects, encoded by structure.
+
+A plain object is its class by name, the arguments of `__new__`, and its state, as `copyreg.__newobj__` defines them. No
+other reduce callable is ever called, when encoding or decoding. Classes of the standard library have no structure that
+their authors promise, so they need an adapter.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import sys
+from enum import Enum
+from types import BuiltinFunctionType, FunctionType
+from typing import Any, Final
+
+from redun.core import codes
+from redun.core.decoding import READERS, Decoder
+from redun.core.errors import CannotDecode, CannotEncode, CodecError
+from redun.core.values import FINDERS, Encoder, Handler
+
+_STDLIB: Final = sys.stdlib_module_names
+
+
+def _finder(kind: type) -> Handler | None:
+    if hasattr(kind, "__dataclass_fields__"):
+        return _dataclass
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return _namedtuple
+    if issubclass(kind, Enum):
+        return _enum
+    if issubclass(kind, BaseException):
+        return _error
+    if issubclass(kind, type):
+        return _class
+    if kind is FunctionType or kind is BuiltinFunctionType:
+        return _function
+    if kind.__module__.partition(".")[0] in _STDLIB:
+        return None
+    if issubclass(kind, (set, frozenset)):
+        return _set_subclass
+    return _instance if _is_structural(kind) else None
+
+
+FINDERS.append(_finder)
+
+
+def _is_structural(kind: type) -> bool:
+    return kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__
+
+
+# -- encoding ---------------------------------------------------------------------------------------------------------
+
+
+def _name(encoder: Encoder, kind: Any) -> str:
+    encoder.code.append(kind)
+    return codes.qualified_name(kind)
+
+
+def _dataclass(encoder: Encoder, obj: Any) -> Any:
+    names = list(type(obj).__dataclass_fields__)
+    missing = [name for name in names if not hasattr(obj, name)]
+    if missing:
+        raise CannotEncode(f"field {missing[0]!r} of a {type(obj).__qualname__} was never set")
+    extra = {k: v for k, v in getattr(obj, "__dict__", {}).items() if k not in names}
+    values = [getattr(obj, name) for name in names]
+    return encoder.ext(codes.DATACLASS, [_name(encoder, type(obj)), [*names, *extra], [*values, *extra.values()]])
+
+
+def _namedtuple(encoder: Encoder, obj: Any) -> Any:
+    return encoder.ext(codes.NAMEDTUPLE, [_name(encoder, type(obj)), list(obj._fields), list(obj)])
+
+
+def _enum(encoder: Encoder, obj: Any) -> Any:
+    named = type(obj).__members__.get(obj.name or "") is obj
+    return encoder.ext(codes.ENUM, [_name(encoder, type(obj)), obj.name if named else obj.value])
+
+
+def _function(encoder: Encoder, obj: Any) -> Any:
+    return encoder.ext(codes.FUNCTION, [_name(encoder, obj)])
+
+
+def _class(encoder: Encoder, obj: Any) -> Any:
+    return encoder.ext(codes.CLASS, [_name(encoder, obj)])
+
+
+def _set_subclass(encoder: Encoder, obj: Any) -> Any:
+    base = set if isinstance(obj, set) else frozenset
+    return encoder.ext(codes.INSTANCE, [_name(encoder, type(obj)), [base(obj)], [vars(obj) or None, None, None]])
+
+
+def _instance(encoder: Encoder, obj: Any) -> Any:
+    reduced = obj.__reduce_ex__(2)
+    maker, arguments = reduced[0], reduced[1]
+    state, items, pairs = (*reduced[2:], None, None, None)[:3]
+    if maker is not copyreg.__newobj__:  # type: ignore[attr-defined]  # typeshed leaves out the function that pickle names
+        raise CannotEncode(f"a {type(obj).__qualname__} is not made by __new__ with positional arguments alone")
+    parts = [state, None if items is None else list(items), None if pairs is None else [list(p) for p in pairs]]
+    return encoder.ext(codes.INSTANCE, [_name(encoder, type(obj)), list(arguments[1:]), parts])
+
+
+def _error(encoder: Encoder, obj: BaseException) -> Any:
+    kind = type(obj)
+    try:
+        name = _name(encoder, kind)
+    except CannotEncode:  # a class local to a function: the error is still told, though not rebuilt as its class
+        name = f"{kind.__module__}:{kind.__qualname__}"
+    state = {k: v for k, v in vars(obj).items() if k != "__notes__"}
+    notes = [str(note) for note in getattr(obj, "__notes__", [])]
+    cause = obj.__cause__
+    return encoder.ext(codes.ERROR, [name, _tellable(encoder, list(obj.args)), notes, cause, _tellable(encoder, state)])
+
+
+def _tellable(encoder: Encoder, parts: Any) -> Any:
+    """The parts of an error that can be encoded, the others by their text: an error must always be told."""
+    if isinstance(parts, dict):
+        return {key: _tell(encoder, value) for key, value in parts.items()}
+    return [_tell(encoder, value) for value in parts]
+
+
+def _tell(encoder: Encoder, value: Any) -> Any:
+    try:
+        Encoder(encoder.format).encode(value)
+    except (CodecError, TypeError, ValueError):
+        return repr(value)
+    return value
+
+
+# -- decoding ---------------------------------------------------------------------------------------------------------
+
+
+class UnavailableError(Exception):
+    """Stands for a recorded error whose class the running workflow has not imported."""
+
+
+def _found(decoder: Decoder, name: str, base: type | tuple[type, ...] = type) -> Any:
+    found = codes.lookup(name)
+    if not isinstance(found, base):
+        raise CannotDecode(f"{name} is now a {type(found).__name__}")
+    decoder.code.append(found)
+    return found
+
+
+def _new(decoder: Decoder, name: str) -> Any:
+    kind = _found(decoder, name)
+    if kind.__module__.partition(".")[0] in _STDLIB:
+        raise CannotDecode(f"{name} is of the standard library and has no adapter")
+    return kind
+
+
+def _read_dataclass(decoder: Decoder, items: Any) -> Any:
+    kind = _new(decoder, items[0])
+    if list(kind.__dataclass_fields__) != items[1][: len(kind.__dataclass_fields__)]:
+        raise CannotDecode(f"the fields of {items[0]} have changed")
+    obj = object.__new__(kind)
+    for name, value in zip(items[1], items[2], strict=True):
+        object.__setattr__(obj, name, value)
+    return obj
+
+
+def _read_namedtuple(decoder: Decoder, items: Any) -> Any:
+    kind = _new(decoder, items[0])
+    if not issubclass(kind, tuple) or list(getattr(kind, "_fields", ())) != items[1]:
+        raise CannotDecode(f"the fields of {items[0]} have changed")
+    return tuple.__new__(kind, items[2])
+
+
+def _read_enum(decoder: Decoder, items: Any) -> Any:
+    kind = _found(decoder, items[0])
+    if not issubclass(kind, Enum):
+        raise CannotDecode(f"{items[0]} is no enum any more")
+    member = kind.__members__.get(items[1]) if isinstance(items[1], str) else None
+    try:
+        return kind(items[1]) if member is None else member
+    except ValueError:
+        raise CannotDecode(f"{items[0]} has no member {items[1]!r} any more") from None
+
+
+def _read_instance(decoder: Decoder, items: Any) -> Any:
+    kind = _new(decoder, items[0])
+    if not _is_structural(kind) and not issubclass(kind, (set, frozenset)):
+        raise CannotDecode(f"{items[0]} now has a reduce method of its own")
+    obj = kind.__new__(kind, *items[1])
+    state, elements, pairs = items[2]
+    if isinstance(obj, set):
+        obj.update(*items[1])
+    if elements is not None:
+        obj.extend(elements)
+    for key, value in pairs or ():
+        obj[key] = value
+    if state is not None:
+        _set_state(obj, state)
+    return obj
+
+
+def _set_state(obj: Any, state: Any) -> None:
+    if hasattr(type(obj), "__setstate__"):
+        obj.__setstate__(state)
+        return
+    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    for part in (attributes, slots):
+        for name, value in (part or {}).items():
+            object.__setattr__(obj, name, value)
+
+
+def _read_error(decoder: Decoder, items: Any) -> Any:
+    name, arguments, notes, cause, state = items
+    try:
+        kind = _found(decoder, name)
+        if not issubclass(kind, BaseException):
+            raise CannotDecode(f"{name} is no exception any more")
+        error = kind.__new__(kind, *arguments)
+    except (CannotDecode, TypeError, ValueError):
+        error = UnavailableError(name.replace(":", "."), *arguments)
+    error.args = error.args if isinstance(error, UnavailableError) else tuple(arguments)
+    for key, value in state.items():
+        object.__setattr__(error, key, value)
+    for note in notes:
+        error.add_note(note)
+    error.__cause__ = cause
+    return error
+
+
+READERS[codes.DATACLASS] = _read_dataclass
+READERS[codes.NAMEDTUPLE] = _read_namedtuple
+READERS[codes.ENUM] = _read_enum
+READERS[codes.INSTANCE] = _read_instance
+READERS[codes.ERROR] = _read_error
+READERS[codes.FUNCTION] = lambda decoder, items: _found(decoder, items[0], (FunctionType, BuiltinFunctionType, type))
+READERS[codes.CLASS] = lambda decoder, items: _found(decoder, items[0])

@@ -1,0 +1,221 @@
+"""Cache keys: what would run, and what it would run on.
+
+    key = H(task object, id of each bound argument, ids of the user's own code that the arguments carry)
+
+Arguments are bound first, so that positional and keyword spellings of one call are one call. The code of the classes of
+the arguments is in the key and not in the values' ids: ids stay equal across machines, and a class whose method was
+edited still makes its consumers run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redun.core import codes
+from redun.core.adapters.registry import register
+from redun.core.decoding import Decoder
+from redun.core.digest import OBJECT_FORMATS, Digest, Key, ObjectFormat
+from redun.core.errors import CannotDecode
+from redun.core.expressions import Expression
+from redun.core.fingerprint import Ownership, code_fingerprint, fingerprint
+from redun.core.tasks import (
+    POSITIONAL,
+    POSITIONAL_ONLY,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    Task,
+    registry,
+)
+from redun.core.values import Encoded, Encoder
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A task as one object format sees it, made once and kept.
+
+    Attributes:
+        digest: id of the task object: its identity.
+        source: id of its exact source.
+        objects: what a store needs to have of it.
+        cacheable: False where its code could not be verified: then it always runs.
+        names: parameter names in order.
+        simple: number of parameters where all are plain positional ones, else -1.
+        defaults: defaults as encoded values; expressions are left as they are.
+        lazy: whether a default is an expression.
+    """
+
+    task: Task[..., Any]
+    digest: Digest
+    source: Digest
+    objects: dict[Digest, tuple[str, bytes]]
+    cacheable: bool
+    untracked: tuple[str, ...]
+    names: tuple[str, ...]
+    simple: int
+    defaults: dict[str, Encoded | Expression]
+    lazy: bool
+
+
+_FORMAT_BY_SIZE: Final = {fmt.size: fmt for fmt in OBJECT_FORMATS.values()}
+_PREPARED: Final[dict[tuple[int, str], Prepared]] = {}
+_CODE: Final[dict[tuple[int, str], tuple[Any, Digest, dict[Digest, tuple[str, bytes]]]]] = {}
+
+
+def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
+    """Returns the task's fingerprint and defaults, computed at first use: what its code uses is settled by then.
+
+    Raises:
+        CannotEncode: if a default or an item of `hash_includes` has no deterministic encoding.
+    """
+    found = _PREPARED.get((id(task), fmt.name))
+    if found is not None and found.task is task:
+        return found
+    encoder = Encoder(fmt)
+    print_ = fingerprint(task, encoder)
+    kinds = [kind for _, kind in task.params]
+    plain = all(kind in (POSITIONAL_ONLY, POSITIONAL) for kind in kinds)
+    defaults: dict[str, Encoded | Expression] = {}
+    for name, value in task.defaults.items():
+        if isinstance(value, Expression):
+            defaults[name] = value
+        else:
+            defaults[name] = encoder.encode(value)
+            encoder.identify(defaults[name])
+    made = Prepared(
+        task=task,
+        digest=print_.digest,
+        source=print_.source,
+        objects=encoder.objects,
+        cacheable=print_.record.code != "unknown",
+        untracked=print_.untracked,
+        names=tuple(name for name, _ in task.params),
+        simple=len(kinds) if plain else -1,
+        defaults=defaults,
+        lazy=any(isinstance(default, Expression) for default in defaults.values()),
+    )
+    _PREPARED[id(task), fmt.name] = made
+    return made
+
+
+def code_id(obj: Any, fmt: ObjectFormat) -> tuple[Digest | None, dict[Digest, tuple[str, bytes]]]:
+    """Returns the fingerprint of a class, function or task that a value refers to, and the objects it needs; None for
+    code that is not the user's own."""
+    if isinstance(obj, Task):
+        prepared = prepare(obj, fmt)
+        return prepared.digest, prepared.objects
+    found = _CODE.get((id(obj), fmt.name))
+    if found is None or found[0] is not obj:
+        encoder = Encoder(fmt)
+        own = Ownership.of(obj)
+        digest = code_fingerprint(obj, encoder, own) if own.owns(obj) else None
+        found = (obj, digest, encoder.objects)
+        _CODE[id(obj), fmt.name] = found
+    return found[1], found[2]
+
+
+def call_key(fmt: ObjectFormat, task: Digest, args: Iterable[Digest], code: Iterable[Digest] = ()) -> Key:
+    """Returns the cache key of a call. The task fixes how many arguments there are, so nothing can be read two ways."""
+    return Key(fmt.hash(b"".join((b"call\0", task, *args, *sorted(code)))))
+
+
+class BindError(TypeError):
+    """Arguments that the task's parameters do not admit; worded as Python words it."""
+
+
+def bind(
+    prepared: Prepared,
+    args: list[Encoded],
+    kwargs: dict[str, Encoded],
+    pack: Callable[[bool, Any], Encoded],
+) -> tuple[list[Encoded | Expression], tuple[str, ...]]:
+    """Returns the arguments in the order of the parameters and the names of the defaults that were applied.
+
+    `pack(is_mapping, parts)` encodes what `*args` (a list of encoded values) and `**kwargs` (a dict) gather.
+
+    Raises:
+        BindError: if they do not fit.
+    """
+    if len(args) == prepared.simple and not kwargs:
+        return list(args), ()
+    bound: list[Encoded | Expression] = []
+    applied: list[str] = []
+    left = dict(kwargs)
+    position = 0
+    task = prepared.task
+    for name, kind in task.params:
+        if kind == VAR_POSITIONAL:
+            bound.append(pack(False, args[position:]))
+            position = len(args)
+        elif kind == VAR_KEYWORD:
+            bound.append(pack(True, {key: left[key] for key in sorted(left)}))
+            left = {}
+        elif kind in (POSITIONAL_ONLY, POSITIONAL) and position < len(args):
+            if kind == POSITIONAL and name in left:
+                raise BindError(f"{task.name}() got multiple values for argument {name!r}")
+            bound.append(args[position])
+            position += 1
+        elif kind != POSITIONAL_ONLY and name in left:
+            bound.append(left.pop(name))
+        elif name in prepared.defaults:
+            bound.append(prepared.defaults[name])
+            applied.append(name)
+        else:
+            raise BindError(f"{task.name}() missing required argument: {name!r}")
+    if position < len(args):
+        raise BindError(f"{task.name}() takes {position} positional arguments but {len(args)} were given")
+    if left:
+        raise BindError(f"{task.name}() got an unexpected keyword argument {next(iter(left))!r}")
+    return bound, tuple(applied)
+
+
+def spread(task: Task[..., Any], values: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Returns bound values as the positional and keyword arguments to call the function with."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for (name, kind), value in zip(task.params, values, strict=True):
+        if kind in (POSITIONAL_ONLY, POSITIONAL):
+            args.append(value)
+        elif kind == VAR_POSITIONAL:
+            args.extend(value)
+        elif kind == VAR_KEYWORD:
+            kwargs.update(value)
+        else:
+            kwargs[name] = value
+    return args, kwargs
+
+
+# -- code as an external value ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CodeExternal:
+    """A task, function or class inside a result: valid while what its name leads to has the same fingerprint."""
+
+    name: str
+    digest: Digest
+
+    def is_valid(self) -> bool:
+        """Returns whether the name still leads to that code."""
+        fmt = _FORMAT_BY_SIZE[len(self.digest)]
+        found = registry.get(self.name) if ":" not in self.name else _lookup(self.name)
+        return found is not None and code_id(found, fmt)[0] == self.digest
+
+    def describe(self) -> str:
+        """Returns the name."""
+        return self.name
+
+
+def _lookup(name: str) -> Any:
+    try:
+        return codes.lookup(name)
+    except CannotDecode:
+        return None
+
+
+def _read(_: Decoder, state: Any) -> CodeExternal:
+    return CodeExternal(state[0], Digest(state[1]))
+
+
+register(CodeExternal, "redun.code", lambda _, external: [external.name, bytes(external.digest)], _read)

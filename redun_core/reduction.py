@@ -1,0 +1,263 @@
+"""Reductions: what a task's body returned, as bytes and as the flat table that the evaluator works on.
+
+A body returns a value or something that holds expressions. The second becomes an `expr` object:
+
+    [schema, names, nodes, root]
+
+`nodes` are numbered in the order in which they are first met, breadth first from the root, so encoding is one pass
+without recursion however long a chain of calls is. Arguments refer to other nodes by their number. `names` holds each
+task or operation name once. An expression holds task *names*, never their code: that is what makes a change of code
+visible when a recorded reduction is replayed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+import msgpack
+
+from redun.core import codes, limits
+from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, pack, pointer_bytes, unpack
+from redun.core.errors import CodecError, MalformedObject
+from redun.core.expressions import Expression, Operation, TaskCall, node_ext
+from redun.core.tasks import Task
+from redun.core.values import PLAIN, Encoded, Encoder, External
+
+CALL: Final = 0
+OPERATION: Final = 1
+
+#: An argument of a node: the number of another node, or bytes (which may refer to nodes).
+Arg = int | Encoded
+
+
+class Node:
+    """One expression of a table.
+
+    Attributes:
+        op: CALL or OPERATION.
+        name: full name of the task, or name of the operation.
+        task: the task itself where the expression was made in this process.
+        args, kwargs: arguments as they were written.
+        options: options given at the call.
+    """
+
+    __slots__ = ("args", "kwargs", "name", "op", "options", "task")
+
+    def __init__(
+        self,
+        op: int,
+        name: str,
+        args: list[Arg],
+        kwargs: dict[str, Arg],
+        options: dict[str, Any] | None = None,
+        task: Task[..., Any] | None = None,
+    ) -> None:
+        self.op = op
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs
+        self.options = options
+        self.task = task
+
+
+class Reduction:
+    """What a body returned: a plain value (`nodes` is empty) or a table of expressions and a root that refers to it.
+
+    Attributes:
+        root: the value, or what the value will be once its nodes are known.
+        nodes: the table.
+        payload: bytes of the `expr` object; empty for a plain value.
+        externals: values in it that stand for something outside.
+        code: classes, functions and tasks that it refers to by value.
+    """
+
+    __slots__ = ("code", "externals", "nodes", "payload", "root")
+
+    def __init__(self, root: Arg, nodes: list[Node], payload: bytes) -> None:
+        self.root = root
+        self.nodes = nodes
+        self.payload = payload
+        self.externals: tuple[External, ...] = ()
+        self.code: tuple[Any, ...] = ()
+
+
+def reduce(encoder: Encoder, obj: Any) -> Reduction:
+    """Returns the reduction that a body's return value is.
+
+    Raises:
+        CannotEncode, ValueTooDeep: if something in it has no deterministic encoding.
+    """
+    if type(obj) in PLAIN:
+        return Reduction(Encoded(encoder.pack(obj), obj, True), [], b"")
+    table = _Table(encoder)
+    encoder.place = table.place
+    try:
+        return table.build(obj)
+    finally:
+        encoder.place = None
+
+
+class _Table:
+    """Builds the table of one reduction."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.places: dict[int, int] = {}
+        self.waiting: list[Expression] = []
+        self.names: dict[str, int] = {}
+        self.externals: list[External] = []
+        self.code: list[Any] = []
+
+    def place(self, expression: Expression) -> int:
+        """Returns the number of an expression, giving it the next one when it is new."""
+        number = self.places.setdefault(id(expression), len(self.waiting))
+        if number == len(self.waiting):
+            self.waiting.append(expression)
+        return number
+
+    def build(self, obj: Any) -> Reduction:
+        root, root_bytes = self.argument(obj)
+        nodes: list[Node] = []
+        parts: list[bytes] = []
+        waiting = self.waiting
+        while len(nodes) < len(waiting):  # grows while it is walked
+            node, data = self.node(waiting[len(nodes)])
+            nodes.append(node)
+            parts.append(data)
+        payload = b""
+        if nodes:
+            head = _PACKER.pack_array_header
+            payload = b"".join(
+                [head(4), b"\x01", pack(list(self.names)), head(len(parts)), *parts, root_bytes],
+            )
+        reduction = Reduction(root, nodes, payload)
+        reduction.externals = tuple(self.externals)
+        reduction.code = tuple(dict.fromkeys(self.code))
+        return reduction
+
+    def node(self, expression: Expression) -> tuple[Node, bytes]:
+        if type(expression) is TaskCall:
+            task = expression._redun_task
+            node = Node(CALL, task.fullname, [], {}, expression._redun_options, task)
+            args: tuple[Any, ...] = expression._redun_args
+            kwargs: dict[str, Any] = expression._redun_kwargs
+        elif type(expression) is Operation:
+            node = Node(OPERATION, expression._redun_name, [], {})
+            args, kwargs = expression._redun_operands, {}
+        else:
+            raise CodecError(f"an expression of type {type(expression).__name__} cannot be evaluated")
+        name = self.names.setdefault(node.name, len(self.names))
+        parts = [_NODE_HEAD[node.op], _PACKER.pack(name), _PACKER.pack_array_header(len(args))]
+        for value in args:
+            arg, data = self.argument(value)
+            node.args.append(arg)
+            parts.append(data)
+        parts.append(_PACKER.pack_map_header(len(kwargs)))
+        for key, value in kwargs.items():
+            arg, data = self.argument(value)
+            node.kwargs[key] = arg
+            parts.append(_PACKER.pack(key))
+            parts.append(data)
+        parts.append(_EMPTY_MAP if not node.options else self.encoder.pack(_plain_options(node.options)))
+        return node, b"".join(parts)
+
+    def argument(self, value: Any) -> tuple[Arg, bytes]:
+        kind = type(value)
+        if kind is TaskCall or kind is Operation:
+            number = self.place(value)
+            return number, _node_bytes(number)
+        encoded = self.encoder.encode(value)
+        if encoded.externals:
+            self.externals.extend(encoded.externals)
+        if encoded.code:
+            self.code.extend(encoded.code)
+        if len(encoded.payload) > limits.CHILD_BYTES and not encoded.nodes:
+            return encoded, pointer_bytes(self.encoder.identify(encoded))
+        return encoded, encoded.payload
+
+
+_PACKER: Final = msgpack.Packer()
+_EMPTY_MAP: Final = b"\x80"
+_NODE_HEAD: Final = {CALL: b"\x95\x00", OPERATION: b"\x95\x01"}
+
+
+def _node_bytes(number: int) -> bytes:
+    if number < 0x100:
+        return b"\xd4\x41" + bytes((number,))
+    data: bytes = msgpack.packb(node_ext(number))
+    return data
+
+
+def _plain_options(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in sorted(options)}
+
+
+def read_reduction(payload: bytes) -> Reduction:
+    """Returns the table of an `expr` object.
+
+    Raises:
+        MalformedObject: if the bytes are not one.
+    """
+    record = unpack(payload)
+    try:
+        schema, names, rows, root = record
+        if schema != 1:
+            raise MalformedObject(f"an expr of schema {schema!r}", hint="a newer redun wrote this store; upgrade")
+        nodes = [_read_node(names, row, len(rows)) for row in rows]
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise MalformedObject(f"an expr whose fields do not fit: {error}") from None
+    return Reduction(_read_arg(root, len(rows)), nodes, payload)
+
+
+def _read_node(names: list[str], row: list[Any], count: int) -> Node:
+    op, name, args, kwargs, options = row
+    if op not in _NODE_HEAD:
+        raise MalformedObject(f"an expression of unknown kind {op!r}")
+    return Node(
+        op,
+        names[name],
+        [_read_arg(arg, count) for arg in args],
+        {key: _read_arg(arg, count) for key, arg in kwargs.items()} if kwargs else {},
+        options or None,
+    )
+
+
+def _read_arg(item: Any, count: int) -> Arg:
+    kind = type(item)
+    if kind in PLAIN:
+        return Encoded(_PACKER.pack(item), item, True)
+    if kind is ExtType and item.code == codes.NODE:
+        return _checked(int.from_bytes(item.data, "big"), count)
+    if kind is Pointer:
+        encoded = Encoded(b"")
+        encoded.digest = item.digest
+        return encoded
+    encoded = Encoded(pack(item))
+    encoded.nodes = tuple(_checked(number, count) for number in _nodes_in(item))
+    return encoded
+
+
+def _checked(number: int, count: int) -> int:
+    if number >= count:
+        raise MalformedObject(f"an expression refers to node {number} of {count}")
+    return number
+
+
+def _nodes_in(item: Any) -> list[int]:
+    found: dict[int, None] = {}
+    waiting = deque([item])
+    while waiting:
+        part = waiting.popleft()
+        kind = type(part)
+        if kind is list:
+            waiting.extend(part)
+        elif kind is dict:
+            waiting.extend(part)
+            waiting.extend(part.values())
+        elif kind is ExtType:
+            if part.code == codes.NODE:
+                found[int.from_bytes(part.data, "big")] = None
+            elif part.code < FIRST_OPAQUE_CODE:
+                waiting.append(unpack(part.data))
+    return list(found)

@@ -1,0 +1,319 @@
+"""Tasks: decorated functions, their options, and the registry that finds them by name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import Any, Final, Generic, ParamSpec, TypeVar, cast, overload
+
+from redun.core import codes
+from redun.core.decoding import READERS, Decoder
+from redun.core.errors import CannotDecode, CannotEncode, DuplicateTask, TaskError, UnknownTask
+from redun.core.expressions import TaskCall
+from redun.core.namespace import check_name, check_namespace, get_current_namespace
+from redun.core.sources import Capture, capture
+from redun.core.values import HANDLERS, Encoder
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+POSITIONAL_ONLY: Final = 0
+POSITIONAL: Final = 1
+VAR_POSITIONAL: Final = 2
+KEYWORD_ONLY: Final = 3
+VAR_KEYWORD: Final = 4
+
+_CODE_MODES: Final = ("closure", "function", "version")
+_CHECKS: Final = ("full", "shallow")
+_SCOPES: Final = ("NONE", "CSE", "BACKEND")
+#: Options of `@task` that are part of the task itself rather than of how its jobs run.
+_OWN: Final = frozenset({"name", "namespace", "version", "hash_includes", "nout", "code", "track_versions", "source"})
+
+
+class Task(Generic[P, R]):
+    """A function that is called lazily and whose calls are cached, recorded and run in parallel.
+
+    Attributes:
+        func: the function itself; call it to test the task without redun.
+        name, namespace, fullname: its name; the full name is its identity in expressions and in the registry.
+        params: (name, kind) of each parameter, kinds as in `inspect.Parameter.kind`.
+        defaults: the default of each parameter that has one, as it was when the function was defined.
+        task_options: options given to `@task`, those that steer its jobs (`cache`, `check_valid`, `executor`, ...).
+        capture: its source, read when it was registered.
+    """
+
+    def __init__(self, func: Callable[P, R], options: Mapping[str, Any]) -> None:
+        self.func = func
+        inner = _unwrapped(func)
+        self.module: str = codes.module_name(inner.__module__)
+        self.name = check_name(options.get("name") or func.__name__)
+        namespace = options.get("namespace")
+        if namespace is None:
+            namespace = getattr(inner, "__globals__", {}).get("redun_namespace") or get_current_namespace()
+        self.namespace = check_namespace(namespace)
+        self.fullname = f"{self.namespace}.{self.name}" if self.namespace else self.name
+        self.version: str | None = None if options.get("version") is None else str(options["version"])
+        self.code: str = options.get("code", "closure")
+        self.hash_includes: tuple[Any, ...] = tuple(options.get("hash_includes") or ())
+        self.track_versions: tuple[str, ...] = tuple(options.get("track_versions") or ())
+        self.params, self.defaults = parameters(inner)
+        self.task_options: dict[str, Any] = {k: v for k, v in options.items() if k not in _OWN}
+        self.capture: Capture = capture(func)
+        self._nout: int | None = options.get("nout")
+        self.__doc__ = func.__doc__
+        self.__name__ = self.name
+        self.__module__ = func.__module__
+        self.__qualname__ = func.__qualname__
+        self.__wrapped__ = func
+        _check_options(self)
+
+    # A call is typed as the value it will become, so that type checkers accept it wherever the value is wanted.
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return cast(R, TaskCall(self, args, kwargs))
+
+    def __repr__(self) -> str:
+        return f"Task(fullname={self.fullname})"
+
+    @property
+    def nout(self) -> int | None:
+        """How many items the result has, when declared by `nout=` or by a tuple annotation; else None."""
+        if self._nout is None:
+            self._nout = _annotated_length(self.func)
+        return self._nout if self._nout >= 0 else None
+
+    @property
+    def interface(self) -> tuple[tuple[str, str], ...]:
+        """What a caller can see of the task besides its parameters, as sorted text pairs."""
+        pairs = []
+        if self.nout is not None:
+            pairs.append(("nout", str(self.nout)))
+        if self.task_options.get("script"):
+            pairs.append(("script", "True"))
+        return tuple(sorted(pairs))
+
+    def call_with(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Returns the lazy call with options of its own."""
+        return TaskCall(self, args, kwargs, dict(options))
+
+    def options(self, **options: Any) -> TaskWithOptions[P, R]:
+        """Returns the task with these options for the calls made through it.
+
+        Raises:
+            TaskError: if an option has a value that means nothing.
+        """
+        _check_call_options(self.fullname, options)
+        return TaskWithOptions(self, options)
+
+
+class TaskWithOptions(Generic[P, R]):
+    """A task together with options for the calls made through it. Options never change what a call computes."""
+
+    def __init__(self, task: Task[P, R], options: Mapping[str, Any]) -> None:
+        self.task = task
+        self.overrides = dict(options)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return cast(R, self.task.call_with(self.overrides, args, kwargs))
+
+    def options(self, **options: Any) -> TaskWithOptions[P, R]:
+        """Returns the task with these options over those it has."""
+        _check_call_options(self.task.fullname, options)
+        return TaskWithOptions(self.task, {**self.overrides, **options})
+
+    def __repr__(self) -> str:
+        return f"Task(fullname={self.task.fullname}, options={self.overrides})"
+
+
+def _unwrapped(func: Any) -> Any:
+    while hasattr(func, "__wrapped__"):
+        func = func.__wrapped__
+    return func
+
+
+def parameters(func: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
+    """Returns ((name, kind), ...) of a function's parameters and its defaults by name."""
+    if not isinstance(func, FunctionType):
+        return _inspected(func)
+    code = func.__code__
+    positional, keyword = code.co_argcount, code.co_kwonlyargcount
+    names = code.co_varnames
+    params = [
+        (name, POSITIONAL_ONLY if i < code.co_posonlyargcount else POSITIONAL)
+        for i, name in enumerate(names[:positional])
+    ]
+    end = positional + keyword
+    if code.co_flags & 0x04:
+        params.append((names[end], VAR_POSITIONAL))
+        end += 1
+    params += [(name, KEYWORD_ONLY) for name in names[positional : positional + keyword]]
+    if code.co_flags & 0x08:
+        params.append((names[end], VAR_KEYWORD))
+    given = func.__defaults__ or ()
+    defaults = dict(zip(names[positional - len(given) : positional], given, strict=True))
+    defaults.update(func.__kwdefaults__ or {})
+    return tuple(params), defaults
+
+
+def _inspected(func: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
+    import inspect  # only for callables that are not plain functions; it costs 10 ms
+
+    signature = inspect.signature(func)
+    params = tuple((p.name, int(p.kind)) for p in signature.parameters.values())
+    return params, {p.name: p.default for p in signature.parameters.values() if p.default is not p.empty}
+
+
+def _annotated_length(func: Any) -> int:
+    """The length of the tuple that the annotation promises, or -1."""
+    annotation = getattr(_unwrapped(func), "__annotations__", {}).get("return")
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, getattr(_unwrapped(func), "__globals__", {}))  # the user's own annotation
+        except Exception:
+            return -1
+    if isinstance(annotation, type) and hasattr(annotation, "_fields"):
+        return len(annotation._fields)
+    args = getattr(annotation, "__args__", None)
+    if getattr(annotation, "__origin__", None) is not tuple or args is None or Ellipsis in args:
+        return -1
+    return len(args)
+
+
+def _check_options(task: Task[..., Any]) -> None:
+    nout = task._nout
+    if nout is not None and (type(nout) is not int or nout < 0):
+        raise TaskError(f"task {task.fullname}: nout is a number of items, not {nout!r}")
+    if task.code not in _CODE_MODES:
+        raise TaskError(f"task {task.fullname}: code={task.code!r}", hint=f"one of {', '.join(_CODE_MODES)}")
+    if task.code == "version" and task.version is None:
+        raise TaskError(f'task {task.fullname}: code="version" without a version', hint='add version="1"')
+    _check_call_options(task.fullname, task.task_options)
+
+
+def _check_call_options(fullname: str, options: Mapping[str, Any]) -> None:
+    cache = options.get("cache", True)
+    if type(cache) is not bool:
+        raise TaskError(f"task {fullname}: cache={cache!r}", hint="cache is True or False")
+    if options.get("check_valid", "full") not in _CHECKS:
+        raise TaskError(f"task {fullname}: check_valid={options['check_valid']!r}", hint='"full" or "shallow"')
+    scope = options.get("cache_scope", "BACKEND")
+    if getattr(scope, "name", scope) not in _SCOPES:
+        raise TaskError(f"task {fullname}: cache_scope={scope!r}", hint=f"one of {', '.join(_SCOPES)}")
+
+
+# -- the registry -----------------------------------------------------------------------------------------------------
+
+
+class Registry:
+    """The tasks of this process by full name. `generation` grows with every registration."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task[..., Any]] = {}
+        self.generation = 0
+
+    def add(self, task: Task[..., Any]) -> None:
+        """Registers a task.
+
+        Raises:
+            DuplicateTask: if another live task at the top level of a module has that full name and other code.
+        """
+        old = self._tasks.get(task.fullname)
+        if old is not None and _clash(old, task):
+            raise DuplicateTask(
+                f"two tasks are named {task.fullname}: {old.capture.file}:{old.capture.line} "
+                f"and {task.capture.file}:{task.capture.line}",
+                hint="rename one, or give its module a redun_namespace",
+            )
+        self._tasks[task.fullname] = task
+        self.generation += 1
+
+    def get(self, fullname: str) -> Task[..., Any] | None:
+        """Returns the task of that full name, or None."""
+        return self._tasks.get(fullname)
+
+    def find(self, fullname: str) -> Task[..., Any]:
+        """Returns the task of that full name.
+
+        Raises:
+            UnknownTask: if there is none; the hint names the closest.
+        """
+        task = self._tasks.get(fullname)
+        if task is None:
+            from difflib import get_close_matches  # only on the way to an error
+
+            close = get_close_matches(fullname, self._tasks, 3)
+            raise UnknownTask(f"no task is named {fullname}", hint=f"did you mean {', '.join(close)}?" if close else "")
+        return task
+
+    def __iter__(self) -> Any:
+        return iter(list(self._tasks.values()))
+
+
+def _clash(old: Task[..., Any], new: Task[..., Any]) -> bool:
+    if "<locals>" in old.__qualname__ or "<locals>" in new.__qualname__:
+        return False
+    if old.capture.text == new.capture.text and old.module == new.module:
+        return False
+    if old.module != new.module:
+        return old.__module__ != "__main__" and new.__module__ != "__main__"
+    # one module: a reload or a notebook's cell run again may redefine; the first import of a file may not
+    module = sys.modules.get(new.__module__)
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+registry: Final = Registry()
+
+
+def get_task_registry() -> Registry:
+    """Returns the registry of this process."""
+    return registry
+
+
+# -- the decorator ----------------------------------------------------------------------------------------------------
+
+
+@overload
+def task(func: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(func: None = None, /, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(func: Callable[P, R] | None = None, /, **options: Any) -> Any:
+    """Makes a function a task. Used bare (`@task`) or with options (`@task(version="2")`).
+
+    Options: `name`, `namespace`, `version` (stands for all code), `hash_includes` (more values that decide the cache),
+    `code` (`"closure"`, `"function"`, `"version"`: how much code counts), `nout` (items of the result), `cache`,
+    `cache_scope` (`NONE`, `CSE`, `BACKEND`), `check_valid` (`"full"`, `"shallow"`), `executor`; others are kept for the
+    executors.
+
+    Raises:
+        TaskError: if an option has a value that means nothing.
+        DuplicateTask: if the name is taken.
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        made = Task(function, options)
+        registry.add(made)
+        return made
+
+    return decorate if func is None else decorate(func)
+
+
+# -- tasks as values --------------------------------------------------------------------------------------------------
+
+
+def _encode(encoder: Encoder, value: Task[..., Any]) -> Any:
+    if registry.get(value.fullname) is not value:
+        raise CannotEncode(f"task {value.fullname} is not the registered one of that name")
+    encoder.code.append(value)
+    return encoder.ext(codes.TASK, [value.fullname])
+
+
+def _read(decoder: Decoder, items: Any) -> Task[..., Any]:
+    found = registry.get(items[0])
+    if found is None:
+        raise CannotDecode(f"task {items[0]} is not in the running workflow")
+    decoder.code.append(found)
+    return found
+
+
+HANDLERS[Task] = _encode
+READERS[codes.TASK] = _read

@@ -1,0 +1,429 @@
+"""From Python values to canonical bytes.
+
+One pass of msgpack's packer in C does nearly all of it. What the packer does not know (tuples, sets, classes,
+expressions) it hands to a hook, which looks the type up in `HANDLERS`; other modules add their types there
+(`expressions`, `tasks`, `files`, the adapters).
+
+Three things happen only when a value is large: a leaf above `LEAF_BYTES` becomes a blob, a child above `CHILD_BYTES`
+an object of its own, a container above `CONTAINER_BYTES` a tree of segments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from types import NoneType
+from typing import Any, Final, Protocol
+
+import msgpack
+
+from redun.core import codes, limits
+from redun.core.codec import ExtType, Pointer, pointer_bytes
+from redun.core.digest import Digest, ObjectFormat
+from redun.core.errors import CannotEncode, CodecError, ValueTooDeep
+from redun.core.frame import object_id, stream_id
+from redun.core.objects import TreeRecord
+
+
+class External(Protocol):
+    """A value that stands for something outside: valid while the outside is as it was when the value was made."""
+
+    def is_valid(self) -> bool:
+        """Returns whether it still is. May do I/O; never raises for a thing that is gone."""
+        ...
+
+    def describe(self) -> str:
+        """Returns its name for people, such as a path."""
+        ...
+
+
+Handler = Callable[["Encoder", Any], Any]
+#: What to do with values of exactly that type: returns an `ExtType`.
+HANDLERS: dict[type, Handler] = {}
+#: Finds the handler of a type that is met for the first time; `classes` puts itself here.
+FINDERS: list[Callable[[type], Handler | None]] = []
+
+#: Types whose values cannot change, so that the object itself may be handed from task to task.
+PLAIN: Final = frozenset({NoneType, bool, int, float, str, bytes})
+_FIXED: Final = frozenset({NoneType, bool, int, float})
+#: First bytes of msgpack's bin and ext forms: only where one occurs can something have been packed without the hook's
+#: knowledge that must not be (a bytearray packs as bytes, a foreign ExtType as itself).
+_SUSPECT: Final = re.compile(rb"[\xc4-\xc9\xd4-\xd8]")
+_NATIVE: Final = frozenset({list, dict})
+_SIZED: Final = frozenset({str, bytes})
+#: Writes the headers of containers whose items are packed already; it keeps no state between calls.
+_HEADS: Final = msgpack.Packer()
+_SMUGGLED: Final = frozenset({bytearray, memoryview, ExtType, msgpack.Timestamp})
+
+
+class Encoded:
+    """A value as bytes, with what was met on the way.
+
+    Attributes:
+        payload: canonical bytes of the value.
+        obj: the value itself where `plain`, else None.
+        plain: whether it is a leaf that cannot change.
+        digest: id of the `value` object, None until `Encoder.identify` has put it.
+        nodes: positions of the expressions inside it, in the order of the table that was being built.
+        externals: values inside it that stand for something outside.
+        code: classes, functions and tasks that it refers to.
+        inspected: whether `externals` and `code` are known; they are not for bytes that came from the store.
+    """
+
+    __slots__ = ("code", "digest", "externals", "inspected", "nodes", "obj", "payload", "plain")
+
+    def __init__(self, payload: bytes, obj: Any = None, plain: bool = False) -> None:
+        self.payload = payload
+        self.obj = obj
+        self.plain = plain
+        self.inspected = plain
+        self.digest: Digest | None = None
+        self.nodes: tuple[int, ...] = ()
+        self.externals: tuple[External, ...] = ()
+        self.code: tuple[Any, ...] = ()
+
+
+class Ready:
+    """An extension that an adapter got from its encoder and hands back inside its state."""
+
+    __slots__ = ("ext",)
+
+    def __init__(self, ext: ExtType) -> None:
+        self.ext = ext
+
+
+class Encoder:
+    """Encodes values under one object format and gathers the objects they need in `objects`, for the store to write.
+
+    Not thread-safe: one encoder belongs to one thread. The caller empties `objects` when it has written them.
+    """
+
+    def __init__(self, fmt: ObjectFormat, objects: dict[Digest, tuple[str, bytes]] | None = None) -> None:
+        self.format = fmt
+        self.objects: dict[Digest, tuple[str, bytes]] = {} if objects is None else objects
+        #: Gives an expression its place in the table being built; None where no expression may occur.
+        self.place: Callable[[Any], int] | None = None
+        #: Writes a large leaf at once, so that it is neither kept in memory nor changed before it is written.
+        self.write_blob: Callable[[Digest, bytes | memoryview], None] | None = None
+        self.nodes: list[int] = []
+        self.externals: list[External] = []
+        self.code: list[Any] = []
+        self._depth = 0
+        self._packers: list[msgpack.Packer] = [self._packer()]
+
+    # -- the public face ----------------------------------------------------------------------------------------------
+
+    def encode(self, obj: Any) -> Encoded:
+        """Returns the value's canonical bytes and what is inside it; puts nothing yet but large parts.
+
+        Raises:
+            CannotEncode: if something inside has no deterministic encoding; the message says where.
+            ValueTooDeep: if it is nested deeper than `limits.VALUE_DEPTH`, or contains itself.
+        """
+        if type(obj) in PLAIN:
+            return Encoded(self.pack(obj), obj, True)
+        del self.nodes[:], self.externals[:], self.code[:]
+        try:
+            found = Encoded(self.pack(obj))
+        except CodecError as error:
+            raise located(error, obj, self) from None
+        found.inspected = True
+        found.nodes = tuple(dict.fromkeys(self.nodes)) if self.nodes else ()
+        found.externals = tuple(self.externals)
+        found.code = tuple(dict.fromkeys(self.code)) if self.code else ()
+        return found
+
+    def identify(self, encoded: Encoded) -> Digest:
+        """Returns the id of the value's object, putting it the first time."""
+        if encoded.digest is None:
+            encoded.digest = self.put("value", encoded.payload)
+        return encoded.digest
+
+    def value(self, obj: Any) -> Digest:
+        """Puts a value and returns its id.
+
+        Raises:
+            CannotEncode, ValueTooDeep: as `encode`.
+        """
+        return self.identify(self.encode(obj))
+
+    def put(self, kind: str, payload: bytes) -> Digest:
+        """Adds an object to those to be written and returns its id.
+
+        Raises:
+            DigestCollision: never here; the store compares when it writes.
+        """
+        digest = object_id(self.format, kind, payload)
+        self.objects[digest] = (kind, payload)
+        return digest
+
+    # -- for handlers -------------------------------------------------------------------------------------------------
+
+    def ext(self, code: int, items: list[Any]) -> ExtType:
+        """Returns a structured extension holding `items`, which may be any values."""
+        self._depth += 1
+        if self._depth > limits.VALUE_DEPTH:
+            raise ValueTooDeep(f"a value is nested deeper than {limits.VALUE_DEPTH}, or contains itself")
+        if self._depth == len(self._packers):
+            self._packers.append(self._packer())
+        before = len(self.nodes)
+        data = self._native(items)
+        if len(data) > limits.CHILD_BYTES:
+            parts = self._parts(items)
+            data = _array(parts)
+            if code == codes.TUPLE and len(data) > limits.CONTAINER_BYTES and len(self.nodes) == before:
+                self._depth -= 1
+                return self._segmented("tuple", parts, len(parts))
+        self._depth -= 1
+        return ExtType(code, data)
+
+    def sorted_ext(self, code: int, items: Iterable[Any]) -> ExtType:
+        """Returns a structured extension of items in the order of their bytes: sets have no order of their own."""
+        self._depth += 1
+        if self._depth == len(self._packers):
+            self._packers.append(self._packer())
+        before = len(self.nodes)
+        parts = sorted(self._child(item) for item in items)
+        self._depth -= 1
+        data = _array(parts)
+        if len(data) > limits.CONTAINER_BYTES and len(self.nodes) == before:
+            return self._segmented("set" if code == codes.SET else "frozenset", parts, len(parts))
+        return ExtType(code, data)
+
+    # -- packing ------------------------------------------------------------------------------------------------------
+
+    def pack(self, obj: Any) -> bytes:
+        """Returns the canonical bytes of a value, with what is inside added to `nodes`, `externals` and `code`."""
+        self._depth = 0
+        return self._pack(obj)
+
+    def _packer(self) -> msgpack.Packer:
+        return msgpack.Packer(strict_types=True, default=self._hook, buf_size=4096)
+
+    def _pack(self, obj: Any) -> bytes:
+        kind = type(obj)
+        if kind is bytearray or (kind in _SIZED and len(obj) > limits.LEAF_BYTES // 4):
+            return self._leaf(obj)
+        payload = self._native(obj)
+        if len(payload) > limits.CHILD_BYTES and kind in _NATIVE:
+            return self._split(obj)
+        return payload
+
+    def _native(self, obj: Any) -> bytes:
+        packer = self._packers[self._depth]
+        try:
+            payload: bytes = packer.pack(obj)
+        except UnicodeEncodeError:
+            payload = packer.pack(self._relaxed(obj))
+        except ValueError as error:
+            if "recursion limit" in str(error):
+                raise ValueTooDeep(f"a value is nested deeper than {limits.VALUE_DEPTH}, or contains itself") from None
+            raise
+        except RecursionError:
+            raise ValueTooDeep("a value is nested too deep, or contains itself") from None
+        if type(obj) in _NATIVE and _SUSPECT.search(payload) and _smuggles(obj):
+            payload = packer.pack(self._relaxed(obj))
+        return payload
+
+    def _hook(self, obj: Any) -> Any:
+        kind = type(obj)
+        handler = HANDLERS.get(kind)
+        if handler is None:
+            handler = find_handler(kind)
+        return handler(self, obj)
+
+    def _relaxed(self, obj: Any) -> Any:
+        """The same value, with what msgpack would mistake in native containers put in its own extension."""
+        kind = type(obj)
+        if kind is list:
+            return [self._relaxed(item) for item in obj]
+        if kind is dict:
+            return {self._relaxed_key(key): self._relaxed(value) for key, value in obj.items()}
+        if kind is str:
+            try:
+                obj.encode()
+            except UnicodeEncodeError:
+                return ExtType(codes.SURROGATES, obj.encode("utf-8", "surrogatepass"))
+        elif kind is bytearray:
+            return ExtType(codes.BYTEARRAY, bytes(obj))
+        elif kind in _SMUGGLED:
+            raise CannotEncode(f"a {kind.__name__} has no deterministic encoding", hint="return bytes instead")
+        return obj
+
+    def _relaxed_key(self, key: Any) -> Any:
+        return self._relaxed(key) if type(key) is str else key
+
+    # -- large values -------------------------------------------------------------------------------------------------
+
+    def _leaf(self, obj: str | bytes | bytearray) -> bytes:
+        name = type(obj).__name__
+        if isinstance(obj, str):
+            try:
+                data: bytes | bytearray = obj.encode()
+            except UnicodeEncodeError:
+                return self._packers[self._depth].pack(self._relaxed(obj))
+        else:
+            data = obj
+        if len(data) > limits.LEAF_BYTES:
+            return self._packers[self._depth].pack(self.large(name, data).ext)
+        if name == "bytearray":
+            return self._packers[self._depth].pack(ExtType(codes.BYTEARRAY, bytes(data)))
+        return self._packers[self._depth].pack(obj)
+
+    def large(self, name: str, data: bytes | bytearray | memoryview) -> Ready:
+        """Puts the bytes of a leaf as a blob and returns what stands for it in its value."""
+        size = len(data) if isinstance(data, (bytes, bytearray)) else data.nbytes
+        digest = stream_id(self.format, "blob", size, [data])
+        if self.write_blob is None:
+            self.objects[digest] = ("blob", bytes(data))
+        else:
+            self.write_blob(digest, data if isinstance(data, bytes) else memoryview(data))
+        return Ready(self.ext(codes.LARGE, [name, Pointer(digest), size]))
+
+    def _child(self, obj: Any) -> bytes:
+        before = len(self.nodes)
+        payload = self._pack(obj)
+        # what holds expressions stays inside its `expr`: a value never refers to nodes
+        if len(payload) > limits.CHILD_BYTES and len(self.nodes) == before:
+            return pointer_bytes(self.put("value", payload))
+        return payload
+
+    def child(self, obj: Any) -> bytes:
+        """Returns the bytes of a value inside something else: its own, or a pointer to it where it is large."""
+        self._depth = 0
+        return self._child(obj)
+
+    def _parts(self, items: list[Any]) -> list[bytes]:
+        if _FIXED.issuperset(set(map(type, items))):
+            pack = self._packers[self._depth].pack
+            return [pack(item) for item in items]
+        return [self._child(item) for item in items]
+
+    def _split(self, obj: list[Any] | dict[Any, Any]) -> bytes:
+        before = len(self.nodes)
+        if isinstance(obj, list):
+            name, count, parts = "list", len(obj), self._parts(obj)
+            data = _array(parts)
+        else:
+            name, count, parts = "dict", len(obj), self._parts([part for pair in obj.items() for part in pair])
+            data = _HEADS.pack_map_header(count) + b"".join(parts)
+        if len(data) > limits.CONTAINER_BYTES and len(self.nodes) == before:
+            return self._packers[self._depth].pack(self._segmented(name, parts, count))
+        return data
+
+    def _segmented(self, name: str, parts: list[bytes], count: int) -> ExtType:
+        leaves = [Pointer(self.put("value", payload)) for payload in _segments(parts)]
+        root = self.tree(leaves, len(parts))
+        return ExtType(codes.SEGMENTED, msgpack.packb([name, ExtType(64, root), count]))
+
+    def tree(self, digests: Iterable[Digest | Pointer], count: int) -> Digest:
+        """Puts the nodes of a tree over those ids and returns its root's id; `count` is what the leaves hold in all."""
+        level = 0
+        row = [Digest(bytes(d)) for d in digests]
+        while True:
+            step = limits.TREE_FANOUT
+            groups = [tuple(row[i : i + step]) for i in range(0, len(row), step)] or [()]
+            row = [self.put("tree", TreeRecord(level, count, group).payload()) for group in groups]
+            if len(row) == 1:
+                return row[0]
+            level += 1
+
+
+def _array(parts: list[bytes]) -> bytes:
+    return b"".join([_HEADS.pack_array_header(len(parts)), *parts])
+
+
+def _segments(parts: list[bytes]) -> Iterator[bytes]:
+    for start in range(0, len(parts), limits.SEGMENT_ITEMS):
+        stack = [parts[start : start + limits.SEGMENT_ITEMS]]
+        while stack:
+            group = stack.pop()
+            data = _array(group)
+            if len(data) <= limits.CONTAINER_BYTES:
+                yield data
+            else:
+                middle = len(group) // 2
+                stack += [group[middle:], group[:middle]]
+
+
+def _smuggles(obj: Any) -> bool:
+    """Whether native containers inside `obj` hold what the packer packs without asking the hook."""
+    stack = [obj]
+    while stack:
+        item = stack.pop()
+        members = item if type(item) is list else [*item, *item.values()]
+        kinds = set(map(type, members))
+        if kinds & _SMUGGLED:
+            return True
+        if kinds & _NATIVE:
+            stack.extend(member for member in members if type(member) in _NATIVE)
+    return False
+
+
+def find_handler(kind: type) -> Handler:
+    """Returns the handler of a type, found among the finders and remembered.
+
+    Raises:
+        CannotEncode: if values of the type have no deterministic encoding.
+    """
+    for finder in FINDERS:
+        handler = finder(kind)
+        if handler is not None:
+            HANDLERS[kind] = handler
+            return handler
+    raise CannotEncode(
+        f"a value of type {kind.__module__}.{kind.__qualname__} has no deterministic encoding",
+        hint="return plain data, or register a value adapter for the type",
+    )
+
+
+# -- where inside a value an error is -----------------------------------------------------------------------------------
+
+
+def located(error: CodecError, obj: Any, encoder: Encoder, *, name: str = "value") -> CodecError:
+    """Returns the error with the path of the first thing inside `obj` that cannot be encoded."""
+    if not isinstance(error, CannotEncode) or error.path:
+        return error
+    path = _culprit(obj, name, encoder, 0)
+    return CannotEncode(f"{path}: {error.message}", path=path, hint=error.hint)
+
+
+def _culprit(obj: Any, path: str, encoder: Encoder, depth: int) -> str:
+    for step, child in _members(obj) if depth < 50 else ():
+        try:
+            encoder.pack(child)
+        except CodecError:
+            return _culprit(child, path + step, encoder, depth + 1)
+        except Exception:
+            return path + step
+    return path
+
+
+def _members(obj: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(obj, dict):
+        for key, value in obj.items():
+            yield f".keys()[{key!r:.40}]", key
+            yield f"[{key!r:.40}]", value
+    elif isinstance(obj, (list, tuple)):
+        yield from ((f"[{i}]", item) for i, item in enumerate(obj))
+    elif isinstance(obj, (set, frozenset)):
+        yield from ((f"{{{item!r:.40}}}", item) for item in obj)
+    elif hasattr(obj, "__dict__") and not isinstance(obj, type):
+        yield from ((f".{name}", value) for name, value in vars(obj).items())
+
+
+# -- the types of Python itself ---------------------------------------------------------------------------------------
+
+
+def _bigint(encoder: Encoder, number: int) -> ExtType:
+    size = (number + (number < 0)).bit_length() // 8 + 1
+    return ExtType(codes.BIGINT, number.to_bytes(size, "big", signed=True))
+
+
+HANDLERS[int] = _bigint
+HANDLERS[tuple] = lambda encoder, items: encoder.ext(codes.TUPLE, list(items))
+HANDLERS[set] = lambda encoder, items: encoder.sorted_ext(codes.SET, items)
+HANDLERS[frozenset] = lambda encoder, items: encoder.sorted_ext(codes.FROZENSET, items)
+HANDLERS[str] = lambda encoder, text: ExtType(codes.SURROGATES, text.encode("utf-8", "surrogatepass"))
+HANDLERS[Ready] = lambda encoder, ready: ready.ext
+HANDLERS[Pointer] = lambda encoder, pointer: ExtType(64, bytes(pointer))
