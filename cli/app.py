@@ -9,14 +9,15 @@ import importlib
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import IO, Final
 
 import click
 
 from redun.cli import exits
 from redun.cli.context import Settings, common_options, debugging
-from redun.cli.version import VERSION
 from redun.core.errors import InternalError, RedunError
+from redun.core.version import VERSION
 
 #: name -> (module, function, one line of help). The line is repeated from the command so that listing loads nothing.
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
@@ -84,6 +85,7 @@ def closest(name: str, names: Iterable[str]) -> str:
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(VERSION, "-V", "--version", message="redun :: version %(version)s")
@@ -208,10 +210,9 @@ def _complain_with_frames() -> None:
 
 
 def _complain(text: str) -> None:
-    try:
-        print(text, file=sys.stderr, flush=True)
-    except (OSError, ValueError):  # nobody reads it, and there is nowhere left to say so
-        pass
+    # Where nobody reads it there is nowhere left to say so.
+    with suppress(OSError, ValueError):
+        click.echo(text, err=True, color=True)
 
 
 def _flush() -> None:
@@ -231,12 +232,10 @@ def _let_go_of_broken_pipes() -> None:
 
 
 def _discard(stream: IO[str]) -> None:
-    try:
+    with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-    except (OSError, ValueError):
-        pass
 
 
 if __name__ == "__main__":

@@ -46,6 +46,15 @@ def is_terminal(stream: IO[str] | None) -> bool:
         return False
 
 
+def write_escaped(stream: IO[str], text: str) -> None:
+    """Writes text; a character that the stream's encoding lacks becomes an escape instead of an error."""
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
 def painter(colored: bool) -> Paint:
     """Returns the function that colours a text by its role, or leaves it alone."""
     return _painted if colored else _plain

@@ -1,4 +1,4 @@
-"""What every command shares: the options that stand everywhere (`--store`, `--color`, `-q`, `-v`) and the way to the store.
+"""What every command shares: the options that stand everywhere (`--store --color -q -v`) and the way to the store.
 
 A command takes them with `@common_options` and asks `settings(ctx)`; they may be written before or after its name, and
 the one nearer to the end wins.
@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from redun.cli.colors import CHOICES, Paint, painter, wants_color
+from redun.cli.colors import CHOICES, Paint, painter, wants_color, write_escaped
 from redun.core.errors import NotAStore
 from redun.store.locate import CONFIG_NAME, STORE_NAME, create_store, find_store, store_at
 
@@ -69,20 +69,25 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         setattr(found, str(param.name), value)
 
 
-def common_options(command: _Command) -> _Command:
-    """Adds the options that every command takes. They land in `settings(ctx)`, not among the command's parameters."""
+def _option(*names: str, **attributes: Any) -> Callable[[_Command], _Command]:
+    return click.option(*names, expose_value=False, callback=_remember, **attributes)
 
-    def option(*names: str, **attributes: Any) -> Callable[[_Command], _Command]:
-        return click.option(*names, expose_value=False, callback=_remember, **attributes)
 
+def output_options(command: _Command) -> _Command:
+    """Adds `--color`, `-q` and `-v`. They land in `settings(ctx)`, not among the command's parameters."""
     for decorate in (
-        option("-v", "--verbose", count=True, help="Print more."),
-        option("-q", "--quiet", count=True, help="Print less."),
-        option("--color", type=click.Choice(CHOICES), help="When to colour (default: auto)."),
-        option("--store", metavar="PATH", help=f"The store to use (also: {STORE_VARIABLE})."),
+        _option("-v", "--verbose", count=True, help="Print more."),
+        _option("-q", "--quiet", count=True, help="Print less."),
+        _option("--color", type=click.Choice(CHOICES), help="When to colour (default: auto)."),
     ):
         command = decorate(command)
     return command
+
+
+def common_options(command: _Command) -> _Command:
+    """Adds `--store` and the output options: what every command takes that works on a store."""
+    named = _option("--store", metavar="PATH", help=f"The store to use (also: {STORE_VARIABLE}).")
+    return named(output_options(command))
 
 
 def locate_store(found: Settings) -> Path | None:
@@ -161,15 +166,6 @@ def debugging(found: Settings | None) -> bool:
 
 
 def write_out(text: str) -> None:
-    """Writes text to standard output as it is; whoever calls has escaped it.
-
-    A character that the terminal's encoding lacks is written as an escape instead of failing the command.
-    """
-    stream = sys.stdout
-    if stream is None:  # closed by whoever started us
-        return
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    """Writes text to standard output as it is; whoever calls has escaped it. Does nothing where there is no output."""
+    if sys.stdout is not None:
+        write_escaped(sys.stdout, text)

@@ -1,7 +1,7 @@
 """Where a store is: found upwards from a directory, made in one, or named by a path. No environment variables here.
 
-A project keeps its store in `.redun/store`. `.redun` may also be a *pointer file*: one line with the path of a directory
-that holds `store/`, for projects that lie on a disk where a store must not be (a network file system).
+A project keeps its store in `.redun/store`. `.redun` may also be a *pointer file*: one line with the path of a
+directory that holds `store/`, for projects that lie on a disk where a store must not be (a network file system).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from redun.core.errors import NotAStore, StoreError, StoreFormatError, StoreReadOnly
+from redun.core.errors import NotAStore, StoreError, StoreFormatError
 
 CONFIG_NAME: Final = ".redun"
 STORE_NAME: Final = "store"
@@ -21,11 +21,11 @@ _POINTER_BYTES: Final = 4096
 def find_store(start: str | os.PathLike[str]) -> Path | None:
     """Returns the store of `start` or of the nearest directory above it, or None.
 
-    A `.redun` directory without a store inside (left by another tool, or for configuration only) is passed over. A pointer
-    file is followed, and never passed over.
+    A `.redun` directory without a store inside (left by another tool, or for configuration only) is passed over. A
+    pointer file is followed, and never passed over.
 
     Raises:
-        NotAStore: if a pointer file on the way leads nowhere.
+        NotAStore: if a pointer file on the way leads nowhere, or a `.redun` admits no look inside.
     """
     directory = Path(os.path.abspath(start))
     for place in (directory, *directory.parents):
@@ -39,16 +39,18 @@ def store_of(directory: str | os.PathLike[str]) -> Path | None:
     """Returns the store of `directory/.redun`, or None; directories above are not searched.
 
     Raises:
-        NotAStore: if `.redun` is a pointer file that leads nowhere.
+        NotAStore: if `.redun` is a pointer file that leads nowhere, or admits no look inside.
     """
-    config = Path(directory) / CONFIG_NAME
-    if os.path.isdir(config / STORE_NAME):
-        return config / STORE_NAME
-    return follow_pointer(config) if os.path.isfile(config) else None
+    config = Path(os.path.abspath(directory)) / CONFIG_NAME
+    if os.path.isfile(config):
+        return follow_pointer(config)
+    if not os.path.isdir(config):
+        return None
+    return config / STORE_NAME if _holds_store(config) else None
 
 
 def store_at(path: str | os.PathLike[str]) -> Path:
-    """Returns the store that a user means by `path`: the store itself, its `.redun`, a project with one, or a pointer file.
+    """Returns the store that a user means by `path`: itself, its `.redun`, a project with one, or a pointer file.
 
     Raises:
         NotAStore: if there is none.
@@ -58,13 +60,13 @@ def store_at(path: str | os.PathLike[str]) -> Path:
         return follow_pointer(place)
     if _is_store(place):
         return place
-    if os.path.isdir(place / STORE_NAME):
+    if _holds_store(place):
         return place / STORE_NAME
     store = store_of(place)
     if store is not None:
         return store
     what = "no store in" if os.path.isdir(place) else "no directory"
-    raise NotAStore(f"{what} {place}", path=str(place), hint=f"redun init {place} makes one")
+    raise NotAStore(f"{what} {place}", path=str(place), hint=f"redun init {_project(place)} makes one")
 
 
 def follow_pointer(pointer: Path) -> Path:
@@ -83,48 +85,51 @@ def follow_pointer(pointer: Path) -> Path:
         hint = f"it should hold one line, the path of a directory with {STORE_NAME}/ inside"
         raise NotAStore(f"{pointer} is not a pointer to a store", path=str(pointer), hint=hint)
     target = pointer.parent / line
-    if not os.path.isdir(target / STORE_NAME):
+    if not _holds_store(target):
         hint = f"bring that directory back, or remove {pointer} and run redun init"
         raise NotAStore(f"{pointer} points to {target}, where there is no store", path=str(pointer), hint=hint)
     return Path(os.path.abspath(target / STORE_NAME))
 
 
 def create_store(
-    directory: str | os.PathLike[str], *, object_format: str = "xxh3-128", at: str | os.PathLike[str] | None = None
+    directory: str | os.PathLike[str],
+    *,
+    object_format: str | None = None,
+    at: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Makes the store of a project and returns its path; one that exists already is left as it is and returned.
 
+    Two processes may do so at once: one makes the store, the other finds it.
+
     Args:
         directory: the project; made when missing. Its `.redun` will hold the store, or point to it.
-        object_format: how objects are named, fixed for the life of the store.
+        object_format: how objects are named, fixed for the life of the store; None takes what is there, or the default.
         at: directory that shall hold the store instead; `.redun` becomes a pointer file to it.
 
     Raises:
         StoreFormatError: if a store is there already and names objects otherwise.
         NotAStore: if `.redun` is a pointer file that leads nowhere.
-        StoreReadOnly: if the place admits no writing.
-        StoreError: if `.redun` is something else, or has a store of its own although `at` is given.
+        StoreReadOnly, StoreFull: if the place admits no writing, or has no room.
+        StoreError: if something is in the way, as a store of its own where `at` is given; or what making one raises.
     """
-    place = Path(os.path.abspath(directory))
-    config = place / CONFIG_NAME
-    existing = store_of(place)
-    try:
-        if at is None:
-            return _make(existing.parent if existing is not None else config, object_format)
-        home = Path(os.path.abspath(at))
-        if existing is not None and not os.path.samefile(existing.parent, home):
-            hint = "move its store away first, or leave out --at"
-            raise StoreError(f"{config} has a store already, at {existing}", path=str(existing), hint=hint)
+    # Here and not at the top, as below: most commands find a store, and making one is rare.
+    from redun.store.filesystem import translated
+
+    config = Path(os.path.abspath(directory)) / CONFIG_NAME
+    existing = store_of(directory)
+    if at is None:
+        home = existing.parent if existing is not None else config
+        with translated(home):
+            return _make(home, object_format)
+    home = Path(os.path.abspath(at))
+    if existing is not None and not (home.is_dir() and existing.parent.samefile(home)):
+        hint = "move it away first, or leave out --at"
+        raise StoreError(f"there is a store already: {existing}", path=str(existing), hint=hint)
+    with translated(home):
         store = _make(home, object_format)
-        if existing is None:
+    if existing is None:
+        with translated(config):
             _point(config, home)
-    except FileExistsError as error:
-        hint = "remove it, or choose another directory"
-        raise StoreError(f"{error.filename} is in the way of a store", path=str(error.filename), hint=hint) from None
-    except OSError as error:
-        where = error.filename or str(config)
-        hint = "choose a directory that you may write to, or name a store with --store"
-        raise StoreReadOnly(f"cannot make a store in {where}: {error.strerror}", path=str(where), hint=hint) from None
     return store
 
 
@@ -134,42 +139,61 @@ def object_format_of(store: Path) -> str:
     Raises:
         NotAStore, StoreFormatError: if it is no store, or one that this program does not read.
     """
-    # Here and not at the top: finding a store is on the path of every command, opening one for writing is not.
-    from redun.store import Store
+    from redun.store.meta import read_format
 
-    with Store.open(store, read_only=True) as opened:
-        return opened.format.name
+    return read_format(store).object_format.name
 
 
 def _is_store(directory: Path) -> bool:
-    return os.path.isfile(directory / "FORMAT")
+    # FORMAT is written last, so half of a store is none.
+    try:
+        os.stat(directory / "FORMAT")
+    except PermissionError as error:
+        raise NotAStore(f"cannot look into {directory}: {error.strerror}", path=str(directory)) from None
+    except OSError:
+        return False
+    return True
 
 
-def _make(config: Path, object_format: str) -> Path:
+def _holds_store(config: Path) -> bool:
+    return _is_store(config / STORE_NAME)
+
+
+def _project(place: Path) -> Path:
+    """Returns the directory to run `redun init` in, for it to make the store that `place` was meant to be."""
+    if place.name == STORE_NAME and place.parent.name == CONFIG_NAME:
+        return place.parent.parent
+    return place.parent if place.name == CONFIG_NAME else place
+
+
+def _make(config: Path, object_format: str | None) -> Path:
     store = config / STORE_NAME
     if _is_store(store):
         found = object_format_of(store)
-        if found != object_format:
+        if object_format not in (None, found):
             hint = "a store keeps its format for life; make another one elsewhere"
             raise StoreFormatError(f"the store {store} has object format {found}", path=str(store), hint=hint)
         return store
-    from redun.store import Store  # as in object_format_of
+    from redun.store import Store
 
     config.mkdir(parents=True, exist_ok=True)
     ignore = config / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")
-    Store.init(store, object_format=object_format).close()
+    made = Store.init(store) if object_format is None else Store.init(store, object_format=object_format)
+    made.close()
     return store
 
 
 def _point(config: Path, home: Path) -> None:
-    if config.is_dir() and not config.is_symlink():
-        # An empty `.redun` directory is in the way of nothing; one with content is not ours to remove.
-        try:
-            config.rmdir()
-        except OSError:
-            raise FileExistsError(17, "directory not empty", str(config)) from None
-    temporary = config.with_name(f"{CONFIG_NAME}.{os.getpid()}.tmp")
-    temporary.write_bytes(os.fsencode(home) + b"\n")
-    os.replace(temporary, config)
+    from redun.store.filesystem import write_whole
+
+    config.parent.mkdir(parents=True, exist_ok=True)
+    if config.is_dir():
+        # An empty `.redun` directory is in the way of nothing; one with content is not ours to remove, and says so.
+        config.rmdir()
+    try:
+        os.fsencode(home).decode()
+    except UnicodeDecodeError:
+        raise StoreError(f"the path {home} is not UTF-8, so no file can point to it", path=str(home)) from None
+    write_whole(config, f"{home}\n")
