@@ -7,11 +7,11 @@ bound: what is malformed is shown as such. One line (`show`, `show_expr`) reads 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from redun.core import codes
-from redun.core.codec import Pointer, unpack
+from redun.core.codec import ExtType, Pointer, unpack
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject, RedunError
 from redun.core.expression_table import Table, node_numbers
@@ -25,6 +25,7 @@ from redun.core.forms import (
     items_of,
     keyed,
     leaf,
+    named,
     opaque,
     operation,
     printable,
@@ -79,6 +80,39 @@ def show(
     except MalformedObject:
         return "<malformed value>"
     return _line(item, _Reader(fetch), limit, paint)
+
+
+def show_arguments(
+    bound: Iterable[tuple[str, int, bytes | None]], fetch: Fetch | None = None, *, limit: int = LINE
+) -> str:
+    """Returns bound arguments as `name=value, ...`, of at most `limit` characters.
+
+    Each is (name, kind as in `inspect.Parameter.kind`, payload or None where it is missing). What `*args` gathered is
+    written without names, what `**kwargs` gathered under the names that were given.
+    """
+    parts: list[Part] = []
+    for name, kind, payload in bound:
+        try:
+            item = _MISSING if payload is None else unpack(payload)
+            parts += _spread(name, kind, item)
+        except _UNFIT:
+            parts.append((f"{printable(name)}=", Form("<malformed value>")))
+    return _line(Form("", parts), _Reader(fetch), limit, None)
+
+
+_MISSING: Final = Form("<missing>", style="id")
+
+
+def _spread(name: str, kind: int, item: Any) -> Iterable[Part]:
+    if kind == _VAR_KEYWORD and type(item) is dict:
+        return named(item.items())
+    if kind == _VAR_POSITIONAL and type(item) is ExtType and item.code == codes.TUPLE:
+        return items_of(unpack(item.data))
+    return named([(name, item)])
+
+
+_VAR_POSITIONAL: Final = 2
+_VAR_KEYWORD: Final = 4
 
 
 def show_expr(payload: bytes | memoryview, *, limit: int = LINE, paint: Paint | None = None) -> str:

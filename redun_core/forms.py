@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from redun.core import codes
-from redun.core.codec import ExtType, unpack
+from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, unpack
+from redun.core.errors import MalformedObject
 
 #: Bits of an integer that is written in decimals: the conversion is quadratic.
 _INT_BITS: Final = 4096
@@ -114,6 +115,38 @@ def arguments(args: Iterable[Any], kwargs: dict[Any, Any]) -> Iterator[Part]:
     yield from named(kwargs.items())
 
 
+def type_name(item: Any) -> str:
+    """Returns the type that an item has when it is decoded, as `module.name`."""
+    kind = type(item)
+    if kind is not ExtType:
+        return f"builtins.{'NoneType' if item is None else kind.__name__}"
+    fixed = _TYPES.get(item.code)
+    if fixed is not None or item.code >= FIRST_OPAQUE_CODE:
+        return fixed or f"extension {item.code}"
+    try:
+        name = unpack(item.data)[0]
+        return printable(_PREFIXES.get(item.code, "") + name.replace(":", "."))
+    except (MalformedObject, TypeError, IndexError, KeyError, AttributeError):
+        return "malformed"
+
+
+_TYPES: Final = {
+    codes.TUPLE: "builtins.tuple",
+    codes.SET: "builtins.set",
+    codes.FROZENSET: "builtins.frozenset",
+    codes.FUNCTION: "builtins.function",
+    codes.CLASS: "builtins.type",
+    codes.TASK: "redun.Task",
+    codes.PARTIAL: "redun.PartialTask",
+    codes.FILE: "redun.File",
+    codes.BIGINT: "builtins.int",
+    codes.BYTEARRAY: "builtins.bytearray",
+    codes.SURROGATES: "builtins.str",
+}
+#: Large leaves and containers name their type without its module.
+_PREFIXES: Final = {codes.LARGE: "builtins.", codes.SEGMENTED: "builtins."}
+
+
 # -- leaves -----------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +241,7 @@ def _partial(items: list[Any]) -> Form:
 
 def _file(items: list[Any]) -> Form:
     name, path, state = items
-    shown = "none" if state is None else short_id(state)
+    shown = "missing" if state is None else short_id(state)
     return Form(f"{class_name(name)}(path={printable(path)}, hash={shown})", style="name")
 
 

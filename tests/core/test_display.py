@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 import redun.core.adapters.registry
 import redun.core.classes
 from redun.core import codes
-from redun.core.codec import ExtType, Pointer, pack
+from redun.core.codec import ExtType, Pointer, pack, unpack
 from redun.core.digest import XXH3_128, Digest
-from redun.core.display import pretty, pretty_expr, show, show_expr
+from redun.core.display import pretty, pretty_expr, show, show_arguments, show_expr
 from redun.core.errors import MalformedObject, NotFound
 from redun.core.expression_table import Table
-from redun.core.forms import printable, printable_lines
+from redun.core.forms import printable, printable_lines, type_name
 from redun.core.reduction import reduce
 from redun.core.tasks import task
 from redun.core.values import Encoder
@@ -134,7 +134,7 @@ def test_names_that_stand_for_code_are_shown_as_names() -> None:
 def test_a_file_shows_its_path_and_the_start_of_its_hash() -> None:
     state = bytes.fromhex("ab12cd34" + "00" * 12)
     assert show(pack(ext(codes.FILE, ["redun:File", "a.txt", state]))) == "File(path=a.txt, hash=ab12cd34)"
-    assert show(pack(ext(codes.FILE, ["redun:File", "gone", None]))) == "File(path=gone, hash=none)"
+    assert show(pack(ext(codes.FILE, ["redun:File", "gone", None]))) == "File(path=gone, hash=missing)"
 
 
 def test_an_enum_member_without_a_name_shows_its_value() -> None:
@@ -294,6 +294,52 @@ def test_colour_adds_nothing_but_paint() -> None:
     for plain, coloured in ((show(body), show(body, paint=paint)), (pretty(body), pretty(body, paint=paint))):
         assert coloured != plain
         assert re.sub(r"\x1b\[\w+m", "", coloured) == plain
+
+
+# -- arguments and types ----------------------------------------------------------------------------------------------
+
+
+def test_arguments_read_as_they_are_called() -> None:
+    bound = [
+        ("a", 1, payload(1)),
+        ("args", 2, payload((2, "x"))),
+        ("k", 3, payload(None)),
+        ("kw", 4, payload({"z": 3})),
+    ]
+    assert show_arguments(bound) == "a=1, 2, 'x', k=None, z=3"
+    assert show_arguments(bound, limit=12) == "a=1, 2, '..."
+    assert show_arguments([]) == ""
+
+
+def test_arguments_that_are_missing_or_malformed_are_shown_as_such() -> None:
+    bound = [("a", 1, None), (ESCAPE, 1, b"\xc1"), ("kw", 4, payload([1]))]
+    assert show_arguments(bound) == f"a=<missing>, {printable(ESCAPE)}=<malformed value>, kw=[1]"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (None, "builtins.NoneType"),
+        (1, "builtins.int"),
+        (2**70, "builtins.int"),
+        ("x", "builtins.str"),
+        ("x" * 2_000_000, "builtins.str"),
+        ((), "builtins.tuple"),
+        ({}, "builtins.dict"),
+        (1j, "builtins.complex"),
+        (ValueError(), "builtins.ValueError"),
+        (np.zeros(1), "numpy.ndarray"),
+        (len, "builtins.function"),
+    ],
+)
+def test_the_type_of_a_stored_value_is_known_from_its_bytes(value: Any, name: str) -> None:
+    assert type_name(unpack(payload(value))) == name
+
+
+def test_a_type_of_the_users_own_has_its_module() -> None:
+    assert type_name(ext(codes.DATACLASS, ["m:Outer.P", [], []])) == "m.Outer.P"
+    assert type_name(ext(codes.DATACLASS, [])) == "malformed"
+    assert type_name(ExtType(99, b"")) == "extension 99"
 
 
 # -- expressions ------------------------------------------------------------------------------------------------------
