@@ -122,6 +122,11 @@ class Evaluator:
         job.move(State.RUNNING)
         self._count(job, 0, 1)
 
+    def requeued(self, job: Job) -> None:
+        """A pool handed the job back without having begun its body."""
+        job.move(State.QUEUED)
+        self._count(job, 1, 0)
+
     def returned(self, job: Job, value: Any) -> None:
         """The body returned."""
         try:

@@ -94,6 +94,7 @@ class Job(Unit):
         "tasks",
         "trace",
         "units",
+        "unkept",
         "why",
     )
 
@@ -118,6 +119,8 @@ class Job(Unit):
         #: The row of the memo that answered: (call, head) pairs; what is among them need not be written again.
         self.remembered: Any = None
         self.caused = False
+        #: Its answer is recorded but is no answer for later runs: an argument changed while the body ran.
+        self.unkept = False
         self.executor = "default"
         self.started = 0
         self.stopped = -1

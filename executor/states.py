@@ -2,6 +2,8 @@
 
     NEW -> WAITING -> KEYED -> HIT | JOINED | QUEUED -> RUNNING -> REDUCING -> DONE | FAILED | CANCELLED
 
+A pool may hand a job back that it has not begun: RUNNING -> QUEUED.
+
 Any other move is a fault of ours and raises. `SEMANTICS.md` draws the same table.
 """
 
@@ -42,7 +44,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
     _S.HIT: frozenset({_S.REDUCING, _S.DONE}),
     _S.JOINED: frozenset({_S.DONE, _S.FAILED, _S.CANCELLED}),
     _S.QUEUED: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED}),
-    _S.RUNNING: frozenset({_S.REDUCING, _S.DONE, _S.FAILED, _S.CANCELLED}),
+    _S.RUNNING: frozenset({_S.QUEUED, _S.REDUCING, _S.DONE, _S.FAILED, _S.CANCELLED}),
     _S.REDUCING: frozenset({_S.DONE, _S.FAILED, _S.CANCELLED}),
     _S.DONE: frozenset(),
     _S.FAILED: frozenset(),

@@ -178,3 +178,11 @@ def _collect(record: Any, found: list[Digest], depth: int) -> None:
             if depth >= _EXTENSION_DEPTH:
                 raise MalformedObject("payload is nested too deep")
             _collect(unpack(item.data), found, depth + 1)
+
+
+def array_header(count: int) -> bytes:
+    """Returns the header of an array of that many items, for writers that join bytes by hand."""
+    if count < 16:
+        return bytes((0x90 | count,))
+    head: bytes = msgpack.Packer().pack_array_header(count)
+    return head

@@ -1,0 +1,54 @@
+"""Failures: from an exception to what is recorded and shown of it."""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from pathlib import PurePath
+from types import FrameType, TracebackType
+from typing import Final
+
+from redun.core.objects import TraceFrame, TraceRecord
+
+_OURS: Final = str(PurePath(__file__).parent)
+_FRAMES: Final = 200
+_TEXT: Final = 10_000
+
+
+def summary(error: BaseException) -> str:
+    """Returns the last line of a traceback, as Python words it; an error whose text cannot be made is still named."""
+    try:
+        return "".join(traceback.format_exception_only(error)).split("\n")[0][:_TEXT]
+    except Exception:
+        return type(error).__name__
+
+
+def trace_of(error: BaseException) -> TraceRecord:
+    """Returns the traceback of an error without the engine's own frames; long recursions keep both their ends."""
+    frames = []
+    for frame, line in _walk(error.__traceback__):
+        code = frame.f_code
+        if code.co_filename.startswith(_OURS):
+            continue
+        text = linecache.getline(code.co_filename, line, frame.f_globals).strip()
+        frames.append(TraceFrame(code.co_filename, line, code.co_name, text))
+    if len(frames) > _FRAMES:
+        half = _FRAMES // 2
+        left_out = TraceFrame("", 0, f"... {len(frames) - _FRAMES} more ...", "")
+        frames = [*frames[:half], left_out, *frames[-half:]]
+    notes = tuple(str(note) for note in getattr(error, "__notes__", ()))
+    return TraceRecord(summary(error), tuple(frames), notes)
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """Returns the error and those that it was raised from or while handling, newest first, each once."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and all(current is not seen for seen in chain):
+        chain.append(current)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return chain
+
+
+def _walk(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
+    return [] if trace is None else list(traceback.walk_tb(trace))

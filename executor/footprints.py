@@ -1,0 +1,89 @@
+"""Footprints: what a call's whole subtree depended on, gathered while jobs end (CACHING.md section 4).
+
+Nearly all jobs of a run share a few sets of tasks, so sets are interned and their unions remembered: a million jobs cost
+a million look-ups. External values form a DAG with one node a call that adds something; flat sets would grow with the
+square of a chain's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from redun.core.digest import Digest
+from redun.core.objects import ExtRecord, Flag, HeadRecord, TaskSetRecord
+
+Put = Callable[[str, bytes], Digest]
+#: (full name, task id, ((parameter, id of its applied default), ...))
+Entry = tuple[str, Digest, tuple[tuple[str, Digest], ...]]
+
+
+class TaskSet:
+    """An interned set of tasks: equal sets are one object."""
+
+    __slots__ = ("absorbed", "digest", "entries")
+
+    def __init__(self, entries: frozenset[Entry]) -> None:
+        self.entries = entries
+        #: Sets known to be part of this one: the usual answer to a union.
+        self.absorbed: set[int] = {id(self)}
+        self.digest: Digest | None = None
+
+
+class Footprints:
+    """Makes the footprint objects of one run."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self._sets: dict[frozenset[Entry], TaskSet] = {}
+        self._singles: dict[tuple[Digest, tuple[tuple[str, Digest], ...]], TaskSet] = {}
+        self._unions: dict[tuple[int, int], TaskSet] = {}
+        self._heads: dict[tuple[Digest, Digest | None, tuple[Flag, ...]], Digest] = {}
+        self._exts: dict[tuple[tuple[Digest, ...], ...], Digest] = {}
+
+    def single(self, fullname: str, task: Digest, defaults: tuple[tuple[str, Digest], ...]) -> TaskSet:
+        """Returns the set of one task with the defaults that its call applied."""
+        found = self._singles.get((task, defaults))
+        if found is None:
+            found = self._singles[task, defaults] = self._intern(frozenset({(fullname, task, defaults)}))
+        return found
+
+    def union(self, a: TaskSet, b: TaskSet) -> TaskSet:
+        """Returns the set of all tasks of both."""
+        if id(b) in a.absorbed:
+            return a
+        if id(a) in b.absorbed:
+            return b
+        found = self._unions.get((id(a), id(b)))
+        if found is None:
+            found = self._unions[id(a), id(b)] = self._intern(a.entries | b.entries)
+            found.absorbed.update((id(a), id(b)))
+        return found
+
+    def _intern(self, entries: frozenset[Entry]) -> TaskSet:
+        found = self._sets.get(entries)
+        if found is None:
+            found = self._sets[entries] = TaskSet(entries)
+        return found
+
+    def ext(self, own: Iterable[Digest], children: Iterable[Digest], barriers: Iterable[Digest]) -> Digest | None:
+        """Returns the node of a call's external values; None where there are none. A node that would add nothing to its
+        one child is that child."""
+        parts = tuple(tuple(dict.fromkeys(part)) for part in (own, children, barriers))
+        if not any(parts):
+            return None
+        if len(parts[1]) == 1 and not parts[0] and not parts[2]:
+            return parts[1][0]
+        found = self._exts.get(parts)
+        if found is None:
+            found = self._exts[parts] = self._put("footprint", ExtRecord(*parts).payload())
+        return found
+
+    def head(self, tasks: TaskSet, ext: Digest | None, flags: tuple[Flag, ...]) -> Digest:
+        """Returns the id of a footprint's head."""
+        if tasks.digest is None:
+            tasks.digest = self._put("footprint", TaskSetRecord(tuple(sorted(tasks.entries))).payload())
+        found = self._heads.get((tasks.digest, ext, flags))
+        if found is None:
+            record = HeadRecord(tasks=tasks.digest, flags=flags, ext=ext)
+            found = self._heads[tasks.digest, ext, flags] = self._put("footprint", record.payload())
+        return found

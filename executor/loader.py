@@ -1,0 +1,98 @@
+"""Loading workflows: a file or a module by name, and the tasks that it defines."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from redun.core.errors import NotFound, TaskError
+from redun.core.sources import register_source
+from redun.core.tasks import Task, registry
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A loaded workflow: the module's name and the tasks that became known by loading it, in order of their names."""
+
+    module_name: str
+    tasks: list[Task[..., Any]]
+
+
+def load_workflow(name: str) -> Workflow:
+    """Loads `path/to/workflow.py` or `package.module` and returns its tasks.
+
+    The directory of a file, or the working directory for a module, comes first on the path, as with `python`.
+
+    Raises:
+        NotFound: if there is no such file or module.
+        TaskError: if the file is no Python source.
+        Exception: whatever the user's own code raises while it is imported.
+    """
+    before = {id(task) for task in registry}
+    module = _load_file(Path(name)) if name.endswith(".py") or "/" in name else _load_module(name)
+    found = [task for task in registry if id(task) not in before and task.namespace != "redun"]
+    if not found:
+        found = [task for task in registry if task.module == module.__name__]
+    return Workflow(module.__name__, sorted(found, key=lambda task: task.fullname))
+
+
+def _load_module(name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
+            raise
+        raise NotFound(f"no module is named {name}", hint="name a file ending in .py, or a module on the path") from None
+
+
+def _load_file(path: Path) -> ModuleType:
+    full = path.resolve()
+    if full.is_dir():
+        raise NotFound(f"{path} is a directory", hint="name the file that defines the tasks")
+    try:
+        data = full.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {path}", hint="name a Python file or a module that defines tasks") from None
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror}") from None
+    stem = full.stem
+    loaded = sys.modules.get(stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(full):
+        return loaded
+    if not stem.isidentifier():
+        raise TaskError(f"{path}: a workflow is imported under its file name", hint="rename it to letters, digits and _")
+    return _execute(full, stem, data)
+
+
+def _execute(full: Path, name: str, data: bytes) -> ModuleType:
+    """Compiles and runs the text itself, so that what is fingerprinted is exactly what runs. Nothing is taken from or
+    put into `__pycache__`."""
+    directory = str(full.parent)
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
+    from importlib.util import decode_source  # the codec of Python source; it reads the coding line
+
+    text = decode_source(data)
+    code = compile(text, str(full), "exec", dont_inherit=True)
+    register_source(str(full), text, code)
+    module = ModuleType(name)
+    module.__file__ = str(full)
+    module.__spec__ = ModuleSpec(name, None, origin=str(full))
+    module.__spec__._initializing = True  # type: ignore[attr-defined]  # tells a first import from a reload
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        module.__spec__._initializing = False  # type: ignore[attr-defined]
+    return module

@@ -1,0 +1,186 @@
+"""Answering jobs from the store: the part of a run that reads the memo.
+
+For each job, in this order (CACHING.md section 6): join the leader of its key where the answer's externals still hold;
+replay the recorded reduction where its externals hold and it can be decoded; else the body is to run, for a reason that
+is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from redun.core.codec import array_header, pointer_bytes
+from redun.core.decoding import Decoder
+from redun.core.digest import Digest, Key
+from redun.core.errors import CodecError, NotFound, StaleInput
+from redun.core.frame import object_id
+from redun.core.objects import CallRecord, Why
+from redun.core.reduction import CALL, Reduction, read_reduction
+from redun.core.tasks import registry
+from redun.core.values import Encoded, External
+from redun.executor.evaluator import Evaluator
+from redun.executor.failures import trace_of
+from redun.executor.jobs import Failure, Job
+from redun.executor.states import State
+from redun.store.memo import MemoRow
+
+#: First byte of the msgpack of a leaf that cannot change: nothing in it needs to be looked at or copied.
+_LEAF: Final = tuple(
+    b < 0x80 or 0xA0 <= b <= 0xC6 or 0xCA <= b <= 0xD3 or 0xD9 <= b <= 0xDB or b >= 0xE0 for b in range(256)
+)
+
+
+class Source(Protocol):
+    """What answers are read from: the store with what this run has not written yet."""
+
+    def lookup(self, keys: Sequence[Key]) -> list[MemoRow | None]:
+        """Returns the memo row of each key, after comparing all unwritten objects with what is stored."""
+        ...
+
+    def get_many(self, digests: Sequence[Digest]) -> list[tuple[str, Any] | None]:
+        """Returns (kind, payload) of each object, None where there is none."""
+        ...
+
+
+class Memoizer:
+    """Answers the evaluator's asks."""
+
+    def __init__(self, evaluator: Evaluator, source: Source, *, read: bool, fetch: Callable[[Digest], Any]) -> None:
+        self._evaluator = evaluator
+        self._source = source
+        self._read = read
+        self._fetch = fetch
+
+    def answer(self, jobs: list[Job]) -> None:
+        """Gives each job its answer. The jobs' arguments have been compared with the store when this returns."""
+        asking = [job for job in jobs if job.state is State.KEYED and not self._settled(job)]
+        keys = [job.key for job in asking if job.key is not None]
+        rows = self._source.lookup(keys)
+        wanted = [row.reduction for row in rows if row is not None]
+        found = dict(zip(wanted, self._source.get_many(wanted), strict=True)) if wanted else {}
+        for job, row in zip(asking, rows, strict=True):
+            if row is None:
+                self._evaluator.miss(job, Why.FIRST)
+            else:
+                self._replay(job, row, found.get(row.reduction))
+
+    # -- without the memo ---------------------------------------------------------------------------------------------
+
+    def _settled(self, job: Job) -> bool:
+        """Answers jobs that the memo is not to be asked for."""
+        stale = [e for arg in job.args if arg.externals for e in arg.externals if not e.is_valid()]
+        if stale:
+            error = StaleInput(
+                f"{stale[0].describe()} changed after it was named as an argument of {job.task.fullname}",
+                hint="something writes it that this job does not depend on; pass that task's result as the argument",
+            )
+            self._evaluator.raised(job, Failure(error, trace_of(error), job))
+            return True
+        leader = job.leader
+        if leader is not None:
+            result = leader.result
+            if result is None or all(external.is_valid() for external in result.externals):
+                self._evaluator.join(job)
+                return True
+            self._evaluator.lead(job)
+        why = self._off(job)
+        if why is Why.NONE:
+            return False
+        self._source.lookup(())  # the arguments' bytes are compared even so: their ids name what is recorded
+        self._evaluator.miss(job, why)
+        return True
+
+    def _off(self, job: Job) -> Why:
+        if not job.prepared.cacheable:
+            return Why.UNKNOWN_CODE
+        scope = job.options.get("cache_scope", "BACKEND" if job.options.get("cache", True) else "CSE")
+        if getattr(scope, "name", scope) != "BACKEND":
+            return Why.OFF_TASK
+        return Why.NONE if self._read else Why.OFF_RUN
+
+    # -- from the memo ------------------------------------------------------------------------------------------------
+
+    def _replay(self, job: Job, row: MemoRow, found: tuple[str, Any] | None) -> None:
+        if found is None:
+            self._evaluator.miss(job, Why.MISSING, caused=True)
+            return
+        kind, payload = found
+        if kind != ("expr" if row.is_expr else "value") or not self._is_call_of(job, row):
+            self._evaluator.miss(job, Why.MISSING, caused=True)
+            return
+        try:
+            reduction = self._expression(payload) if row.is_expr else self._value(row.reduction, payload)
+        except (CodecError, NotFound):
+            self._evaluator.miss(job, Why.UNDECODABLE, caused=True)
+            return
+        externals = reduction.externals
+        if externals and not all(external.is_valid() for external in externals):
+            self._evaluator.miss(job, Why.EXTERNAL, caused=True)
+            return
+        job.remembered = row.calls
+        self._evaluator.hit(job, reduction)
+
+    def _is_call_of(self, job: Job, row: MemoRow) -> bool:
+        """Whether the remembered call is of this task and these arguments: a key alone is a claim."""
+        if not row.calls:
+            return True
+        ids = [arg.digest for arg in job.args]
+        if not row.is_expr:
+            payload = leaf_call(job.prepared.digest, ids, row.reduction)
+            call = object_id(self._evaluator.encoder.format, "call", payload)
+            if all(call != remembered.call for remembered in row.calls):
+                return False
+            job.call = call
+            return True
+        found = self._source.get_many([row.calls[0].call])[0]
+        if found is None:
+            return True  # history may have been pruned; the reduction is still there
+        record = CallRecord.parse(bytes(found[1]))
+        return record.task == job.prepared.digest and list(record.args) == ids
+
+    def _value(self, digest: Digest, payload: Any) -> Reduction:
+        encoded = Encoded(bytes(payload))
+        encoded.digest = digest
+        decoder = Decoder(self._fetch)
+        value = decoder.decode(encoded.payload)
+        if _LEAF[encoded.payload[0]]:
+            encoded.obj, encoded.plain, encoded.inspected = value, True, True
+            return Reduction(encoded, [], b"")
+        encoded.externals, encoded.code = tuple(decoder.externals), tuple(dict.fromkeys(decoder.code))
+        encoded.inspected = True
+        reduction = Reduction(encoded, [], b"")
+        reduction.externals, reduction.code = encoded.externals, encoded.code
+        return reduction
+
+    def _expression(self, payload: Any) -> Reduction:
+        """Raises CodecError where a task of the reduction is gone or a value in it cannot be decoded."""
+        reduction = read_reduction(bytes(payload))
+        externals: list[External] = []
+        code: list[Any] = []
+        for node in reduction.nodes:
+            if node.op == CALL and registry.get(node.name) is None:
+                raise CodecError(f"task {node.name} is not registered any more")
+            for arg in (*node.args, *node.kwargs.values()):
+                if type(arg) is not int and not arg.plain:  # type: ignore[union-attr]  # no number: Encoded
+                    self._inspect(arg, externals, code)  # type: ignore[arg-type]
+        if type(reduction.root) is not int:
+            self._inspect(reduction.root, externals, code)  # type: ignore[arg-type]
+        reduction.externals = tuple(externals)
+        reduction.code = tuple(dict.fromkeys(code))
+        return reduction
+
+    def _inspect(self, arg: Encoded, externals: list[External], code: list[Any]) -> None:
+        decoder = Decoder(self._fetch, lambda number: number)
+        decoder.decode(self._evaluator.payload(arg))
+        arg.externals, arg.code, arg.inspected = tuple(decoder.externals), tuple(dict.fromkeys(decoder.code)), True
+        externals += decoder.externals
+        code += decoder.code
+
+
+def leaf_call(task: Digest, args: Sequence[Digest | None], result: Digest) -> bytes:
+    """Returns the payload of the call of a task whose body returned a plain value, joined by hand: every job makes one."""
+    parts = [b"\x98\x01", pointer_bytes(task), array_header(len(args))]
+    parts += [pointer_bytes(arg) for arg in args if arg is not None]
+    parts += [b"\xc0\x00", pointer_bytes(result), b"\x90\x90"]
+    return b"".join(parts)

@@ -1,0 +1,98 @@
+"""What a run tells whoever watches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from redun.core.digest import Digest
+from redun.core.objects import Status, TaskCount, TraceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One thing that happened to a job.
+
+    Attributes:
+        verb: `Run`, `Cached` or `Reject`.
+        id: the job's id, hexadecimal.
+        fullname: of its task.
+        args: bound arguments, (name, value) in the order of the parameters.
+        key: its cache key, hexadecimal; empty where it has none.
+        executor: what runs it.
+    """
+
+    verb: str
+    id: str
+    fullname: str
+    args: list[tuple[str, Any]]
+    key: str
+    executor: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob:
+    """One job of a job traceback.
+
+    Attributes:
+        file, line: where its task is defined, `text` that line.
+        args: bound arguments, (name, value).
+    """
+
+    id: str
+    fullname: str
+    file: str
+    line: int
+    text: str
+    args: list[tuple[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run that has ended.
+
+    Attributes:
+        uuid: its id, as printed.
+        status: DONE, FAILED or INTERRUPTED.
+        value: the result where it is DONE.
+        error: what ended it where it is not.
+        trace: traceback of the error.
+        counts: jobs by task, in order of the names.
+        duration: seconds.
+        digest: id of the execution object.
+        failed: the job traceback, outermost first.
+    """
+
+    uuid: str
+    status: Status
+    value: Any
+    error: BaseException | None
+    trace: TraceRecord | None
+    counts: list[TaskCount]
+    duration: float
+    digest: Digest | None
+    failed: list[FailedJob]
+
+
+class Observer(Protocol):
+    """Watches a run. Called on the scheduler's thread, between jobs: what it takes, the run waits for."""
+
+    def started(self, uuid: str) -> None:
+        """The run has begun."""
+        ...
+
+    def job(self, event: JobEvent) -> None:
+        """A job was run, answered from the cache, or rejected."""
+        ...
+
+    def warned(self, message: str) -> None:
+        """Something is not as it should be, though the run goes on."""
+        ...
+
+    def progress(self, counts: list[TaskCount]) -> None:
+        """Some time has passed; `counts` are the jobs by task so far."""
+        ...
+
+    def finished(self, execution: Execution) -> None:
+        """The run has ended and is recorded."""
+        ...

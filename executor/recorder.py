@@ -1,0 +1,244 @@
+"""The recorder: from ended jobs to what the store keeps of them, as pure as the evaluator.
+
+It names calls, heads of footprints and tracebacks, and lists memo updates and job rows. Jobs arrive children first, so
+the calls that a call points to are named before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from redun.core import limits
+from redun.core.codec import array_header, pointer_bytes
+from redun.core.digest import Digest
+from redun.core.keys import CodeExternal, code_id
+from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
+from redun.core.reduction import CALL
+from redun.core.values import Encoded, Encoder
+from redun.executor.evaluator import Evaluator
+from redun.executor.failures import causes, trace_of
+from redun.executor.footprints import Footprints, TaskSet
+from redun.executor.jobs import Failure, Job
+from redun.executor.memoize import leaf_call
+from redun.executor.states import State
+from redun.store.memo import MemoUpdate
+
+_STATUS = {
+    State.DONE: Status.DONE,
+    State.FAILED: Status.FAILED,
+    State.CANCELLED: Status.CANCELLED,
+}
+
+
+class Recorder:
+    """Turns the jobs of one execution into records.
+
+    Attributes:
+        memo: memo updates not yet taken by the scheduler.
+        rows: rows of ended jobs that are on no page yet.
+        pages: ids of the full pages.
+        sources: task id -> id of its source, for every task seen.
+    """
+
+    def __init__(self, evaluator: Evaluator, uuid: bytes) -> None:
+        self._evaluator = evaluator
+        self._encoder: Encoder = evaluator.encoder
+        self._uuid = uuid
+        self._footprints = Footprints(self._encoder.put)
+        self._traces: dict[int, tuple[Failure, Digest]] = {}
+        self.memo: list[MemoUpdate] = []
+        self.rows: list[JobRow] = []
+        self.pages: list[Digest] = []
+        self.sources: dict[Digest, Digest] = {}
+
+    # -- what the scheduler calls -------------------------------------------------------------------------------------
+
+    def reduced(self, job: Job) -> None:
+        """Records that a body has returned an expression, so that this step survives a crash."""
+        reduction = job.reduction
+        if reduction is None or job.how is not How.RAN or job.key is None:
+            return
+        expr = self._encoder.put("expr", reduction.payload)
+        job.partial = self._partial(job, expr)
+        if _is_kept(job):
+            update = MemoUpdate(job.key, job.task.fullname, expr, True, None, None, job.caused)
+            self.memo.append(update)
+
+    def ended(self, job: Job) -> None:
+        """Records a job that has ended."""
+        self.sources.setdefault(job.prepared.digest, job.prepared.source)
+        if job.number < 0:
+            return  # it never had arguments, so there is no call to speak of
+        if job.how is How.JOINED and job.leader is not None and job.leader.call is not None:
+            self._follow(job, job.leader)
+        elif job.state is State.DONE:
+            self._done(job)
+        else:
+            self._failed(job)
+        self.rows.append(self.row(job, _STATUS[job.state]))
+        if len(self.rows) == limits.PAGE_ROWS:
+            self.pages.append(self._encoder.put("jobs", JobsRecord(self._uuid, tuple(self.rows)).payload()))
+            self.rows.clear()
+
+    def running(self, jobs: Iterable[Job]) -> tuple[JobRow, ...]:
+        """Returns rows of jobs that have not ended."""
+        rows = []
+        for job in jobs:
+            if job.partial is None:
+                job.partial = self._partial(job, None)
+            rows.append(self.row(job, Status.RUNNING))
+        return tuple(rows)
+
+    def row(self, job: Job, status: Status) -> JobRow:
+        """Returns the job's row."""
+        return JobRow(
+            job.number,
+            job.call or job.partial,
+            job.parent,
+            status,
+            job.how,
+            job.why,
+            job.started,
+            job.stopped - job.started if job.stopped >= 0 else -1,
+            job.executor,
+            1,
+            job.compared,
+            job.head,
+            job.trace,
+        )
+
+    def trace(self, failure: Failure) -> Digest:
+        """Puts the traceback of a failure, with those of its causes, and returns its id."""
+        known = self._traces.get(id(failure))
+        if known is not None:
+            return known[1]
+        digest: Digest | None = None
+        for error in reversed(causes(failure.error)):
+            record = trace_of(error)
+            digest = self._encoder.put(
+                "trace", TraceRecord(record.summary, record.frames, record.notes, digest).payload()
+            )
+        assert digest is not None
+        self._traces[id(failure)] = (failure, digest)
+        return digest
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def _follow(self, job: Job, leader: Job) -> None:
+        job.call, job.head = leader.call, leader.head
+        job.tasks, job.ext, job.flags = leader.tasks, leader.ext, leader.flags
+        if job.failure is not None:
+            job.trace = leader.trace
+
+    def _done(self, job: Job) -> None:
+        reduction, result = job.reduction, job.result
+        assert reduction is not None and result is not None and result.digest is not None
+        if reduction.nodes:
+            expr = self._encoder.put("expr", reduction.payload) if job.how is How.RAN else None
+            job.call = self._call(job, expr, Outcome.VALUE, result.digest)
+        elif job.call is None:
+            ids = [arg.digest for arg in job.args]
+            job.call = self._encoder.put("call", leaf_call(job.prepared.digest, ids, result.digest))
+        self._footprint(job)
+        assert job.head is not None
+        known = job.remembered
+        if known is not None and any(row.call == job.call and row.head == job.head for row in known):
+            return
+        if job.key is not None and _is_kept(job):
+            target = self._expr_id(job) if reduction.nodes else result.digest
+            self.memo.append(
+                MemoUpdate(job.key, job.task.fullname, target, bool(reduction.nodes), job.call, job.head, job.caused)
+            )
+
+    def _failed(self, job: Job) -> None:
+        failure = job.failure
+        if failure is None:  # cancelled: what is known of it is that it was asked for
+            if job.partial is None:
+                job.partial = self._partial(job, None)
+            return
+        error = self._encoder.encode(failure.error)
+        expr = self._expr_id(job) if job.reduction is not None and job.reduction.nodes and not job.extras else None
+        job.call = self._call(job, expr, Outcome.RAISED, self._encoder.identify(error))
+        self._footprint(job)
+        if failure.origin is job or failure.origin is None:
+            job.trace = self.trace(failure)
+
+    def _expr_id(self, job: Job) -> Digest:
+        assert job.reduction is not None
+        return self._encoder.put("expr", job.reduction.payload)
+
+    def _partial(self, job: Job, expr: Digest | None) -> Digest:
+        args = tuple(self._encoder.identify(arg) for arg in job.args)
+        return self._encoder.put("call", CallRecord(job.prepared.digest, args, expr, Outcome.PARTIAL, None).payload())
+
+    def _call(self, job: Job, expr: Digest | None, outcome: Outcome, result: Digest) -> Digest:
+        ids = [self._encoder.identify(arg) for arg in job.args]
+        if expr is None and job.reduction is not None and job.reduction.nodes and job.how is not How.RAN:
+            expr = self._expr_id(job)
+        children = [_call_of(unit) for unit in job.units if unit.node.op == CALL] if expr is not None else []
+        extras = [unit.call for unit in job.extras if isinstance(unit, Job) and unit.call is not None]
+        parts = [b"\x98\x01", pointer_bytes(job.prepared.digest), array_header(len(ids)), *map(pointer_bytes, ids)]
+        parts.append(b"\xc0" if expr is None else pointer_bytes(expr))
+        parts += [bytes((outcome,)), pointer_bytes(result), array_header(len(children))]
+        parts += [b"\xc0" if child is None else pointer_bytes(child) for child in children]
+        parts += [array_header(len(extras)), *map(pointer_bytes, extras)]
+        return self._encoder.put("call", b"".join(parts))
+
+    # -- footprints ---------------------------------------------------------------------------------------------------
+
+    def _footprint(self, job: Job) -> None:
+        prints = self._footprints
+        defaults = tuple((name, self._default_id(job, name)) for name in job.applied) if job.applied else ()
+        tasks: TaskSet = prints.single(job.task.fullname, job.prepared.digest, defaults)
+        exts: list[Digest] = []
+        barriers: list[Digest] = []
+        flags = dict.fromkeys(job.flags)
+        if not job.prepared.cacheable:
+            flags[Flag("volatile", "its code could not be verified")] = None
+        for unit in (*job.units, *job.extras):
+            if not isinstance(unit, Job) or unit.tasks is None:
+                continue
+            tasks = prints.union(tasks, unit.tasks)
+            if unit.ext is not None:
+                (barriers if unit.options.get("check_valid") == "shallow" else exts).append(unit.ext)
+            for flag in unit.flags:
+                flags[Flag(flag.name, flag.reason, unit.call)] = None
+        job.tasks = tasks
+        job.flags = tuple(flags)[:1]
+        job.ext = prints.ext(self._own_externals(job), exts, barriers)
+        job.head = prints.head(tasks, job.ext, job.flags)
+
+    def _default_id(self, job: Job, name: str) -> Digest:
+        return self._encoder.identify(job.args[job.prepared.names.index(name)])
+
+    def _own_externals(self, job: Job) -> list[Digest]:
+        found: list[Any] = []
+        code: list[Any] = []
+        reduction = job.reduction
+        if reduction is not None:
+            found += reduction.externals
+            code += reduction.code
+        values: list[Encoded] = [arg for name, arg in zip(job.prepared.names, job.args, strict=False) if name in job.applied]
+        if job.result is not None:
+            values.append(job.result)
+        for value in values:
+            found += value.externals
+            code += value.code
+        ids = [self._encoder.value(external) for external in found]
+        for obj in code:
+            digest, objects = code_id(obj, self._encoder.format)
+            if digest is not None and not isinstance(obj, type):
+                self._encoder.objects.update(objects)
+                name = obj.fullname if hasattr(obj, "fullname") else f"{obj.__module__}:{obj.__qualname__}"
+                ids.append(self._encoder.value(CodeExternal(name, digest)))
+        return ids
+
+
+def _call_of(unit: Any) -> Digest | None:
+    return unit.call if isinstance(unit, Job) else None
+
+
+def _is_kept(job: Job) -> bool:
+    """Whether later runs may be answered with what this job did."""
+    return job.prepared.cacheable and not job.unkept

@@ -1,0 +1,405 @@
+"""One execution: the thin loop around the evaluator.
+
+Drain what the pool has finished, feed the evaluator, carry out its commands, write what is due. It holds all that the
+evaluator may not: the clock, the pool, the store. A commit happens when 1,000 jobs have ended or 50 ms after the first
+that was not written, never once a job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redun.core import limits
+from redun.core.digest import Digest, Key
+from redun.core.errors import NotFound, StaleInput, UnknownExecutor
+from redun.core.files import STATS
+from redun.core.keys import spread
+from redun.core.objects import How, Status, TaskCount, Why, job_id
+from redun.core.values import Encoder
+from redun.executor.evaluator import Evaluator
+from redun.executor.failures import trace_of
+from redun.executor.jobs import Failure, Job
+from redun.executor.memoize import Memoizer
+from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
+from redun.executor.pools.threads import Answer, ThreadPool, Work
+from redun.executor.recorder import Recorder
+from redun.executor.states import State
+from redun.store import Batch, LiveRun, MemoRow, RunUpdate, Store
+
+#: Jobs asked for at a time: small enough that a pool is busy early, large enough to make one transaction worth it.
+_ASK: Final = 1000
+#: A task whose bodies took less than this (ns) is tiny: its jobs travel together.
+_TINY_NS: Final = 100_000
+_TOGETHER: Final = 200
+_PROGRESS_SECONDS: Final = 0.25
+
+
+class Pending:
+    """The store as this run sees it: what is stored, and what it has still to write."""
+
+    def __init__(self, store: Store, encoder: Encoder) -> None:
+        self.store = store
+        self.encoder = encoder
+        self.objects: dict[Digest, tuple[str, bytes]] = {}
+
+    def settle(self) -> dict[Digest, tuple[str, bytes]]:
+        """Moves what the encoder has made to what is to be written, and returns it."""
+        fresh = self.encoder.objects
+        self.encoder.objects = {}
+        self.objects.update(fresh)
+        return fresh
+
+    def lookup(self, keys: Sequence[Key]) -> list[MemoRow | None]:
+        """Returns memo rows, after comparing every new object with what is stored."""
+        return self.store.lookup(self.settle(), keys)
+
+    def get_many(self, digests: Sequence[Digest]) -> list[tuple[str, Any] | None]:
+        """Returns (kind, payload) of each object, None where there is none."""
+        return list(self.store.get_many(digests))
+
+    def fetch(self, digest: Digest) -> tuple[str, Any]:
+        """Returns (kind, payload) of an object that this run refers to.
+
+        Raises:
+            NotFound: if it is neither stored nor about to be.
+        """
+        found = self.encoder.objects.get(digest) or self.objects.get(digest)
+        if found is not None:
+            return found
+        stored = self.store.get_many([digest])[0]
+        if stored is None:
+            raise NotFound(f"object {digest.hex()} is missing", hint="redun fsck tells what else is")
+        if stored[0] == "blob":
+            return "blob", self.store.open_blob(digest)
+        return stored
+
+
+class Run:
+    """Runs one expression against one store."""
+
+    def __init__(
+        self, store: Store, live: LiveRun, pool: ThreadPool, *, read_cache: bool, observer: Observer | None
+    ) -> None:
+        self._store = store
+        self._live = live
+        self._pool = pool
+        self._observer = observer
+        encoder = Encoder(store.format)
+        encoder.write_blob = lambda digest, data: _write_blob(store, digest, data)
+        self._pending = Pending(store, encoder)
+        self._evaluator = Evaluator(encoder, self._pending.fetch)
+        self._memoizer = Memoizer(self._evaluator, self._pending, read=read_cache, fetch=self._pending.fetch)
+        self._recorder = Recorder(self._evaluator, live.uuid)
+        self._ready: dict[int, deque[Job]] = {}
+        self._ready_count = 0
+        self._speed: dict[int, int] = {}
+        self._in_flight: dict[Job, None] = {}
+        self._unwritten = 0
+        self._deadline = 0.0
+        self._shown = 0.0
+        #: Difference between the clock of the history (µs since the epoch) and the performance counter (ns).
+        self._start_ns = time.perf_counter_ns()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    def execute(self, expression: Any) -> Execution:
+        """Evaluates the expression and returns how that went; everything that finished is stored when it returns.
+
+        Raises:
+            StoreError: if the store cannot be written; then the run has failed, whatever its jobs did.
+        """
+        if self._observer is not None:
+            self._observer.started(format_uuid(self._live.uuid))
+        interrupt: KeyboardInterrupt | None = None
+        STATS.backing = self._store.stat_memo_get
+        try:
+            self._evaluator.submit(expression)
+            self._loop()
+        except KeyboardInterrupt as error:
+            interrupt = error
+            self._interrupt()
+        return self._seal(interrupt)
+
+    def _loop(self) -> None:
+        evaluator = self._evaluator
+        while True:
+            evaluator.advance()
+            if evaluator.asks:
+                self._answer()
+                continue
+            self._record()
+            if not evaluator.failed:
+                self._submit()
+            if self._pool.messages:
+                self._collect()
+            elif not evaluator.failed and not self._ready_count:
+                if evaluator.root is None or evaluator.root.state in (State.DONE, State.FAILED):
+                    return
+                stuck = evaluator.stuck()
+                root = evaluator.root
+                evaluator.raised(root, Failure(stuck or RuntimeError("the evaluation is stuck"), None, root))
+            elif evaluator.failed:
+                return
+
+    def _answer(self) -> None:
+        asks = self._evaluator.asks
+        batch = asks[:_ASK]
+        del asks[:_ASK]
+        now = self._now()
+        for job in batch:
+            job.started = job.stopped = now
+        self._memoizer.answer(batch)
+        for job in self._evaluator.runs:
+            self._queue(job)
+        self._evaluator.runs.clear()
+        if self._observer is not None:
+            for job in batch:
+                if job.how is not How.RAN:
+                    self._tell("Cached", job)
+
+    def _queue(self, job: Job) -> None:
+        name = job.options.get("executor", "default")
+        if name not in ("default", "threads"):
+            error = UnknownExecutor(f"task {job.task.fullname} wants executor {name!r}", hint="there is `default` so far")
+            self._evaluator.raised(job, Failure(error, trace_of(error), job))
+            return
+        self._ready.setdefault(id(job.task), deque()).append(job)
+        self._ready_count += 1
+
+    # -- the pool -----------------------------------------------------------------------------------------------------
+
+    def _submit(self) -> None:
+        """Sends what is ready while there are threads for it. A task never seen before goes one by one, so that those
+        that sleep run side by side; one that was seen to be tiny goes in handfuls."""
+        pool = self._pool
+        free = pool.threads + 2 - pool.messages
+        while self._ready_count and free > 0:
+            for task, jobs in list(self._ready.items()):
+                if free <= 0:
+                    return
+                size = _TOGETHER if self._speed.get(task, _TINY_NS) < _TINY_NS else 1
+                work = []
+                while jobs and len(work) < size:
+                    self._ready_count -= 1
+                    prepared = self._work(jobs.popleft())
+                    if prepared is not None:
+                        work.append(prepared)
+                if not jobs:
+                    del self._ready[task]
+                if work:
+                    pool.submit(work)
+                    free -= 1
+
+    def _work(self, job: Job) -> Work | None:
+        evaluator = self._evaluator
+        if job.state is not State.QUEUED:
+            return None
+        try:
+            values = [arg.obj if arg.plain else evaluator.value(arg) for arg in job.args]
+        except Exception as error:
+            evaluator.raised(job, Failure(error, trace_of(error), job))
+            return None
+        evaluator.started(job)
+        self._in_flight[job] = None
+        job.started = self._now()
+        job.stopped = -1
+        if self._observer is not None:
+            self._tell("Run", job)
+        if job.prepared.simple >= 0:
+            return Work(job, job.task.func, values, {})
+        args, kwargs = spread(job.task, values)
+        return Work(job, job.task.func, args, kwargs)
+
+    def _collect(self) -> None:
+        timeout = max(self._deadline - time.monotonic(), 0.0) if self._unwritten else _PROGRESS_SECONDS
+        reply = self._pool.take(timeout)
+        if reply is None:
+            self._tick()
+            return
+        answers, left = reply
+        for answer in answers:
+            self._feed(answer)
+        for _, work in enumerate(left):
+            job: Job = work.tag
+            del self._in_flight[job]
+            self._ready.setdefault(id(job.task), deque()).appendleft(job)
+            self._ready_count += 1
+            self._evaluator.requeued(job)
+
+    def _feed(self, answer: Answer) -> None:
+        job: Job = answer.tag
+        del self._in_flight[job]
+        self._speed[id(job.task)] = answer.stopped - answer.started
+        job.started = (answer.started - self._start_ns) // 1000
+        job.stopped = (answer.stopped - self._start_ns) // 1000
+        if any(arg.externals for arg in job.args):
+            self._check_inputs(job)
+        if answer.ok:
+            self._evaluator.returned(job, answer.value)
+        else:
+            self._evaluator.raised(job, Failure(answer.value, trace_of(answer.value), job))
+
+    def _check_inputs(self, job: Job) -> None:
+        changed = [e for arg in job.args for e in arg.externals if not e.is_valid()]
+        if changed:
+            job.unkept = True
+            if self._observer is not None:
+                self._observer.warned(
+                    f"{changed[0].describe()} changed while {job.task.fullname} ran on it: its result is not cached"
+                )
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def _record(self) -> None:
+        evaluator, recorder = self._evaluator, self._recorder
+        now = self._now()
+        for job in evaluator.reduced:
+            recorder.reduced(job)
+            self._unwritten += 1
+        evaluator.reduced.clear()
+        for job in evaluator.ended:
+            if job.reduction is not None and job.reduction.nodes:
+                job.stopped = now  # a job ends when all it called has ended
+            recorder.ended(job)
+            self._unwritten += 1
+            if self._observer is not None and job.state is State.FAILED:
+                self._tell("Reject", job)
+        evaluator.ended.clear()
+        if self._unwritten:
+            if not self._deadline:
+                self._deadline = time.monotonic() + limits.COMMIT_SECONDS
+            if self._unwritten >= limits.COMMIT_ROWS or time.monotonic() >= self._deadline:
+                self._commit()
+
+    def _tick(self) -> None:
+        if self._unwritten and time.monotonic() >= self._deadline:
+            self._commit()
+        now = time.monotonic()
+        if self._observer is not None and now - self._shown > _PROGRESS_SECONDS:
+            self._shown = now
+            self._observer.progress(self._counts())
+
+    def _commit(self) -> None:
+        self._store.commit(self._batch(self._update()))
+        self._unwritten = 0
+        self._deadline = 0.0
+
+    def _update(self) -> RunUpdate:
+        recorder = self._recorder
+        slow = self._now() - int(limits.COMMIT_SECONDS * 1e6)
+        running = recorder.running(job for job in self._in_flight if job.started < slow)
+        root = self._evaluator.root
+        return RunUpdate(
+            uuid=self._live.uuid,
+            pages=list(recorder.pages),
+            tail=tuple(recorder.rows),
+            running=running,
+            root=None if root is None else root.call or root.partial,
+            rows=self._evaluator.rows,
+            counts=tuple(self._counts()),
+            sources=tuple(sorted(recorder.sources.items())),
+        )
+
+    def _batch(self, update: RunUpdate | None) -> Batch:
+        self._pending.settle()
+        batch = Batch(self._pending.objects, self._recorder.memo, update, STATS.fresh)
+        self._pending.objects = {}
+        self._recorder.memo = []
+        STATS.fresh = {}
+        return batch
+
+    def _seal(self, interrupt: KeyboardInterrupt | None) -> Execution:
+        evaluator, recorder = self._evaluator, self._recorder
+        evaluator.advance()
+        self._record()
+        root = evaluator.root
+        status = Status.INTERRUPTED if interrupt else Status.FAILED if evaluator.failed else Status.DONE
+        failure = root.failure if root is not None else None
+        trace = None if failure is None else recorder.trace(failure)
+        value = evaluator.value(root.result) if status is Status.DONE and root is not None else None
+        counts = self._counts()
+        tail = (*recorder.rows, *recorder.running(self._in_flight))
+        digest = self._live.seal(
+            self._batch(None),
+            root=None if root is None else root.call or root.partial,
+            status=status,
+            rows=evaluator.rows,
+            counts=counts,
+            sources=sorted(recorder.sources.items()),
+            trace=trace,
+            tail=tail,
+            pages=recorder.pages,
+        )
+        execution = Execution(
+            uuid=format_uuid(self._live.uuid),
+            status=status,
+            value=value,
+            error=interrupt or (failure.error if failure else None),
+            trace=failure.trace if failure else None,
+            counts=counts,
+            duration=self._now() / 1e6,
+            digest=digest,
+            failed=self._job_traceback(failure),
+        )
+        if self._observer is not None:
+            self._observer.finished(execution)
+        return execution
+
+    def _interrupt(self) -> None:
+        self._pool.halt()
+        for job in self._evaluator.unfinished():
+            if job.state is not State.RUNNING and job.number >= 0:
+                self._evaluator.cancel(job)
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        """Microseconds since the run began."""
+        return (time.perf_counter_ns() - self._start_ns) // 1000
+
+    def _counts(self) -> list[TaskCount]:
+        return [TaskCount(name, *row) for name, row in sorted(self._evaluator.counts.items())]
+
+    def _job_id(self, job: Job) -> str:
+        return job_id(self._store.format.hash, self._live.uuid, job.number).hex()
+
+    def _arguments(self, job: Job) -> list[tuple[str, Any]]:
+        return [(n, self._evaluator.value(arg)) for n, arg in zip(job.prepared.names, job.args, strict=False)]
+
+    def _tell(self, verb: str, job: Job) -> None:
+        if self._observer is not None and job.number >= 0:
+            key = job.key.hex() if job.key is not None else ""
+            event = JobEvent(verb, self._job_id(job), job.task.fullname, self._arguments(job), key, job.executor)
+            self._observer.job(event)
+
+    def _job_traceback(self, failure: Failure | None) -> list[FailedJob]:
+        rows: list[FailedJob] = []
+        job = failure.origin if failure is not None else None
+        while job is not None:
+            capture = job.task.capture
+            first = capture.text.partition("\n")[0].strip()
+            rows.append(
+                FailedJob(
+                    self._job_id(job), job.task.fullname, capture.file, capture.line, first, self._arguments(job)
+                )
+            )
+            job = job.scope
+        return rows[::-1]
+
+
+def _write_blob(store: Store, digest: Digest, data: bytes | memoryview) -> None:
+    size = data.nbytes if isinstance(data, memoryview) else len(data)
+    if not store.has(digest):
+        store.put_blob([data], size)
+
+
+def format_uuid(uuid: bytes) -> str:
+    """Returns a uuid as people know it, with dashes."""
+    text = uuid.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+__all__ = ["Run", "StaleInput", "Why", "format_uuid"]

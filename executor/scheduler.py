@@ -1,0 +1,99 @@
+"""The scheduler: what programs use to run expressions."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from redun.core.errors import RunError
+from redun.core.objects import Status
+from redun.core.version import VERSION
+from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
+from redun.executor.pools.threads import ThreadPool
+from redun.executor.run import Run
+from redun.store import Store
+
+_DEFAULT_THREADS: Final = 20
+
+
+class Scheduler:
+    """Runs expressions against a store, in memory when none is given.
+
+        with Scheduler() as scheduler:
+            assert scheduler.run(main()) == "Hello, World!"
+
+    It may be used for any number of runs, one at a time. Several schedulers may share one store.
+
+    Args:
+        store: where results are kept and looked for.
+        threads: how many task bodies run at once.
+        cache: whether results of earlier executions may be used. Results are written all the same.
+        observer: is told what happens.
+    """
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        *,
+        threads: int | None = None,
+        cache: bool = True,
+        observer: Observer | None = None,
+    ) -> None:
+        self.store = store if store is not None else Store.memory()
+        self._threads = threads or _DEFAULT_THREADS
+        self._cache = cache
+        self._observer = observer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        return None
+
+    def run(self, expression: Any, *, cache: bool | None = None) -> Any:
+        """Returns the value of an expression.
+
+        Raises:
+            Exception: what a task raised, if that was not handled.
+            RunError: if the run could not go on for another reason.
+            StoreError: if the store cannot be read or written.
+        """
+        execution = self.execute(expression, argv=sys.argv, cache=cache)
+        if execution.status is Status.DONE:
+            return execution.value
+        raise execution.error or RunError(f"execution {execution.uuid} did not finish")
+
+    def execute(
+        self,
+        expression: Any,
+        *,
+        argv: Sequence[str] = (),
+        info: Mapping[str, str] | None = None,
+        cache: bool | None = None,
+    ) -> Execution:
+        """Runs an expression and returns how that went; a task's exception is in the answer, not raised.
+
+        Raises:
+            StoreError: if the store cannot be read or written.
+        """
+        facts = {"redun": VERSION, "user": _user(), "python": ".".join(map(str, sys.version_info[:3])), **(info or {})}
+        live = self.store.begin_run(argv, facts)
+        pool = ThreadPool(self._threads)
+        read = self._cache if cache is None else cache
+        try:
+            return Run(self.store, live, pool, read_cache=read, observer=self._observer).execute(expression)
+        finally:
+            pool.close()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return ""
+
+
+__all__ = ["Execution", "FailedJob", "JobEvent", "Observer", "Scheduler"]
