@@ -25,10 +25,12 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "run": ("redun.cli.run", "run", "Run a task of a workflow, or show its tasks."),
     "log": ("redun.cli.log", "log", "Show executions, jobs, calls, tasks and values."),
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
-    "help": ("redun.cli.app", "help_command", "Show help for redun, a command, or exit-codes."),
+    "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),
 }
 
 EXIT_CODES_TOPIC: Final = "exit-codes"
+#: Set by a shell that wants completions.
+_COMPLETION: Final = "_REDUN_COMPLETE"
 
 
 class LazyGroup(click.Group):
@@ -103,7 +105,7 @@ def redun(ctx: click.Context) -> int | None:
 @click.argument("command", required=False)
 @click.pass_context
 def help_command(ctx: click.Context, command: str | None) -> None:
-    """Show help for redun, for a COMMAND, or the list of exit-codes."""
+    """Show help for redun, a COMMAND, or exit-codes."""
     if command == EXIT_CODES_TOPIC:
         click.echo(exits.exit_code_table())
         return
@@ -139,7 +141,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str], settings: Settings) -> int:
-    result = redun.main(args=words, prog_name="redun", standalone_mode=False, obj=settings)
+    if _COMPLETION in os.environ:
+        redun.main(args=words, prog_name="redun", complete_var=_COMPLETION)
+    # Not `redun.main`: it answers a closed pipe and an interrupt itself, in its own way.
+    try:
+        with redun.make_context("redun", words, obj=settings) as ctx:
+            result = redun.invoke(ctx)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     return result if isinstance(result, int) else exits.OK
 
 

@@ -309,7 +309,7 @@ def _gather(items: list[Any], kind: Any) -> Any:
     container = container_of(kind)
     arguments = typing.get_args(kind)
     if container is tuple and arguments and arguments[-1] is not ... and len(items) != len(arguments):
-        raise Unfit(f"{type_name(kind)} has {len(arguments)} items, {len(items)} are given")
+        raise Unfit(f"{type_name(kind)} wants {len(arguments)} items, not {len(items)}")
     if container is None or container is list:
         return items
     try:

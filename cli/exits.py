@@ -34,14 +34,9 @@ class UsageError(RedunError):
     """A command line that makes no sense; `hint` says what to write instead."""
 
 
-class InputMissing(RedunError):
-    """A file or a module that the command line names and that is not there."""
-
-
 #: The first family that fits decides, so narrow ones stand before wide ones.
 _FAMILIES: Final[tuple[tuple[type[RedunError], int], ...]] = (
     (UsageError, USAGE),
-    (InputMissing, MISSING),
     (errors.NotAStore, MISSING),
     (errors.NotFound, MISSING),
     (errors.AmbiguousPrefix, MISSING),

@@ -149,7 +149,7 @@ def status_table(counts: Sequence[TaskCount], when: str) -> list[str]:
 
 
 def _cells(cells: Iterable[object]) -> str:
-    return "".join(f"{cell!s:>{_COLUMN_WIDTH}}" for cell in cells)
+    return "".join(f" {cell!s:>{_COLUMN_WIDTH - 1}}" for cell in cells)
 
 
 def duration_text(seconds: float) -> str:
