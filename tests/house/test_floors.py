@@ -1,0 +1,207 @@
+"""The walls of the house: who may import whom, and when. ARCHITECTURE is told in CONTRIBUTING.md; this holds it."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+
+import pytest
+
+from tests.house.source_tree import FOLDERS, ROOT, Import, all_imports, imports, modules
+
+FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4, "redun": 5}
+
+#: The order inside the core, line by line: a module imports only from lines above its own.
+CORE_ORDER = """
+    errors limits version
+    digest codes namespace
+    codec frame
+    shapes expression_table forms
+    history
+    objects
+    values display json_form
+    decoding expressions
+    classes adapters.registry operations
+    adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
+        adapters.times files sources
+    tasks
+    reduction fingerprint
+    keys
+"""
+
+#: Imports under `if TYPE_CHECKING` that point up or back: for readers and type checkers, nothing at run time.
+TYPING_ONLY = {
+    ("redun.core.expressions", "redun.core.tasks"): "a call names its task, a task makes calls",
+}
+
+#: Our own modules imported inside a function, and what start-up that saves.
+LATE = {
+    ("redun.cli.app", "redun.core.forms"): "only where an error is shown",
+    ("redun.cli.context", "redun.store"): "help and usage errors open no store",
+    ("redun.cli.init", "redun.core.forms"): "help and usage errors print no paths",
+    ("redun.cli.init", "redun.store.locate"): "help and usage errors look for no store",
+    ("redun.store.locate", "redun.store"): "finding where a store is does not open it",
+    ("redun.store.locate", "redun.store.meta"): "finding where a store is does not open it",
+    ("redun.store.store", "redun.store.creation"): "a store is made once and opened often",
+    ("redun.store.store", "redun.store.lmdb_backend"): "a store in memory loads no engine",
+}
+
+#: Libraries of others, by floor. The core's adapters name theirs only where a value of theirs has turned up.
+LIBRARIES = {
+    1: {"msgpack", "xxhash"},
+    2: {"msgpack", "xxhash", "lmdb"},
+    3: set(),
+    4: {"click", "rich"},
+    5: set(),
+}
+ADAPTED = {"redun.core.adapters.arrays": {"numpy"}}
+
+KNOWN = modules()
+IMPORTS = all_imports()
+OURS = [found for found in IMPORTS if found.target.split(".")[0] == "redun"]
+
+
+def floor(module: str) -> int:
+    """Returns the floor of one of our modules."""
+    return next(number for package, number in FLOORS.items() if module == package or module.startswith(f"{package}."))
+
+
+def core_line(module: str) -> int:
+    """Returns the line of a core module in the order."""
+    indented = [line for line in CORE_ORDER.splitlines() if line.strip()]
+    number = 0
+    for line in indented:
+        number += not line.startswith("        ")
+        if module.removeprefix("redun.core.") in line.split():
+            return number
+    raise AssertionError(f"{module} has no place in the order of the core: give it one in CORE_ORDER")
+
+
+def in_core(module: str) -> bool:
+    """Returns whether it is a module of the core that does something: packages there import nothing."""
+    return floor(module) == 1 and module not in ("redun.core", "redun.core.adapters")
+
+
+def test_there_is_something_to_look_at():
+    assert {name.split(".")[1] for name in KNOWN if "." in name} >= {"core", "store", "executor", "cli"}
+    assert len(OURS) > 50
+
+
+def test_no_import_points_up_a_floor():
+    assert [str(found) for found in OURS if floor(found.target) > floor(found.source)] == []
+
+
+def test_modules_of_the_core_import_only_what_stands_above_them_in_the_order():
+    wrong = [
+        str(found)
+        for found in OURS
+        if in_core(found.source) and in_core(found.target) and core_line(found.target) >= core_line(found.source)
+        if (found.source, found.target) not in TYPING_ONLY or found.where != "typing"
+    ]
+    assert wrong == []
+
+
+def test_every_module_of_the_core_has_a_place_in_the_order():
+    listed = {f"redun.core.{word}" for word in CORE_ORDER.split()}
+    assert {name for name in KNOWN if in_core(name)} - listed == set()
+
+
+def test_packages_of_the_core_import_nothing():
+    assert [str(found) for found in OURS if found.source in ("redun.core", "redun.core.adapters")] == []
+
+
+def test_no_modules_import_each_other_in_a_ring():
+    edges: dict[str, set[str]] = defaultdict(set)
+    for found in OURS:
+        if found.where != "typing" and found.target != found.source:
+            edges[found.source].add(found.target)
+    assert ring(edges) == []
+
+
+def ring(edges: dict[str, set[str]]) -> list[str]:
+    """Returns one ring of the graph, its first module again at its end, or an empty list."""
+    done: set[str] = set()
+
+    def walk(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module not in done:
+            for target in sorted(edges.get(module, ())):
+                if found := walk(target, [*path, module]):
+                    return found
+            done.add(module)
+        return []
+
+    return next(filter(None, (walk(module, []) for module in sorted(edges))), [])
+
+
+def test_a_ring_is_found():
+    assert ring({"a": {"b", "d"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert ring({"a": {"b", "c"}, "b": {"c"}}) == []
+
+
+def test_our_modules_are_imported_by_their_whole_name():
+    bare = set(FOLDERS) - {"redun"}
+    assert [str(found) for found in IMPORTS if found.target.split(".")[0] in bare or found.level] == []
+
+
+def test_our_modules_are_imported_inside_a_function_only_where_start_up_gains_from_it():
+    late = {(found.source, found.target) for found in OURS if found.where == "function"}
+    assert sorted(late - set(LATE)) == [], "import it at the top, or say in LATE what start-up gains"
+
+
+def test_no_exception_is_listed_that_nobody_needs():
+    used = {(found.source, found.target) for found in OURS if found.where != "top"}
+    assert sorted((set(LATE) | set(TYPING_ONLY)) - used) == []
+    assert sorted({word for word in CORE_ORDER.split() if f"redun.core.{word}" not in KNOWN}) == []
+
+
+def test_each_floor_uses_only_its_own_libraries():
+    def allowed(found: Import) -> set[str]:
+        return LIBRARIES[floor(found.source)] | ADAPTED.get(found.source, set()) | {"redun"}
+
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if (root := found.target.split(".")[0]) not in sys.stdlib_module_names and root not in allowed(found)
+    ]
+    assert wrong == []
+
+
+def test_adapters_of_libraries_are_loaded_only_when_a_value_turns_up():
+    assert [str(found) for found in IMPORTS if found.target in ADAPTED and found.where != "typing"] == []
+
+
+@pytest.mark.parametrize("name", ["pickle", "marshal", "shelve", "cloudpickle", "dill"])
+def test_nothing_is_ever_pickled(name: str):
+    assert [str(found) for found in IMPORTS if found.target.split(".")[0].lstrip("_") == name] == []
+
+
+def test_the_links_show_the_folders_as_one_package():
+    for folder, package in FOLDERS.items():
+        if package != "redun":
+            link = ROOT / package.replace(".", "/")
+            assert link.is_symlink()
+            assert link.readlink().parts == ("..", folder)
+            assert link.resolve() == ROOT / folder
+
+
+def test_the_walk_sees_imports_wherever_they_stand(tmp_path):
+    path = tmp_path / "sample.py"
+    path.write_text(
+        "import redun.core.errors\n"
+        "from redun.core import limits\n"
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from redun.cli.app import main\n"
+        "class C:\n    def f(self):\n        if True:\n            from redun.store import Store\n"
+        "from . import x\n"
+    )
+    module = type(KNOWN["redun"])("sample", path)
+    found = [(one.target, one.where, one.level) for one in imports(module, KNOWN) if one.target != "typing"]
+    assert found == [
+        ("redun.core.errors", "top", 0),
+        ("redun.core.limits", "top", 0),
+        ("redun.cli.app", "typing", 0),
+        ("redun.store", "function", 0),
+        ("", "top", 1),
+    ]
