@@ -42,6 +42,9 @@ class BlobArea(Protocol):
     def open(self, digest: bytes) -> memoryview | None:
         """Returns the payload of an id without copying it, or None."""
 
+    def confirm(self, digest: bytes) -> None:
+        """Returns when a payload that is there survives a loss of power, whoever put it there."""
+
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
         """Keeps two framed byte strings with one id for a report; returns where."""
 
@@ -120,6 +123,11 @@ class FileBlobs:
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error}", path=str(path)) from error
 
+    def confirm(self, digest: bytes) -> None:
+        """See `BlobArea.confirm`."""
+        with translated(self.root):
+            sync_directory(self.path_of(digest).parent)  # its bytes were synced before they got this name
+
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
         """See `BlobArea.keep_collision`."""
         with translated(self.collisions):
@@ -162,6 +170,9 @@ class MemoryBlobs:
         """See `BlobArea.open`."""
         payload = self.payloads.get(digest)
         return None if payload is None else memoryview(payload)
+
+    def confirm(self, digest: bytes) -> None:
+        """See `BlobArea.confirm`."""
 
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
         """See `BlobArea.keep_collision`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from redun.core.errors import StoreFormatError
-from redun.store import locks, meta
+from redun.store import locks, meta, soundness
 from redun.store.filesystem import refuse_network
 from redun.store.lmdb_backend import LmdbBackend
 
@@ -36,6 +36,7 @@ def create(directory: Path, name: str) -> None:
             backend.sync()
         finally:
             backend.close()
+        soundness.record(directory, soundness.last_transaction(directory))
         meta.write_format(directory, fmt)
     finally:
         lock.release()

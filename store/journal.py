@@ -22,6 +22,7 @@ from redun.core.frame import object_id
 from redun.core.objects import ExecRecord, JobRow, JobsRecord, Status, TaskCount, TreeRecord
 from redun.store.batch import Batch, RunUpdate
 from redun.store.locks import RunLocks
+from redun.store.machine import boot_id, host_name
 from redun.store.objects import Rows, raw_row
 from redun.store.ports import Backend, ReadTransaction, T, WriteTransaction
 from redun.store.refs import EXECUTIONS, move
@@ -49,15 +50,6 @@ class LiveInfo(NamedTuple):
     rows: int
     counts: tuple[TaskCount, ...]
     sources: tuple[tuple[Digest, Digest], ...]
-
-
-def boot_id() -> str:
-    """Returns the kernel's id of this boot of the machine, or "" where it has none."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def now() -> int:
@@ -99,7 +91,7 @@ class Journal:
     def begin(self, argv: Sequence[str], info: Mapping[str, str]) -> LiveRun:
         """See `Store.begin_run`."""
         uuid = _new_uuid()
-        facts = {"host": os.uname().nodename, "boot": boot_id(), "pid": str(os.getpid()), **info}
+        facts = {"host": host_name(), "boot": boot_id(), "pid": str(os.getpid()), **info}
         start = now()
         header = pack([_VERSION, list(argv), [list(pair) for pair in sorted(facts.items())], start])
         if not self._locks.take(uuid):
@@ -130,8 +122,7 @@ class Journal:
         return digest
 
     def _seal_in(self, txn: WriteTransaction, rows: Rows, batch: Batch, record: ExecRecord, reason: str) -> Digest:
-        if txn.get("live", record.uuid + _HEADER) is None:
-            raise InternalError(f"run {record.uuid.hex()} is not live")
+        check_live(txn, record.uuid)
         self._apply(txn, rows, batch)
         name = EXECUTIONS + self._store_id.hex()
         parent = txn.get("refs", name.encode())
@@ -179,8 +170,7 @@ class Journal:
         return sorted((info for info in found if info is not None), key=lambda info: info.start)
 
     def _uuids(self) -> list[bytes]:
-        keys = self._backend.read(_all_live_keys)
-        return [key[:UUID_BYTES] for key in keys if key[UUID_BYTES:] == _HEADER]
+        return self._backend.read(_live_uuids)
 
     def _info(self, uuid: bytes) -> LiveInfo | None:
         """Returns what is known of a run, or None if it has been sealed in the meantime."""
@@ -326,6 +316,16 @@ class LiveRun:
         return self._journal.seal(self, batch, record, tail)
 
 
+def check_live(txn: ReadTransaction, uuid: bytes) -> None:
+    """Checks that a run is not sealed.
+
+    Raises:
+        InternalError: if it is, or never began.
+    """
+    if txn.get("live", uuid + _HEADER) is None:
+        raise InternalError(f"run {uuid.hex()} is not live")
+
+
 def lasting(info: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Returns the facts of a run that belong to its execution, sorted."""
     return tuple(sorted((name, value) for name, value in info.items() if name not in _FLEETING))
@@ -340,7 +340,7 @@ def _new_uuid() -> bytes:
 
 def _of_this_host(info: Mapping[str, str]) -> bool:
     boot = boot_id()
-    return info.get("host") == os.uname().nodename or (boot != "" and info.get("boot") == boot)
+    return info.get("host") == host_name() or (boot != "" and info.get("boot") == boot)
 
 
 def _packed_rows(uuid: bytes, rows: tuple[JobRow, ...]) -> bytes:
@@ -351,5 +351,10 @@ def _unpacked_rows(data: bytes) -> tuple[JobRow, ...]:
     return JobsRecord.parse(data).rows if data else ()
 
 
-def _all_live_keys(txn: ReadTransaction) -> list[bytes]:
-    return txn.scan_keys("live", b"", limits.SCAN_KEYS)
+def _live_uuids(txn: ReadTransaction) -> list[bytes]:
+    found: list[bytes] = []
+    start = b""
+    while keys := txn.scan_keys("live", start, 1):
+        found.append(keys[0][:UUID_BYTES])
+        start = found[-1] + b"\xff"  # past all entries of this run
+    return found

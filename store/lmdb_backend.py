@@ -167,10 +167,6 @@ class LmdbBackend:
         finally:
             self._shared.leave()
 
-    def last_transaction(self) -> int:
-        """Returns the number of the last committed transaction."""
-        return self._shared.last_transaction()
-
     def close(self) -> None:
         """See `Backend.close`."""
         if not self._closed:

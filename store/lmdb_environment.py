@@ -199,13 +199,17 @@ class Environment:
             finally:
                 self._admit()
 
-    def last_transaction(self) -> int:
-        """Returns the number of the last committed transaction."""
-        return self.env.info()["last_txnid"]
-
 
 _open_environments: dict[tuple[int, int], Environment] = {}
 _registry = threading.RLock()
+
+
+def _new_registry_lock() -> None:
+    global _registry
+    _registry = threading.RLock()  # a thread that does not exist in the child may have held it
+
+
+os.register_at_fork(after_in_child=_new_registry_lock)
 
 
 def _forked(path: Path, pid: int) -> StoreError:

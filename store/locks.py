@@ -25,6 +25,11 @@ class Held:
         self.path = path
         _held.add(self)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it still holds the lock; not so in a child of a fork."""
+        return self._descriptor >= 0
+
     def release(self) -> None:
         """Gives the lock back. Doing so twice is harmless."""
         if self._descriptor >= 0:

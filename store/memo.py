@@ -6,7 +6,9 @@ and one that does not fit is as good as none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
+from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -15,12 +17,17 @@ from redun.core.digest import Digest, Key, ObjectFormat
 from redun.core.errors import InternalError
 from redun.store.ports import ReadTransaction, WriteTransaction
 
-_SEQ_BYTES: Final = 6
+_SEQ_BYTES: Final = 8
 _CHECK_BYTES: Final = 4
 _EXPR: Final = 0x80
-#: Numbers that one update takes: the first would mark the task as superseded, the second is the new call's.
+#: Numbers that one update takes: one to mark the task as superseded, and a greater one for the new call.
 _SEQ_STEP: Final = 2
 _SEQ_KEY: Final = b"seq"
+
+_number: Final = Struct(">Q").pack
+_check: Final = Struct(">I").pack
+_from_bytes: Final = int.from_bytes
+_first: Final = itemgetter(0)
 
 
 class MemoCall(NamedTuple):
@@ -81,28 +88,25 @@ def encode_row(key: bytes, row: MemoRow) -> bytes:
     flags = len(row.calls) | (_EXPR if row.is_expr else 0)
     parts = [flags.to_bytes(1, "big"), row.reduction]
     for call, head, seq in row.calls:
-        parts += (call, head, seq.to_bytes(_SEQ_BYTES, "big"))
+        parts += (call, head, _number(seq))
     body = b"".join(parts)
-    return body + crc32(body, crc32(key)).to_bytes(_CHECK_BYTES, "big")
+    return body + _check(crc32(key + body))
 
 
 def decode_row(key: bytes, data: bytes, size: int) -> MemoRow | None:
     """Returns the row of stored bytes with ids of `size` bytes, or None if they are damaged."""
     body = data[:-_CHECK_BYTES]
-    if crc32(body, crc32(key)) != int.from_bytes(data[-_CHECK_BYTES:], "big"):
+    if data[-_CHECK_BYTES:] != _check(crc32(key + body)):
         return None
     flags, at, step = body[0], 1 + size, 2 * size + _SEQ_BYTES
-    if len(body) != at + (flags & 0x7F) * step:
+    if len(body) != at + (flags & ~_EXPR) * step:
         return None
-    calls = tuple(
-        MemoCall(
-            Digest(body[i : i + size]),
-            Digest(body[i + size : i + 2 * size]),
-            int.from_bytes(body[i + 2 * size : i + step], "big"),
-        )
-        for i in range(at, len(body), step)
-    )
-    return MemoRow(Digest(body[1:at]), bool(flags & _EXPR), calls)
+    calls = []
+    for i in range(at, len(body), step):
+        head = i + size
+        seq = head + size
+        calls.append(MemoCall(body[i:head], body[head:seq], _from_bytes(body[seq : seq + _SEQ_BYTES], "big")))  # type: ignore[arg-type]
+    return MemoRow(body[1:at], flags >= _EXPR, tuple(calls))  # type: ignore[arg-type]
 
 
 class MemoTable:
@@ -117,45 +121,54 @@ class MemoTable:
         size = self._format.size
         return [decode_row(key, found[key], size) if key in found else None for key in keys]
 
-    def apply(self, txn: WriteTransaction, updates: Iterable[MemoUpdate]) -> None:
+    def apply(self, txn: WriteTransaction, updates: Sequence[MemoUpdate]) -> None:
         """Merges updates into the rows, in their order.
 
         Raises:
             InternalError: for a call without a head, or ids of another format.
         """
-        updates = list(updates)
-        if not updates:
+        seq = next_seq(txn, len(updates) * _SEQ_STEP)
+        fresh = self._fresh_rows(updates, seq)
+        # Most batches are of keys that were never seen: then adding the rows is all there is to do.
+        if len(fresh) == len(updates) == txn.add_many("memo", sorted(fresh.items(), key=_first)):
             return
-        rows = dict(txn.get_many("memo", sorted({update.key for update in updates})))
+        found = txn.get_many("memo", sorted(fresh))
+        rows = {key: data for key, data in found if data != fresh[key]}  # a number makes each row unlike all before
+        self._merge_rows(txn, updates, rows, seq)
+
+    def _fresh_rows(self, updates: Sequence[MemoUpdate], seq: int) -> dict[bytes, bytes]:
+        """Returns what `encode_row(merge(None, ...))` gives for each update, without making the objects."""
+        rows: dict[bytes, bytes] = {}
+        with_call, without = 1 + 3 * self._format.size + _SEQ_BYTES, 1 + self._format.size
+        for key, task, reduction, is_expr, call, head, _ in updates:
+            seq += _SEQ_STEP
+            if call is not None and head is not None:
+                body = b"".join((b"\x81" if is_expr else b"\x01", reduction, call, head, _number(seq - 1)))
+                fits = len(body) == with_call
+            else:
+                body = (b"\x80" if is_expr else b"\x00") + reduction
+                fits = len(body) == without and call is head
+            if not fits:
+                raise InternalError(f"a memo update of {task} with a call and no head, or ids of another format")
+            rows[key] = body + _check(crc32(key + body))
+        return rows
+
+    def _merge_rows(
+        self, txn: WriteTransaction, updates: Sequence[MemoUpdate], rows: dict[bytes, bytes], seq: int
+    ) -> None:
         changed: dict[bytes, bytes] = {}
         superseded: dict[bytes, bytes] = {}
-        seq = next_seq(txn, len(updates) * _SEQ_STEP) - 1
         for update in updates:
             seq += _SEQ_STEP
-            key, task, reduction, is_expr, call, head, _ = update
-            old = rows.get(key)
-            if old is None and call is not None and head is not None:
-                # What `encode_row(merge(...))` gives, without the objects: the one case that every new job meets.
-                body = (b"\x81" if is_expr else b"\x01") + reduction + call + head + seq.to_bytes(_SEQ_BYTES, "big")
-                data = body + crc32(body, crc32(key)).to_bytes(_CHECK_BYTES, "big")
-                if len(data) != 1 + 3 * self._format.size + _SEQ_BYTES + _CHECK_BYTES:
-                    raise InternalError(f"a memo update of {task} with ids of another object format")
-            else:
-                self._check(update)
-                before = None if old is None else decode_row(key, old, self._format.size)
-                row, without_cause = merge(before, update, seq)
-                data = encode_row(key, row)
-                if without_cause:
-                    superseded[self._task_key(task)] = (seq - 1).to_bytes(8, "big") + task.encode()
-            rows[key] = changed[key] = data
-        txn.put_many("memo", sorted(changed.items()))
+            key, old = update.key, rows.get(update.key)
+            before = None if old is None else decode_row(key, old, self._format.size)
+            row, without_cause = merge(before, update, seq - 1)
+            rows[key] = changed[key] = encode_row(key, row)
+            if without_cause:
+                superseded[self._task_key(update.task)] = _number(seq - 2) + update.task.encode()
+        txn.put_many("memo", sorted(changed.items(), key=_first))
         if superseded:
             txn.put_many("superseded", sorted(superseded.items()))
-
-    def _check(self, update: MemoUpdate) -> None:
-        ids = [i for i in (update.reduction, update.call, update.head) if i is not None]
-        if (update.call is None) != (update.head is None) or any(len(i) != self._format.size for i in ids):
-            raise InternalError(f"a memo update of {update.task} with a call and no head, or ids of another format")
 
     def superseded(self, txn: ReadTransaction, fullname: str) -> int:
         """Returns the number above which calls that involve the task are to be believed; 0 for all."""
@@ -169,5 +182,5 @@ class MemoTable:
 def next_seq(txn: WriteTransaction, count: int = 1) -> int:
     """Returns the first of `count` numbers that this store has not given out before, in increasing order."""
     last = int.from_bytes(txn.get("meta", _SEQ_KEY) or b"", "big")
-    txn.put("meta", _SEQ_KEY, (last + count).to_bytes(8, "big"))
+    txn.put("meta", _SEQ_KEY, _number(last + count))
     return last + 1

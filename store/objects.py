@@ -8,13 +8,14 @@ codec 2: the payload lies in `blobs/`, the rest is its size (8 bytes, big-endian
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from operator import itemgetter
+from typing import Final, cast
 
 from redun.core import limits
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import DigestCollision, NotFound, StoreDamaged
 from redun.core.frame import KIND_CODES, KINDS, header, object_id
-from redun.store.blobs import BlobArea, Staged
+from redun.store.blobs import BlobArea
 from redun.store.ports import ReadTransaction, WriteTransaction
 
 RAW: Final = 0
@@ -23,6 +24,7 @@ IN_FILE: Final = 2
 _RAW_HEADS: Final[dict[str, bytes]] = {kind: bytes((RAW, code)) for kind, code in KIND_CODES.items()}
 _FILE_HEADS: Final[dict[str, bytes]] = {kind: bytes((IN_FILE, code)) for kind, code in KIND_CODES.items()}
 _SIZE_BYTES: Final = 8
+_first: Final = itemgetter(0)
 
 Rows = list[tuple[bytes, bytes]]
 
@@ -54,31 +56,23 @@ class Objects:
         """
         heads = _RAW_HEADS
         rows: Rows = [(digest, heads[kind] + payload) for digest, (kind, payload) in objects.items()]
-        rows.sort()
+        rows.sort(key=_first)
         most = limits.INLINE_BYTES + 2
-        if any(len(row[1]) > most for row in rows):
+        if max([len(row[1]) for row in rows], default=0) > most:
             rows = [row if len(row[1]) <= most else self._in_file(row[0], objects[Digest(row[0])]) for row in rows]
         return rows
 
     def _in_file(self, digest: bytes, item: tuple[str, bytes]) -> tuple[bytes, bytes]:
         kind, payload = item
-        staged = self._blobs.stage()
-        try:
-            staged.write(payload)
-            self._place(digest, kind, staged)
-        finally:
-            staged.discard()
+        if not self._is_there(digest, kind, payload):
+            staged = self._blobs.stage()
+            try:
+                staged.write(payload)
+                staged.keep(digest)
+            finally:
+                staged.discard()
+            self._checked_files.add(digest)
         return digest, _FILE_HEADS[kind] + len(payload).to_bytes(_SIZE_BYTES, "big")
-
-    def _place(self, digest: bytes, kind: str, staged: Staged) -> None:
-        there = self._blobs.open(digest)
-        if there is not None:
-            offered = staged.view()
-            if there == offered:
-                return
-            if self._fits(digest, kind, there):
-                self._collide(Collided(digest, (kind, bytes(there)), (kind, bytes(offered))))
-        staged.keep(digest)  # none there, or a damaged one
 
     def put_stream(self, kind: str, parts: Iterable[bytes | memoryview], size: int) -> tuple[Digest, Rows]:
         """Returns the id and the row of an object whose payload arrives in parts and goes to a file of its own.
@@ -94,14 +88,31 @@ class Objects:
             for part in parts:
                 hasher.update(part)
                 staged.write(part)
-                got += len(part) if isinstance(part, bytes) else part.nbytes
+                got += memoryview(part).nbytes
             if got != size:
                 raise ValueError(f"{got} bytes arrived where {size} were announced")
             digest = Digest(hasher.digest())
-            self._place(digest, kind, staged)
+            if not self._is_there(digest, kind, staged.view()):
+                staged.keep(digest)
         finally:
             staged.discard()
         return digest, [(digest, _FILE_HEADS[kind] + size.to_bytes(_SIZE_BYTES, "big"))]
+
+    def _is_there(self, digest: bytes, kind: str, offered: bytes | memoryview) -> bool:
+        """Returns whether the file of an id holds these bytes; False if there is none, or a damaged one.
+
+        Raises:
+            DigestCollision: if it holds others that fit the id as well.
+        """
+        stored = self._blobs.open(digest)
+        if stored is None:
+            return False
+        if _same(stored, offered):
+            self._blobs.confirm(digest)
+            return True
+        if self._fits(digest, kind, stored):
+            raise self.settle(Collided(digest, (kind, bytes(stored)), (kind, bytes(offered))))
+        return False
 
     def add(self, txn: WriteTransaction, rows: Rows) -> None:
         """Adds the rows of new objects, and compares those that exist.
@@ -114,9 +125,9 @@ class Objects:
 
     def compare(self, txn: ReadTransaction, objects: Mapping[Digest, tuple[str, bytes]]) -> None:
         """Compares those of the objects that exist with what is stored, as `add` does, and writes nothing."""
-        heads = _RAW_HEADS
-        for digest, env in txn.get_many("objects", sorted(objects)):
-            kind, payload = objects[Digest(digest)]
+        heads, offered = _RAW_HEADS, cast("Mapping[bytes, tuple[str, bytes]]", objects)
+        for digest, env in txn.get_many("objects", sorted(offered)):
+            kind, payload = offered[digest]
             if env != heads[kind] + payload:
                 self._compare_slowly(digest, env, (kind, payload))
 
@@ -132,7 +143,7 @@ class Objects:
             kind, payload = self._payload(digest, env)
         except StoreDamaged:
             return False
-        if kind == offered[0] and payload == offered[1]:
+        if kind == offered[0] and _same(payload, offered[1]):
             return True
         if not self._fits(digest, kind, payload):
             return False
@@ -148,9 +159,6 @@ class Objects:
             hint="someone may have built them on purpose: such a store needs the sha256 format",
         )
 
-    def _collide(self, error: Collided) -> None:
-        raise self.settle(error)
-
     # -- reading --
 
     def open(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:
@@ -161,15 +169,17 @@ class Objects:
         Raises:
             StoreDamaged: if the bytes do not fit the id, or the file is missing.
         """
+        if env[:1] == b"\0" and env[1] < len(KINDS):
+            inline = env[2:]
+            kind = KINDS[env[1]]
+            if object_id(self._format, kind, inline) != digest:
+                raise _damaged(digest, kind)
+            return kind, inline
         kind, payload = self._payload(digest, env)
-        if env[0] == IN_FILE:
-            if digest in self._checked_files:
-                return kind, payload
+        if digest not in self._checked_files:
             if not self._fits(digest, kind, payload):
                 raise _damaged(digest, kind)
             self._checked_files.add(digest)
-        elif object_id(self._format, kind, payload) != digest:  # type: ignore[arg-type]
-            raise _damaged(digest, kind)
         return kind, payload
 
     def _payload(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:
@@ -188,6 +198,14 @@ class Objects:
         hasher.update(header(kind, len(payload)))
         hasher.update(payload)
         return hasher.digest() == digest
+
+
+def _same(left: bytes | memoryview, right: bytes | memoryview) -> bool:
+    # In steps, copied: comparing two views as they are goes item by item.
+    steps = range(0, len(left), limits.MIB)
+    return len(left) == len(right) and all(
+        bytes(left[i : i + limits.MIB]) == bytes(right[i : i + limits.MIB]) for i in steps
+    )
 
 
 def raw_row(digest: Digest, kind: str, payload: bytes) -> tuple[bytes, bytes]:

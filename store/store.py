@@ -13,10 +13,10 @@ from redun.core.digest import DEFAULT_FORMAT, Digest, Key, ObjectFormat, self_te
 from redun.core.errors import StoreLocked, StoreReadOnly
 from redun.core.frame import object_id
 from redun.core.objects import ExecRecord, JobsRecord
-from redun.store import filesystem, history, locks, meta, refs, stats, walk
+from redun.store import filesystem, history, locks, meta, refs, soundness, stats, walk
 from redun.store.batch import Batch
 from redun.store.blobs import BlobArea, FileBlobs, MemoryBlobs
-from redun.store.journal import Journal, LiveInfo, LiveRun
+from redun.store.journal import UUID_BYTES, Journal, LiveInfo, LiveRun, check_live
 from redun.store.memo import MemoRow, MemoTable
 from redun.store.memory_backend import MemoryBackend
 from redun.store.objects import Collided, Objects, Rows, kind_of, not_found
@@ -111,6 +111,9 @@ class Store:
         filesystem.refuse_network(directory)
         session = None if read_only else _join_session(directory)
         try:
+            soundness.check(directory)
+            if not read_only:
+                soundness.record(directory, soundness.last_transaction(directory))
             backend = LmdbBackend(directory, writable=not read_only, durable=durability == "durable")
         except BaseException:
             if session is not None:
@@ -144,9 +147,12 @@ class Store:
     def close(self) -> None:
         """Closes the store. A run of it that is not sealed counts as dead from here on. Closing twice is harmless."""
         self._run_locks.close()
-        self._backend.close()
-        if self._session is not None:
+        if self._session is not None and self.path is not None and self._session.is_held:
+            transaction = soundness.last_transaction(self.path)
+            self._backend.sync()
+            soundness.record(self.path, transaction)
             self._session.release()
+        self._backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -198,7 +204,7 @@ class Store:
         return [None if item is None else (item[0], bytes(item[1])) for item in self._fetch(digests)]
 
     def _fetch(self, digests: Sequence[Digest]) -> list[tuple[str, bytes | memoryview] | None]:
-        found = dict(self._backend.read(lambda txn: txn.get_many("objects", digests)))
+        found = dict(self._backend.read(lambda txn: txn.get_many("objects", sorted(digests))))
         opened = self._objects.open
         return [opened(digest, found[digest]) if digest in found else None for digest in digests]
 
@@ -323,6 +329,7 @@ class Store:
         def write(txn: WriteTransaction) -> None:
             self._apply(txn, rows, batch)
             if live is not None:
+                check_live(txn, live[0][0][:UUID_BYTES])
                 txn.put_many("live", live)
 
         self._write(write)

@@ -1,0 +1,80 @@
+"""Whether a data file can be trusted to be mapped, or must be verified first.
+
+LMDB 0.9 has no checksums, and some damage kills the process inside it. Damage comes from a machine that went down, or
+from copying the file. So the store notes which file it was (its inode), in which boot of the machine it was last
+used, and the last transaction that was synced to the disk. A file that is the same one, in the same boot or at that
+same transaction, is trusted: a process that died leaves its pages with the kernel. Others are verified, page by page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from pathlib import Path
+from typing import Final
+
+from redun.core.errors import StoreDamaged
+from redun.store.machine import boot_id
+
+_RECORD: Final = "synced"
+
+#: In a meta page of LMDB 0.9 (data format 1): a page header of 16 bytes, then magic, version, address, map size, two
+#: table records of 48 bytes (the first begins with the page size), last page, last transaction.
+_PAGE_SIZE_AT: Final = 16 + 24
+_TRANSACTION_AT: Final = 16 + 24 + 2 * 48 + 8
+
+
+def last_transaction(directory: Path) -> int:
+    """Returns the number of a data file's last transaction, without mapping it; -1 if it cannot be one."""
+    try:
+        with open(directory / "data.mdb", "rb") as file:
+            (page_size,) = struct.unpack_from("=I", os.pread(file.fileno(), 4, _PAGE_SIZE_AT))
+            found = [os.pread(file.fileno(), 8, page * page_size + _TRANSACTION_AT) for page in (0, 1)]
+        return int(max(struct.unpack("=Q", number)[0] for number in found))
+    except (OSError, struct.error):
+        return -1
+
+
+def _is_trusted(directory: Path) -> bool:
+    try:
+        boot, inode, transaction = (directory / _RECORD).read_text(encoding="ascii").split()
+        same_file = int(inode) == os.stat(directory / "data.mdb").st_ino
+        return same_file and (boot == boot_id() or int(transaction) == last_transaction(directory))
+    except (OSError, ValueError):
+        return False
+
+
+def check(directory: Path) -> None:
+    """Verifies the data file of a store unless it can be trusted. A file of a gigabyte takes about ten seconds.
+
+    Raises:
+        StoreDamaged: if it is damaged.
+    """
+    if _is_trusted(directory):
+        return
+    # Late: 1,000 lines that nearly no open needs.
+    from lmdb import verify
+
+    try:
+        problems: list[str] = verify.verify(str(directory))  # type: ignore[no-untyped-call]
+    except (OSError, verify.VerifyError) as error:
+        problems = [str(error)]
+    # Another process may have verified it in the meantime, and have written since: what was seen then means nothing.
+    if problems and not _is_trusted(directory):
+        raise StoreDamaged(
+            f"data.mdb in {directory} is damaged: {problems[0]}"
+            + (f", and {len(problems) - 1} more problems" if len(problems) > 1 else ""),
+            path=str(directory),
+            hint="redun fsck",
+        )
+
+
+def record(directory: Path, transaction: int) -> None:
+    """Notes that the data file is sound up to a transaction: after `check`, and after a sync.
+
+    A record that cannot be written costs a verification later, and nothing else.
+    """
+    with contextlib.suppress(OSError):
+        text = f"{boot_id() or '-'} {os.stat(directory / 'data.mdb').st_ino} {transaction}\n"
+        (directory / _RECORD).write_text(text, encoding="ascii")
