@@ -1,6 +1,7 @@
 """The evaluator: a pure state machine over jobs. Events in, commands out.
 
-    events      submit(expr)   hit(job, ...) miss(job)   started(job)   returned(job, value) raised(job, failure)   cancel()
+    events      submit(expr)   hit(job, ...)   miss(job)   join(job)   started(job)   returned(job, value)
+                raised(job, failure)   cancel(job)
     commands    asks (jobs whose keys the store is to be asked for)   runs (jobs whose bodies are to be run)
                 reduced (jobs whose body has returned expressions)    ended (jobs that have ended, children first)
 
@@ -277,8 +278,8 @@ class Evaluator:
             self.asks.append(job)
 
     def _joins(self, job: Job, key: Key) -> bool:
-        """Whether the job can share another's answer at once. Where the answer holds externals, the scheduler is to look
-        at them first: then the job only remembers its leader."""
+        """Whether the job can share another's answer at once. Where the answer holds externals, they are to be looked at
+        first: then the job only remembers its leader."""
         leader = self._leaders.setdefault(key, job)
         if leader is job:
             return False
@@ -301,7 +302,7 @@ class Evaluator:
             self._leaders[job.key] = job
 
     def _waits_for_defaults(self, job: Job) -> bool:
-        """Starts the default arguments that are expressions, as children of the job; returns whether to wait for them."""
+        """Starts default arguments that are expressions, as children of the job; returns whether to wait for them."""
         if job.extras or not job.prepared.lazy:
             return False
         names = [name for name, _ in job.task.params[: len(job.node.args)]]
@@ -434,7 +435,7 @@ class Evaluator:
             if not is_pure(name, operands):
                 job.flags = (*job.flags, Flag("volatile", f"operation {name} on {type(operands[0]).__name__}"))
             unit.result = self.encoder.encode(OPERATIONS[name](*operands))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the operands' own code may raise anything
             error.add_note(f"in the operation `{name}` on lazy values, in task {job.task.fullname}")
             self._fail(job, Failure(error, None, job))
             return
@@ -469,7 +470,7 @@ class Evaluator:
                 self.failed = True
 
     def stuck(self) -> CycleError | None:
-        """Returns the error of a ring of jobs that wait for each other, when nothing is running and nothing is ready."""
+        """Returns the error of a ring of jobs that wait for each other, once nothing runs and nothing is ready."""
         for job in self.unfinished():
             ring = _ring(job)
             if ring:
@@ -504,4 +505,3 @@ def _ring(job: Job) -> list[Job]:
                 (u for u in current.units if isinstance(u, Job) and u.state in (State.JOINED, State.REDUCING)), None
             )
     return path[path.index(current) :] if current is not None else []
-

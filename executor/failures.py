@@ -19,7 +19,7 @@ def summary(error: BaseException) -> str:
     """Returns the last line of a traceback, as Python words it; an error whose text cannot be made is still named."""
     try:
         return "".join(traceback.format_exception_only(error)).split("\n")[0][:_TEXT]
-    except Exception:
+    except Exception:  # noqa: BLE001  the user's own __str__ may raise anything
         return type(error).__name__
 
 

@@ -1,7 +1,7 @@
 """Footprints: what a call's whole subtree depended on, gathered while jobs end (CACHING.md section 4).
 
-Nearly all jobs of a run share a few sets of tasks, so sets are interned and their unions remembered: a million jobs cost
-a million look-ups. External values form a DAG with one node a call that adds something; flat sets would grow with the
+Nearly all jobs of a run share a few sets of tasks, so sets are interned and their unions remembered: a million jobs
+cost a million look-ups. External values form a DAG with one node a call that adds something; flat sets would grow with the
 square of a chain's length.
 """
 

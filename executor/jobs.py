@@ -102,7 +102,9 @@ class Job(Unit):
         super().__init__(node, scope)
         self.task = task
         self.prepared = prepared
-        self.options: dict[str, Any] = task.task_options if node.options is None else {**task.task_options, **node.options}
+        self.options: dict[str, Any] = (
+            task.task_options if node.options is None else {**task.task_options, **node.options}
+        )
         self.state = State.NEW
         self.number = -1
         self.args: list[Encoded] = []

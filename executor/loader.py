@@ -50,7 +50,9 @@ def _load_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise
-        raise NotFound(f"no module is named {name}", hint="name a file ending in .py, or a module on the path") from None
+        raise NotFound(
+            f"no module is named {name}", hint="name a file ending in .py, or a module on the path"
+        ) from None
 
 
 def _load_file(path: Path) -> ModuleType:
@@ -68,7 +70,9 @@ def _load_file(path: Path) -> ModuleType:
     if loaded is not None and getattr(loaded, "__file__", None) == str(full):
         return loaded
     if not stem.isidentifier():
-        raise TaskError(f"{path}: a workflow is imported under its file name", hint="rename it to letters, digits and _")
+        raise TaskError(
+            f"{path}: a workflow is imported under its file name", hint="rename it to letters, digits and _"
+        )
     return _execute(full, stem, data)
 
 

@@ -179,7 +179,7 @@ class Memoizer:
 
 
 def leaf_call(task: Digest, args: Sequence[Digest | None], result: Digest) -> bytes:
-    """Returns the payload of the call of a task whose body returned a plain value, joined by hand: every job makes one."""
+    """Returns the payload of the call of a body that returned a plain value, joined by hand: every job makes one."""
     parts = [b"\x98\x01", pointer_bytes(task), array_header(len(args))]
     parts += [pointer_bytes(arg) for arg in args if arg is not None]
     parts += [b"\xc0\x00", pointer_bytes(result), b"\x90\x90"]

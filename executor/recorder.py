@@ -133,7 +133,9 @@ class Recorder:
 
     def _done(self, job: Job) -> None:
         reduction, result = job.reduction, job.result
-        assert reduction is not None and result is not None and result.digest is not None
+        assert reduction is not None
+        assert result is not None
+        assert result.digest is not None
         if reduction.nodes:
             expr = self._encoder.put("expr", reduction.payload) if job.how is How.RAN else None
             job.call = self._call(job, expr, Outcome.VALUE, result.digest)
@@ -219,7 +221,9 @@ class Recorder:
         if reduction is not None:
             found += reduction.externals
             code += reduction.code
-        values: list[Encoded] = [arg for name, arg in zip(job.prepared.names, job.args, strict=False) if name in job.applied]
+        values: list[Encoded] = [
+            arg for name, arg in zip(job.prepared.names, job.args, strict=False) if name in job.applied
+        ]
         if job.result is not None:
             values.append(job.result)
         for value in values:

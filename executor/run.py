@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from redun.core import limits
 from redun.core.digest import Digest, Key
-from redun.core.errors import NotFound, StaleInput, UnknownExecutor
+from redun.core.errors import NotFound, UnknownExecutor
 from redun.core.files import STATS
 from redun.core.keys import spread
-from redun.core.objects import How, Status, TaskCount, Why, job_id
+from redun.core.objects import How, Status, TaskCount, job_id
 from redun.core.values import Encoder
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
@@ -163,7 +163,9 @@ class Run:
     def _queue(self, job: Job) -> None:
         name = job.options.get("executor", "default")
         if name not in ("default", "threads"):
-            error = UnknownExecutor(f"task {job.task.fullname} wants executor {name!r}", hint="there is `default` so far")
+            error = UnknownExecutor(
+                f"task {job.task.fullname} wants executor {name!r}", hint="there is `default` so far"
+            )
             self._evaluator.raised(job, Failure(error, trace_of(error), job))
             return
         self._ready.setdefault(id(job.task), deque()).append(job)
@@ -181,7 +183,7 @@ class Run:
                 if free <= 0:
                     return
                 size = _TOGETHER if self._speed.get(task, _TINY_NS) < _TINY_NS else 1
-                work = []
+                work: list[Work] = []
                 while jobs and len(work) < size:
                     self._ready_count -= 1
                     prepared = self._work(jobs.popleft())
@@ -199,7 +201,7 @@ class Run:
             return None
         try:
             values = [arg.obj if arg.plain else evaluator.value(arg) for arg in job.args]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  decoding may run the user's own __setstate__
             evaluator.raised(job, Failure(error, trace_of(error), job))
             return None
         evaluator.started(job)
@@ -222,7 +224,7 @@ class Run:
         answers, left = reply
         for answer in answers:
             self._feed(answer)
-        for _, work in enumerate(left):
+        for work in left:
             job: Job = work.tag
             del self._in_flight[job]
             self._ready.setdefault(id(job.task), deque()).appendleft(job)
@@ -382,9 +384,7 @@ class Run:
             capture = job.task.capture
             first = capture.text.partition("\n")[0].strip()
             rows.append(
-                FailedJob(
-                    self._job_id(job), job.task.fullname, capture.file, capture.line, first, self._arguments(job)
-                )
+                FailedJob(self._job_id(job), job.task.fullname, capture.file, capture.line, first, self._arguments(job))
             )
             job = job.scope
         return rows[::-1]
@@ -400,6 +400,3 @@ def format_uuid(uuid: bytes) -> str:
     """Returns a uuid as people know it, with dashes."""
     text = uuid.hex()
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-
-
-__all__ = ["Run", "StaleInput", "Why", "format_uuid"]

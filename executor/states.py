@@ -19,8 +19,8 @@ class State(IntEnum):
     """Where a job is.
 
     NEW: made from an expression. WAITING: for its arguments. KEYED: its key is known, the store is being asked.
-    HIT: answered from the store. JOINED: waits for the same computation in this run. QUEUED: to be run. RUNNING: its body
-    runs. REDUCING: what its body returned is being evaluated. DONE, FAILED, CANCELLED: ended.
+    HIT: answered from the store. JOINED: waits for the same computation in this run. QUEUED: to be run. RUNNING: its
+    body runs. REDUCING: what its body returned is being evaluated. DONE, FAILED, CANCELLED: ended.
     """
 
     NEW = 0

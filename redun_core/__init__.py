@@ -1,1 +1,1 @@
-"""The core of redun: digests, canonical bytes, records, expressions, tasks. Floor 1: imports nothing of ours above it."""
+"""The core of redun: digests, canonical bytes, records, expressions, tasks. Floor 1: nothing of ours above it."""

@@ -45,7 +45,7 @@ FINDERS.append(_finder)
 
 
 def _is_structural(kind: type) -> bool:
-    return kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__
+    return all(getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__"))
 
 
 # -- encoding ---------------------------------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ class Expression:
 
     def __getattr__(self, name: str) -> Any:
         # Python itself asks for these when it copies, awaits or formats; a lazy answer would mislead it
-        if name.startswith("__") or name.startswith("_redun_"):
+        if name.startswith(("__", "_redun_")):
             raise AttributeError(name)
         return Operation("getattr", (self, name))
 

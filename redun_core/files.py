@@ -6,6 +6,7 @@ costs one `stat`, because the hash of a file is remembered by its size, times an
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -200,10 +201,8 @@ class File:
 
     def remove(self) -> None:
         """Deletes the file; nothing happens where there is none."""
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.remove(self.path)
-        except FileNotFoundError:
-            pass
         self.update_hash()
 
 

@@ -58,9 +58,12 @@ class Prepared:
     lazy: bool
 
 
+#: (the class or function, its id or None where it is not the user's own, the objects that a store needs to have of it)
+_Code = tuple[Any, Digest | None, dict[Digest, tuple[str, bytes]]]
+
 _FORMAT_BY_SIZE: Final = {fmt.size: fmt for fmt in OBJECT_FORMATS.values()}
 _PREPARED: Final[dict[tuple[int, str], Prepared]] = {}
-_CODE: Final[dict[tuple[int, str], tuple[Any, Digest, dict[Digest, tuple[str, bytes]]]]] = {}
+_CODE: Final[dict[tuple[int, str], _Code]] = {}
 
 
 def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
@@ -81,8 +84,8 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
         if isinstance(value, Expression):
             defaults[name] = value
         else:
-            defaults[name] = encoder.encode(value)
-            encoder.identify(defaults[name])
+            defaults[name] = encoded = encoder.encode(value)
+            encoder.identify(encoded)
     made = Prepared(
         task=task,
         digest=print_.digest,

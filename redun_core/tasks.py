@@ -169,7 +169,7 @@ def _annotated_length(func: Any) -> int:
     if isinstance(annotation, str):
         try:
             annotation = eval(annotation, getattr(_unwrapped(func), "__globals__", {}))  # the user's own annotation
-        except Exception:
+        except Exception:  # noqa: BLE001  a name that exists only for type checkers, or worse
             return -1
     if isinstance(annotation, type) and hasattr(annotation, "_fields"):
         return len(annotation._fields)

@@ -37,6 +37,14 @@ class External(Protocol):
         ...
 
 
+class _Packer(Protocol):
+    """What we use of msgpack's packer, which comes without types."""
+
+    def pack(self, obj: Any, /) -> bytes: ...
+    def pack_array_header(self, size: int, /) -> bytes: ...
+    def pack_map_header(self, size: int, /) -> bytes: ...
+
+
 Handler = Callable[["Encoder", Any], Any]
 #: What to do with values of exactly that type: returns an `ExtType`.
 HANDLERS: dict[type, Handler] = {}
@@ -52,7 +60,7 @@ _SUSPECT: Final = re.compile(rb"[\xc4-\xc9\xd4-\xd8]")
 _NATIVE: Final = frozenset({list, dict})
 _SIZED: Final = frozenset({str, bytes})
 #: Writes the headers of containers whose items are packed already; it keeps no state between calls.
-_HEADS: Final = msgpack.Packer()
+_HEADS: Final[_Packer] = msgpack.Packer()
 _SMUGGLED: Final = frozenset({bytearray, memoryview, ExtType, msgpack.Timestamp})
 
 
@@ -109,7 +117,7 @@ class Encoder:
         self.externals: list[External] = []
         self.code: list[Any] = []
         self._depth = 0
-        self._packers: list[msgpack.Packer] = [self._packer()]
+        self._packers: list[_Packer] = [self._packer()]
 
     # -- the public face ----------------------------------------------------------------------------------------------
 
@@ -197,8 +205,9 @@ class Encoder:
         self._depth = 0
         return self._pack(obj)
 
-    def _packer(self) -> msgpack.Packer:
-        return msgpack.Packer(strict_types=True, default=self._hook, buf_size=4096)
+    def _packer(self) -> _Packer:
+        packer: _Packer = msgpack.Packer(strict_types=True, default=self._hook, buf_size=4096)
+        return packer
 
     def _pack(self, obj: Any) -> bytes:
         kind = type(obj)
@@ -212,7 +221,7 @@ class Encoder:
     def _native(self, obj: Any) -> bytes:
         packer = self._packers[self._depth]
         try:
-            payload: bytes = packer.pack(obj)
+            payload = packer.pack(obj)
         except UnicodeEncodeError:
             payload = packer.pack(self._relaxed(obj))
         except ValueError as error:
@@ -377,7 +386,7 @@ def find_handler(kind: type) -> Handler:
     )
 
 
-# -- where inside a value an error is -----------------------------------------------------------------------------------
+# -- where inside a value an error is ---------------------------------------------------------------------------------
 
 
 def located(error: CodecError, obj: Any, encoder: Encoder, *, name: str = "value") -> CodecError:
@@ -394,7 +403,7 @@ def _culprit(obj: Any, path: str, encoder: Encoder, depth: int) -> str:
             encoder.pack(child)
         except CodecError:
             return _culprit(child, path + step, encoder, depth + 1)
-        except Exception:
+        except Exception:  # noqa: BLE001  whatever it is, this is where
             return path + step
     return path
 

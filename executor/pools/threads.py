@@ -43,8 +43,8 @@ Reply = tuple[list[Answer], list[Work]]
 class ThreadPool:
     """Runs bodies in threads of this process.
 
-    Promised: every submitted piece of work is answered or handed back exactly once; bodies run concurrently. Not promised:
-    any order. `submit`, `take` and `close` belong to one thread.
+    Promised: every submitted piece of work is answered or handed back exactly once; bodies run concurrently. Not
+    promised: any order. `submit`, `take` and `close` belong to one thread.
     """
 
     def __init__(self, threads: int) -> None:
@@ -101,7 +101,7 @@ class ThreadPool:
             try:
                 value = function(*args, **kwargs)
                 ok = True
-            except BaseException as error:  # sys.exit() in a task is an error of the task, not the end of a worker
+            except BaseException as error:  # noqa: BLE001  sys.exit() fails the task, it does not end the worker
                 value, ok = error, False
             stop = perf_counter_ns()
             answers.append(Answer(tag, ok, value, start, stop))

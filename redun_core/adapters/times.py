@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,7 +37,7 @@ def _timezone(_: Encoder, zone: timezone) -> Any:
 def _read_timezone(_: Decoder, state: Any) -> timezone:
     offset, name = state
     if offset == timedelta(0) and name is None:
-        return timezone.utc
+        return UTC
     return timezone(offset) if name is None else timezone(offset, name)
 
 
@@ -45,7 +45,10 @@ register(date, "datetime.date", lambda _, day: day.isoformat(), lambda _, state:
 register(datetime, "datetime.datetime", _datetime, _read_datetime)
 register(time, "datetime.time", _time, _read_time)
 register(
-    timedelta, "datetime.timedelta", lambda _, d: [d.days, d.seconds, d.microseconds], lambda _, state: timedelta(*state)
+    timedelta,
+    "datetime.timedelta",
+    lambda _, d: [d.days, d.seconds, d.microseconds],
+    lambda _, state: timedelta(*state),
 )
 register(timezone, "datetime.timezone", _timezone, _read_timezone)
 register(ZoneInfo, "zoneinfo.ZoneInfo", lambda _, zone: zone.key, lambda _, state: ZoneInfo(state))
