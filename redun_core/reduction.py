@@ -4,9 +4,9 @@ A body returns a value or something that holds expressions. The second becomes a
 
     [schema, names, nodes, root]
 
-`nodes` are numbered in the order in which they are first met, breadth first from the root, so encoding is one pass
-without recursion however long a chain of calls is. Arguments refer to other nodes by their number. `names` holds each
-task or operation name once. An expression holds task *names*, never their code: that is what makes a change of code
+`nodes` are in post-order: what a node's arguments need stands before it, each shared expression once, so a table has no
+ring and its order is that in which its calls are evaluated. Arguments refer to earlier nodes by their number. No step
+recurses, however long a chain of calls is. `names` holds each task or operation name once. An expression holds task *names*, never their code: that is what makes a change of code
 visible when a recorded reduction is replayed.
 """
 
@@ -117,6 +117,19 @@ class _Table:
         return number
 
     def build(self, obj: Any) -> Reduction:
+        """Encodes breadth first, numbering expressions as they are met. Where that is not post-order already (some call
+        is an argument of another), the order is now known, and a second pass writes it."""
+        reduction = self.write(obj)
+        order = _post_order(reduction.root, reduction.nodes)
+        if order == list(range(len(order))):
+            return reduction
+        again = _Table(self.encoder)
+        again.waiting = [self.waiting[number] for number in order]
+        again.places = {id(expression): number for number, expression in enumerate(again.waiting)}
+        self.encoder.place = again.place
+        return again.write(obj)
+
+    def write(self, obj: Any) -> Reduction:
         root, root_bytes = self.argument(obj)
         nodes: list[Node] = []
         parts: list[bytes] = []
@@ -177,6 +190,36 @@ class _Table:
         return encoded, encoded.payload
 
 
+def _needs(args: list[Arg]) -> list[int]:
+    found: list[int] = []
+    for arg in args:
+        if isinstance(arg, int):
+            found.append(arg)
+        else:
+            found.extend(arg.nodes)
+    return found
+
+
+def _post_order(root: Arg, nodes: list[Node]) -> list[int]:
+    """The numbers of the nodes in the order in which a depth-first walk from the root leaves them."""
+    order: list[int] = []
+    seen = bytearray(len(nodes))
+    stack = [iter(_needs([root]))]
+    path: list[int] = []
+    while stack:
+        number = next(stack[-1], None)
+        if number is None:
+            stack.pop()
+            if path:
+                order.append(path.pop())
+        elif not seen[number]:
+            seen[number] = 1
+            node = nodes[number]
+            path.append(number)
+            stack.append(iter(_needs([*node.args, *node.kwargs.values()])))
+    return order
+
+
 _PACKER: Final = msgpack.Packer()
 _EMPTY_MAP: Final = b"\x80"
 _NODE_HEAD: Final = {CALL: b"\x95\x00", OPERATION: b"\x95\x01"}
@@ -204,7 +247,7 @@ def read_reduction(payload: bytes) -> Reduction:
         schema, names, rows, root = record
         if schema != 1:
             raise MalformedObject(f"an expr of schema {schema!r}", hint="a newer redun wrote this store; upgrade")
-        nodes = [_read_node(names, row, len(rows)) for row in rows]
+        nodes = [_read_node(names, row, number) for number, row in enumerate(rows)]
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise MalformedObject(f"an expr whose fields do not fit: {error}") from None
     return Reduction(_read_arg(root, len(rows)), nodes, payload)
@@ -240,7 +283,7 @@ def _read_arg(item: Any, count: int) -> Arg:
 
 def _checked(number: int, count: int) -> int:
     if number >= count:
-        raise MalformedObject(f"an expression refers to node {number} of {count}")
+        raise MalformedObject(f"an expression refers to node {number} where there are {count} before it")
     return number
 
 
