@@ -12,27 +12,68 @@ This is the face: every name is handed on from the floor that owns it, and loade
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from redun.core.files import File
     from redun.core.namespace import get_current_namespace, namespace
-    from redun.core.tasks import Task, task
+    from redun.core.tasks import Task, get_task_registry, task
     from redun.core.version import VERSION as __version__  # noqa: N811 (the name that Python knows it by)
+    from redun.executor.scheduler import Scheduler
 
-__all__ = ["File", "Task", "__version__", "get_current_namespace", "namespace", "task"]
+__all__ = [
+    "File",
+    "Scheduler",
+    "Task",
+    "__version__",
+    "get_current_namespace",
+    "get_task_registry",
+    "namespace",
+    "run",
+    "task",
+]
+
+Result = TypeVar("Result")
 
 #: Name -> (module that owns it, its name there).
 _HOMES = {
     "File": ("redun.core.files", "File"),
+    "Scheduler": ("redun.executor.scheduler", "Scheduler"),
     "Task": ("redun.core.tasks", "Task"),
     "__version__": ("redun.core.version", "VERSION"),
     "get_current_namespace": ("redun.core.namespace", "get_current_namespace"),
+    "get_task_registry": ("redun.core.tasks", "get_task_registry"),
     "namespace": ("redun.core.namespace", "namespace"),
     "task": ("redun.core.tasks", "task"),
 }
+
+
+def run(expression: Result, *, threads: int | None = None, cache: bool = True) -> Result:
+    """Returns the value of an expression, as `redun run` finds it: with the `.redun` of the working directory or of the
+    nearest one above it, and a new one in the working directory where there is none.
+
+    Args:
+        expression: a lazy call, or any value that holds such.
+        threads: how many task bodies run at once.
+        cache: whether results of earlier executions may be used. Results are written all the same.
+
+    Raises:
+        Exception: what a task raised, if that was not handled.
+        RunError: if the run could not go on for another reason.
+        StoreError: if the store cannot be found, made, read or written.
+    """
+    # Here and not at the top: `import redun` loads nothing.
+    from redun.executor.scheduler import Scheduler
+    from redun.store import Store
+    from redun.store.locate import create_store, find_store
+
+    here = os.getcwd()
+    with Store.open(find_store(here) or create_store(here)) as store:
+        result: Result = Scheduler(store, threads=threads, cache=cache).run(expression)
+    return result
 
 
 def __getattr__(name: str) -> Any:

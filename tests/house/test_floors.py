@@ -36,6 +36,9 @@ TYPING_ONLY = {
 
 #: Our own modules imported inside a function, and what start-up that saves.
 LATE = {
+    ("redun", "redun.executor.scheduler"): "import redun loads nothing",
+    ("redun", "redun.store"): "import redun loads nothing",
+    ("redun", "redun.store.locate"): "import redun loads nothing",
     ("redun.cli.app", "redun.core.forms"): "only where an error is shown",
     ("redun.cli.context", "redun.store"): "help and usage errors open no store",
     ("redun.cli.init", "redun.core.forms"): "help and usage errors print no paths",
