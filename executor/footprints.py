@@ -38,7 +38,7 @@ class Footprints:
         self._singles: dict[tuple[Digest, tuple[tuple[str, Digest], ...]], TaskSet] = {}
         self._unions: dict[tuple[int, int], TaskSet] = {}
         self._heads: dict[tuple[Digest, Digest | None, tuple[Flag, ...]], Digest] = {}
-        self._exts: dict[tuple[tuple[Digest, ...], ...], Digest] = {}
+        self._exts: dict[ExtRecord, Digest] = {}
 
     def single(self, fullname: str, task: Digest, defaults: tuple[tuple[str, Digest], ...]) -> TaskSet:
         """Returns the set of one task with the defaults that its call applied."""
@@ -65,17 +65,19 @@ class Footprints:
             found = self._sets[entries] = TaskSet(entries)
         return found
 
-    def ext(self, own: Iterable[Digest], children: Iterable[Digest], barriers: Iterable[Digest]) -> Digest | None:
+    def ext(
+        self, own: Iterable[Digest], children: Iterable[Digest], barriers: Iterable[tuple[str, Digest]]
+    ) -> Digest | None:
         """Returns the node of a call's external values; None where there are none. A node that would add nothing to its
         one child is that child."""
-        parts = tuple(tuple(dict.fromkeys(part)) for part in (own, children, barriers))
-        if not any(parts):
+        node = ExtRecord(tuple(dict.fromkeys(own)), tuple(dict.fromkeys(children)), tuple(dict.fromkeys(barriers)))
+        if not any(node):
             return None
-        if len(parts[1]) == 1 and not parts[0] and not parts[2]:
-            return parts[1][0]
-        found = self._exts.get(parts)
+        if len(node.children) == 1 and not node.own and not node.barriers:
+            return node.children[0]
+        found = self._exts.get(node)
         if found is None:
-            found = self._exts[parts] = self._put("footprint", ExtRecord(*parts).payload())
+            found = self._exts[node] = self._put("footprint", node.payload())
         return found
 
     def head(self, tasks: TaskSet, ext: Digest | None, flags: tuple[Flag, ...]) -> Digest:

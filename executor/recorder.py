@@ -194,7 +194,7 @@ class Recorder:
         defaults = tuple((name, self._default_id(job, name)) for name in job.applied) if job.applied else ()
         tasks: TaskSet = prints.single(job.task.fullname, job.prepared.digest, defaults)
         exts: list[Digest] = []
-        barriers: list[Digest] = []
+        barriers: list[tuple[str, Digest]] = []
         flags = dict.fromkeys(job.flags)
         if not job.prepared.cacheable:
             flags[Flag("volatile", "its code could not be verified")] = None
@@ -203,7 +203,10 @@ class Recorder:
                 continue
             tasks = prints.union(tasks, unit.tasks)
             if unit.ext is not None:
-                (barriers if unit.options.get("check_valid") == "shallow" else exts).append(unit.ext)
+                if unit.options.get("check_valid") == "shallow":
+                    barriers.append((unit.task.fullname, unit.ext))
+                else:
+                    exts.append(unit.ext)
             for flag in unit.flags:
                 flags[Flag(flag.name, flag.reason, unit.call)] = None
         job.tasks = tasks

@@ -411,23 +411,31 @@ class TaskSetRecord(NamedTuple):
         )
 
 
-_EXT: Final = {"part": tag("ext"), "own": many(pointer), "children": many(pointer), "barriers": many(pointer)}
+_EXT: Final = {"part": tag("ext"), "own": many(pointer), "children": many(pointer), "barriers": many(row(text, pointer))}
 
 
 class ExtRecord(NamedTuple):
-    """A node of the external values' DAG: own values, child nodes, and child nodes behind a `shallow` barrier."""
+    """A node of the external values' DAG.
+
+    Attributes:
+        own: ids of the call's own external values.
+        children: nodes of the calls below it.
+        barriers: (full name, node) of calls below it that were `check_valid="shallow"`: not looked at while that task
+            still is.
+    """
 
     own: tuple[Digest, ...] = ()
     children: tuple[Digest, ...] = ()
-    barriers: tuple[Digest, ...] = ()
+    barriers: tuple[tuple[str, Digest], ...] = ()
 
     def payload(self) -> bytes:
         """Returns the canonical bytes."""
-        return pack([SCHEMA, "ext", to_pointers(self.own), to_pointers(self.children), to_pointers(self.barriers)])
+        barriers = [[name, Pointer(node)] for name, node in self.barriers]
+        return pack([SCHEMA, "ext", to_pointers(self.own), to_pointers(self.children), barriers])
 
     @classmethod
     def _of(cls, f: list[Any]) -> Self:
-        return cls(of_pointers(f[2]), of_pointers(f[3]), of_pointers(f[4]))
+        return cls(of_pointers(f[2]), of_pointers(f[3]), tuple([(name, of_pointer(node)) for name, node in f[4]]))
 
 
 def parse_footprint(payload: bytes, *, strict: bool = False) -> HeadRecord | TaskSetRecord | ExtRecord:

@@ -99,7 +99,7 @@ class Graph:
         tasks = TaskSetRecord((("a.f", self.ids["task"], (("x", value),)), ("a.g", self.ids["task: version"], ())))
         self._put("footprint: tasks", "footprint", tasks.payload())
         leaf = self._put("footprint: leaf", "footprint", ExtRecord(own=(value,)).payload())
-        ext = self._put("footprint: ext", "footprint", ExtRecord((value,), (leaf,), (leaf,)).payload())
+        ext = self._put("footprint: ext", "footprint", ExtRecord((value,), (leaf,), (("shallow", leaf),)).payload())
         flags = (Flag("volatile", "clock", self.ids["call"]), Flag("unsatisfiable", "a.txt"))
         head = HeadRecord(self.ids["footprint: tasks"], flags, (("a.b", value), ("c", None)), ext)
         self._put("footprint: head", "footprint", head.payload())

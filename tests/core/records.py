@@ -89,7 +89,7 @@ heads = st.builds(
     st.none() | digests,
 )
 task_sets = st.builds(TaskSetRecord, in_order(st.tuples(texts, digests, few(st.tuples(texts, digests)))))
-externals = st.builds(ExtRecord, few(digests), few(digests), few(digests))
+externals = st.builds(ExtRecord, few(digests), few(digests), few(st.tuples(texts, digests)))
 
 job_rows = st.builds(
     JobRow,

@@ -28,6 +28,7 @@ from redun.core.digest import XXH3_128, Digest
 from redun.core.display import pretty, pretty_expr, show, show_arguments, show_expr
 from redun.core.errors import MalformedObject, NotFound
 from redun.core.expression_table import Table
+from redun.core.expressions import node_ext
 from redun.core.forms import printable, printable_lines, type_name
 from redun.core.reduction import reduce
 from redun.core.tasks import task
@@ -362,8 +363,8 @@ def operation(name: int, operands: list[Any]) -> list[Any]:
 
 
 def test_an_expression_reads_as_its_calls() -> None:
-    nodes = [call(0, ["Hello"], {"thing": node(1)}), call(1, [])]
-    body = expression(["ns.greeter", "ns.get_planet"], nodes, node(0))
+    nodes = [call(0, []), call(1, ["Hello"], {"thing": node(0)})]
+    body = expression(["ns.get_planet", "ns.greeter"], nodes, node(1))
     assert show_expr(body) == "greeter('Hello', thing=get_planet())"
     assert pretty_expr(body) == "greeter('Hello', thing=get_planet())"
 
@@ -388,35 +389,34 @@ def test_options_of_a_call_are_shown() -> None:
 @pytest.mark.parametrize(
     ("name", "operands", "text"),
     [
-        ("add", [node(1), 1], "(f() + 1)"),
-        ("neg", [node(1)], "-f()"),
-        ("getitem", [node(1), "k"], "f()['k']"),
-        ("getattr", [node(1), "size"], "f().size"),
-        ("round", [node(1), 2], "round(f(), 2)"),
-        ("add", [node(1)], "add(f())"),
-        ("call", [node(1), ext(codes.TUPLE, [1]), {"b": 2}], "f()(1, b=2)"),
+        ("add", [node(0), 1], "(f() + 1)"),
+        ("neg", [node(0)], "-f()"),
+        ("getitem", [node(0), "k"], "f()['k']"),
+        ("getattr", [node(0), "size"], "f().size"),
+        ("round", [node(0), 2], "round(f(), 2)"),
+        ("add", [node(0)], "add(f())"),
+        ("call", [node(0), ext(codes.TUPLE, [1]), {"b": 2}], "f()(1, b=2)"),
     ],
 )
 def test_operations_read_as_python_writes_them(name: str, operands: list[Any], text: str) -> None:
-    body = expression([name, "f"], [operation(0, operands), call(1, [])], node(0))
+    body = expression(["f", name], [call(0, []), operation(1, operands)], node(1))
     assert show_expr(body) == text
 
 
 def test_a_shared_node_is_written_once_over_several_lines() -> None:
     count = 60
-    nodes = [operation(1, [node(i + 1), node(i + 1)]) for i in range(count)]
-    nodes.append(call(0, []))
-    body = expression(["f", "add"], nodes, node(0))
+    nodes = [call(0, []), *(operation(1, [node(i), node(i)]) for i in range(count))]
+    body = expression(["f", "add"], nodes, node(count))
     text = pretty_expr(body)
-    assert text.splitlines()[:2] == ["_60 = f()", "_59 = (_60 + _60)"]
-    assert text.splitlines()[-1] == "(_1 + _1)"
+    assert text.splitlines()[:2] == ["_0 = f()", "_1 = (_0 + _0)"]
+    assert text.splitlines()[-1] == "(_59 + _59)"
     assert len(show_expr(body)) == 200
 
 
 def test_a_long_chain_is_no_recursion() -> None:
     count = 100_000
-    nodes = [call(0, [ExtType(codes.NODE, (i + 1).to_bytes(4, "big"))]) for i in range(count - 1)]
-    body = expression(["f"], [*nodes, call(0, [1])], node(0))
+    nodes = [call(0, [1]), *(call(0, [node_ext(i)]) for i in range(count - 1))]
+    body = expression(["f"], nodes, node_ext(count - 1))
     assert show_expr(body, limit=20) == "f(f(f(f(f(f(f(f(f..."
     assert pretty_expr(body).endswith("...")
 
@@ -429,7 +429,7 @@ def test_a_long_chain_is_no_recursion() -> None:
         [1, [1], [call(0, [])], None],
         [1, [], [call(0, [])], None],
         [1, ["f"], [call(0, [node(0)])], None],
-        [1, ["f"], [call(0, [node(1)]), operation(0, [node(0)])], None],
+        [1, ["f"], [call(0, [node(1)]), call(0, [])], None],
         [1, ["f"], [[9, 0, [], {}, {}]], None],
         [1, ["f"], [[0, 0, {}, {}, {}]], None],
         [1, ["f"], [[0, 0, [], [], {}]], None],

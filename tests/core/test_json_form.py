@@ -149,14 +149,14 @@ def test_a_record_has_its_fields_by_name_and_ids_in_hexadecimal() -> None:
 
 
 def test_an_expression_has_its_nodes_by_number() -> None:
-    nodes = [[1, 1, [ExtType(codes.NODE, b"\1"), 1], {}, {}], [0, 0, [1], {"k": 2}, {}]]
-    body = pack([1, ["f", "add"], nodes, ExtType(codes.NODE, b"\0")])
+    nodes = [[0, 0, [1], {"k": 2}, {}], [1, 1, [ExtType(codes.NODE, b"\0"), 1], {}, {}]]
+    body = pack([1, ["f", "add"], nodes, ExtType(codes.NODE, b"\1")])
     assert expr_to_json(body) == {
         "nodes": [
-            {"operation": "add", "args": [{"$node": 1}, 1]},
             {"task": "f", "args": [1], "kwargs": {"k": 2}, "options": {}},
+            {"operation": "add", "args": [{"$node": 0}, 1]},
         ],
-        "root": {"$node": 0},
+        "root": {"$node": 1},
     }
     with pytest.raises(MalformedObject):
         expr_to_json(pack([]))
