@@ -15,7 +15,7 @@ from typing import IO, Final
 import click
 
 from redun.cli import exits
-from redun.cli.context import Settings, common_options, debugging
+from redun.cli.context import WORDS, Settings, common_options, debugging
 from redun.core.errors import InternalError, RedunError
 from redun.core.version import VERSION
 
@@ -145,7 +145,8 @@ def _run(words: list[str], settings: Settings) -> int:
         redun.main(args=words, prog_name="redun", complete_var=_COMPLETION)
     # Not `redun.main`: it answers a closed pipe and an interrupt itself, in its own way.
     try:
-        with redun.make_context("redun", words, obj=settings) as ctx:
+        with redun.make_context("redun", list(words), obj=settings) as ctx:
+            ctx.meta[WORDS] = words
             result = redun.invoke(ctx)
     except click.exceptions.Exit as done:
         return done.exit_code

@@ -248,12 +248,12 @@ class _Reader:
     def _unknown(self, written: str) -> None:
         from difflib import get_close_matches  # here: only ever needed on the way to an error
 
-        names = [f"--{name}" for name in self.options]
-        matches = get_close_matches(written.replace("-", "_"), [n.replace("-", "_") for n in names], n=1, cutoff=0.5)
+        matches = get_close_matches(written[2:].replace("-", "_"), list(self.options), n=1, cutoff=0.5)
+        names = ", ".join(f"--{name}" for name in self.options)
         if written in self.elsewhere:
             hint = f"{written} is an option of the command: it goes before the file"
         elif matches:
-            hint = f"did you mean --{matches[0][2:]}?"
+            hint = f"did you mean --{matches[0]}?"
         else:
-            hint = f"it has {', '.join(names)}" if names else "it takes no arguments"
+            hint = f"it has {names}" if names else "it takes no arguments"
         raise UsageError(f"no option {written} in {self.fullname}", hint=hint)

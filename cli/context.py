@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from redun.store import Store
 
 STORE_VARIABLE: Final = "REDUN_STORE"
+#: Under this name click's context keeps the words of the whole command line.
+WORDS: Final = "redun.words"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

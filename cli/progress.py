@@ -6,21 +6,28 @@ of it at the latest. On a terminal every line is written at once.
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections import deque
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from redun.cli.colors import Paint, is_terminal, write_escaped
 from redun.cli.render import ARGUMENT_CHARS, call_text, job_line
 from redun.core.forms import printable
+from redun.core.tasks import VAR_KEYWORD, VAR_POSITIONAL, registry
 
 if TYPE_CHECKING:
-    from redun.executor.scheduler import Execution, JobEvent
+    from redun.cli.live import LiveTable
+    from redun.core.history import TaskCount
+    from redun.executor.observer import Execution, JobEvent
 
 #: Longest that a line waits for others to be written with (seconds).
 FLUSH_SECONDS: Final = 0.05
 PREFIX: Final = "[redun] "
+#: A run shorter than this gets no table that redraws itself (seconds).
+LIVE_SECONDS: Final = 1.0
 
 
 class LineWriter:
@@ -90,27 +97,51 @@ class LineWriter:
 
 
 class RunLines:
-    """The observer of a run that prints a line for each job; what it prints is set by its level.
+    """The observer of a run that prints a line for each job; how much is set by its level.
 
-    Level 0 prints nothing while the run goes on, 1 shortens long arguments, 2 shows more of them.
+    Level 0 prints only what went wrong, 1 shortens long arguments, 2 shows more of them. On a terminal a run of more
+    than a second also gets a status table that redraws itself.
     """
 
-    def __init__(self, writer: LineWriter, paint: Paint, command: str, level: int) -> None:
-        self._writer = writer
+    def __init__(self, stream: IO[str] | None, paint: Paint, command: str, level: int) -> None:
+        self._stream = stream
+        self._writer = LineWriter(stream)
         self._paint = paint
         self._command = command
         self._level = level
         self._limit = ARGUMENT_CHARS if level < 2 else 20 * ARGUMENT_CHARS
         self._prefix = paint(PREFIX.rstrip(), "prefix") + " "
+        self._gathering: dict[str, dict[str, int]] = {}
+        self._live: LiveTable | None = None
+        self._draws = level > 0 and is_terminal(stream) and os.environ.get("TERM") != "dumb"
+        self._began = time.monotonic()
 
     def say(self, text: str = "") -> None:
         """Prints a line with the prefix of redun's own, at level 1 and above."""
         if self._level:
-            self._writer.line(self._prefix + text)
+            self.tell(text)
 
     def tell(self, text: str = "") -> None:
         """Prints a line with the prefix whatever the level: what went wrong is always told."""
-        self._writer.line(self._prefix + text)
+        line = self._prefix + text
+        if self._live is None:
+            self._writer.line(line)
+        else:
+            self._live.line(line)
+
+    def flush(self) -> None:
+        """Writes what has gathered, before others write to the same stream."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Writes the rest, takes the table away, and ends the thread. Lines may still be printed after it."""
+        if self._live is not None:
+            self._live.close()
+            self._live = None
+        self._draws = False
+        self._writer.close()
+
+    # -- what the scheduler calls -------------------------------------------------------------------------------------
 
     def started(self, uuid: str) -> None:
         """Prints how the execution is named."""
@@ -119,12 +150,58 @@ class RunLines:
     def job(self, event: JobEvent) -> None:
         """Prints the line of a job."""
         if self._level:
-            call = call_text(event.fullname, event.args, self._limit)
-            line = job_line(self._paint, event.verb, event.id, call, key=event.key, executor=event.executor)
-            self._writer.line(self._prefix + line)
+            call = call_text(event.fullname, self._arguments(event), self._limit)
+            self.tell(job_line(self._paint, event.verb, event.id, call, key=event.key, executor=event.executor))
+
+    def warned(self, message: str) -> None:
+        """Prints a warning."""
+        self.tell(f"{self._paint('Warning', 'failed')}: {printable(message)}")
+
+    def progress(self, counts: list[TaskCount]) -> None:
+        """Redraws the table on a terminal."""
+        if not self._draws or self._stream is None or time.monotonic() - self._began < LIVE_SECONDS:
+            return
+        if self._live is None:
+            # Here and not at the top: rich costs more than a whole short run, and a pipe never needs it.
+            from redun.cli.live import LiveTable
+
+            self._writer.flush()
+            self._live = LiveTable(self._stream, colored=self._paint("", "run") != "")
+        self._live.show(counts, table_time())
 
     def finished(self, execution: Execution) -> None:
-        """Prints nothing: what there is to say at the end is said by the command, which has more to say."""
+        """Takes the table away. What there is to say at the end is said by the command, which has more to say."""
+        if self._live is not None:
+            self._live.close()
+            self._live = None
+        self._draws = False
+
+    def _arguments(self, event: JobEvent) -> list[tuple[str, Any]]:
+        """Returns the arguments with what `*args` and `**kwargs` gathered as it was written in the call."""
+        gathering = self._gathering.get(event.fullname)
+        if gathering is None:
+            task = registry.get(event.fullname)
+            kinds = task.params if task is not None else ()
+            gathering = {name: kind for name, kind in kinds if kind in (VAR_POSITIONAL, VAR_KEYWORD)}
+            self._gathering[event.fullname] = gathering
+        if not gathering:
+            return event.args
+        spread: list[tuple[str, Any]] = []
+        for name, value in event.args:
+            if gathering.get(name) == VAR_POSITIONAL:
+                if value:  # what stands before further words was given by place, too
+                    spread = [("", earlier) for _, earlier in spread]
+                spread.extend(("", item) for item in value)
+            elif gathering.get(name) == VAR_KEYWORD:
+                spread.extend(value.items())
+            else:
+                spread.append((name, value))
+        return spread
+
+
+def table_time() -> str:
+    """Returns the local time as the status table shows it."""
+    return time.strftime("%Y/%m/%d %H:%M:%S")
 
 
 def command_text(words: list[str]) -> str:

@@ -1,0 +1,213 @@
+"""How an execution ended, for people (the result pretty-printed, the traceback of jobs) and for programs (JSON)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from redun.cli.render import SHORT_ID, safe_repr, short_repr, shorten
+from redun.core.errors import RedunError
+from redun.core.forms import printable, printable_lines
+
+if TYPE_CHECKING:
+    from redun.core.history import TraceFrame
+    from redun.executor.observer import Execution, FailedJob
+
+#: A result of more items is printed as its repr: laying it out would take longer than computing it did.
+_LAID_OUT: Final = 10_000
+#: Characters of one argument in a traceback of jobs, and of a line of an error's text.
+_LINE_CHARS: Final = 1_000
+#: Lines of an error's text.
+_ERROR_LINES: Final = 100
+#: Characters of a result's repr in JSON.
+_REPR_CHARS: Final = 10_000
+
+
+# -- the result -------------------------------------------------------------------------------------------------------
+
+
+def result_text(value: Any) -> str:
+    """Returns the result pretty-printed, escaped, with a line break at its end."""
+    return printable_lines(_laid_out(value)) + "\n"
+
+
+def _laid_out(value: Any) -> str:
+    if type(value) in (type(None), bool, float) or not _is_short(value, _LAID_OUT):
+        return safe_repr(value)
+    from pprint import pformat  # here: a run that fails does without
+
+    try:
+        return pformat(value, sort_dicts=False)
+    except Exception:  # noqa: BLE001 - the repr of a user's class, or nesting deeper than pprint can follow
+        return safe_repr(value)
+
+
+def _is_short(value: Any, limit: int) -> bool:
+    """Returns whether a value holds no more than `limit` items, all levels together."""
+    stack, count = [value], 0
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            parts: Any = item.values()
+        elif isinstance(item, list | tuple | set | frozenset):
+            parts = item
+        else:
+            continue
+        count += len(parts)
+        if count > limit:
+            return False
+        stack.extend(parts)
+    return True
+
+
+# -- failures ---------------------------------------------------------------------------------------------------------
+
+
+def failure_lines(execution: Execution) -> list[str]:
+    """Returns the lines of a job traceback: the jobs from the outermost in, then the frames of the error and itself."""
+    from redun.executor.failures import causes, trace_of  # here: a run that succeeds does without
+
+    lines = ["*** Execution failed. Traceback (most recent task last):"]
+    for job in execution.failed:
+        lines += _job_lines(job)
+    if execution.trace is not None:
+        lines += _frame_lines(execution.trace.frames)
+    if execution.error is None:
+        return lines
+    lines += error_lines(execution.error)
+    for cause in causes(execution.error)[1:]:
+        lines += ["Caused by:", *_frame_lines(trace_of(cause).frames), *error_lines(cause)]
+    return lines
+
+
+def _job_lines(job: FailedJob) -> list[str]:
+    name = job.fullname.rpartition(".")[2]
+    lines = [f'  Job {job.id[:SHORT_ID]}: File "{printable(job.file)}", line {job.line}, in {printable(name)}']
+    if job.text:
+        lines.append(f"    {printable(job.text)}")
+    lines += [f"    {printable(name)} = {short_repr(value, _LINE_CHARS)}" for name, value in job.args]
+    return lines
+
+
+def _frame_lines(frames: tuple[TraceFrame, ...]) -> list[str]:
+    lines = []
+    for frame in frames:
+        if frame.file:
+            lines.append(f'  File "{printable(frame.file)}", line {frame.line}, in {printable(frame.function)}')
+        else:
+            lines.append(f"  {printable(frame.function)}")
+        if frame.text:
+            lines.append(f"    {printable(frame.text)}")
+    return lines
+
+
+def error_lines(error: BaseException) -> list[str]:
+    """Returns an error as Python words it, with its notes; bounded, and whatever its own methods do."""
+    from traceback import format_exception_only  # as in failure_lines
+
+    try:
+        text = "".join(format_exception_only(error))
+    except Exception:  # noqa: BLE001 - the user's `__str__`
+        text = type(error).__name__
+    lines = text.rstrip("\n").split("\n")
+    shown = [printable(shorten(line, _LINE_CHARS)) for line in lines[:_ERROR_LINES]]
+    if len(lines) > _ERROR_LINES:
+        shown.append(f"... {len(lines) - _ERROR_LINES} more lines")
+    if isinstance(error, RedunError) and error.hint and error.hint not in text:
+        shown.append(printable(error.hint))
+    return shown
+
+
+# -- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def execution_json(execution: Execution, task: str, argv: list[str]) -> str:
+    """Returns the execution as one line of JSON.
+
+    `result` is the result as JSON (`redun.core.json_form` says how what JSON lacks is written), or null where it has no
+    such form; `result_repr` is its repr, cut at 10,000 characters.
+    """
+    done = execution.error is None and execution.status.name == "DONE"
+    columns = ("pending", "running", "failed", "cached", "done", "total")
+    document: dict[str, Any] = {
+        "execution": execution.uuid,
+        "digest": execution.digest.hex() if execution.digest is not None else None,
+        "status": execution.status.name,
+        "task": task,
+        "argv": argv,
+        "result": _json_value(execution.value) if done else None,
+        "result_repr": shorten(safe_repr(execution.value), _REPR_CHARS) if done else None,
+        "duration": round(execution.duration, 6),
+        "counts": {c.fullname: {column: getattr(c, column) for column in columns} for c in execution.counts},
+        "total": {column: sum(getattr(c, column) for c in execution.counts) for column in columns},
+        "error": _error_json(execution) if execution.error is not None else None,
+    }
+    # Lone surrogates (from file names) become escapes, which every reader of JSON takes.
+    return json.dumps(document, ensure_ascii=True)
+
+
+def _error_json(execution: Execution) -> dict[str, Any]:
+    error = execution.error
+    frames = execution.trace.frames if execution.trace is not None else ()
+    return {
+        "type": type(error).__name__,
+        "message": _message(error),
+        "jobs": [{"id": job.id, "task": job.fullname, "file": job.file, "line": job.line} for job in execution.failed],
+        "frames": [{"file": f.file, "line": f.line, "function": f.function, "text": f.text} for f in frames],
+    }
+
+
+def _message(error: BaseException | None) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the user's `__str__`
+        return ""
+
+
+def _json_value(value: Any) -> Any:
+    if _is_json(value):
+        return value
+    from redun.core.digest import DEFAULT_FORMAT
+    from redun.core.json_form import to_json
+    from redun.core.values import Encoder
+
+    try:
+        return to_json(Encoder(DEFAULT_FORMAT).encode(value).payload)
+    except RedunError:  # it has no deterministic encoding, so it was not stored either
+        return None
+
+
+def _is_json(value: Any) -> bool:
+    kind = type(value)
+    if kind in (type(None), bool, str):
+        return True
+    if kind is int:
+        return bool(abs(value) < 2**53)
+    if kind is float:
+        return math.isfinite(value)
+    if kind is list:
+        return all(map(_is_json, value))
+    return kind is dict and all(
+        type(name) is str and not name.startswith("$") and _is_json(item) for name, item in value.items()
+    )
+
+
+# -- loading ----------------------------------------------------------------------------------------------------------
+
+
+def loading_lines(error: BaseException) -> list[str]:
+    """Returns the traceback of an error that the user's own code raised while it was loaded, without our frames."""
+    from traceback import format_exception  # here: only on the way to an error
+
+    trace = error.__traceback__
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    last_of_ours = trace
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith((ours, "<frozen importlib")) or f"{os.sep}importlib{os.sep}" in file:
+            last_of_ours = trace
+        trace = trace.tb_next
+    shown = error.with_traceback(last_of_ours.tb_next if last_of_ours is not None else None)
+    return printable_lines("".join(format_exception(shown))).rstrip("\n").split("\n")

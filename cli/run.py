@@ -1,0 +1,284 @@
+"""`redun run`: loads a workflow, reads a task's arguments, runs it, and prints how that went."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+from redun.cli import exits
+from redun.cli.context import WORDS, Settings, common_options, config_dir, open_or_create_store, settings, write_out
+from redun.cli.exits import UsageError
+from redun.core.errors import InternalError, RedunError, TaskError, UnknownExecutor, UnknownTask
+from redun.core.version import VERSION
+
+if TYPE_CHECKING:
+    from redun.cli.arguments import Arguments, Parameter
+    from redun.cli.progress import RunLines
+    from redun.core.tasks import Task
+    from redun.executor.loader import Workflow
+    from redun.executor.observer import Execution
+
+HELP: Final = ("help", "--help", "-h")
+
+
+class _Wishes(NamedTuple):
+    """The command's own options, and the words that it was called with."""
+
+    argv: list[str]
+    options: tuple[str, ...]
+    cache: bool
+    jobs: int | None
+    as_json: bool
+
+
+@click.command(
+    short_help="Run a task of a workflow, or show its tasks.",
+    # What stands after the file belongs to the task, whatever it is called.
+    context_settings={"allow_interspersed_args": False},
+)
+@click.option(
+    "--no-cache", is_flag=True, help="Use no result of an earlier execution; results are stored all the same."
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Task bodies that run at once (default: 20)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+@click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the task.")
+@common_options
+@click.argument("target", metavar="FILE_OR_MODULE")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK [--ARG VALUE ...]]")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    no_cache: bool,
+    jobs: int | None,
+    as_json: bool,
+    options: tuple[str, ...],
+    target: str,
+    words: tuple[str, ...],
+) -> int:
+    """Run a task of a workflow, with arguments made from its parameters.
+
+    Options of redun run stand before the file; all that follows the task belongs to the task. The result goes to
+    standard output, everything else to standard error. Without a store, one is made in the working directory.
+
+    \b
+    redun run hello_world.py help               its tasks
+    redun run hello_world.py main help          what a task takes
+    redun run hello_world.py main info          its id and source
+    redun run hello_world.py main --greet Hi    run it
+    """
+    # Here and not at the top, as all of the engine: `redun run --help` does without.
+    from redun.cli.progress import RunLines, command_text
+
+    found = settings(ctx)
+    wishes = _Wishes(_argv(ctx), options, not no_cache, jobs, as_json)
+    level = 0 if found.quiet else 1 + bool(found.verbose)
+    lines = RunLines(sys.stderr, found.paint(sys.stderr), command_text(["redun", *wishes.argv]), level)
+    try:
+        lines.say(f"redun :: version {VERSION}")
+        lines.say(f"config dir: {_shown(str(config_dir(found)))}")
+        workflow = _load(target, lines)
+        if not words or words[0] in HELP:
+            lines.flush()
+            return _list_tasks(workflow, target, asked=bool(words))
+        task = find_task(workflow, words[0], target)
+        return _run_task(task, words[1:], found, lines, wishes)
+    finally:
+        lines.close()
+
+
+def _argv(ctx: click.Context) -> list[str]:
+    """Returns the words of the command line that ended here, as text that can be stored."""
+    words = ctx.find_root().meta.get(WORDS, ["run"])
+    return [os.fsencode(word).decode("utf-8", "backslashreplace") for word in words]
+
+
+def _shown(text: str) -> str:
+    from redun.core.forms import printable
+
+    return printable(text)
+
+
+# -- the workflow and the task ----------------------------------------------------------------------------------------
+
+
+def _load(target: str, lines: RunLines) -> Workflow:
+    from redun.cli.results import error_lines, loading_lines
+    from redun.executor.loader import load_workflow
+
+    try:
+        return load_workflow(target)
+    except RedunError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may raise anything
+        for line in loading_lines(error):
+            lines.tell(line)
+        raise TaskError(f"{target} cannot be loaded: {error_lines(error)[-1]}") from None
+
+
+def _list_tasks(workflow: Workflow, target: str, *, asked: bool) -> int:
+    from redun.cli.task_help import task_list
+
+    text = task_list(workflow.tasks)
+    if asked:
+        write_out(text + "\n")
+        return exits.OK
+    click.echo(text, err=True)
+    raise UsageError("no task is named", hint=f"redun run {target} TASK")
+
+
+def find_task(workflow: Workflow, name: str, target: str) -> Task[..., Any]:
+    """Returns the task that a user means: by its full name, or by the end of it where only one has that.
+
+    Raises:
+        UnknownTask: if there is none; the hint names the closest.
+        UsageError: if there are several, or the name is an option.
+    """
+    for task in workflow.tasks:
+        if task.fullname == name:
+            return task
+    ending = [task for task in workflow.tasks if task.fullname.endswith(f".{name}")]
+    if len(ending) == 1:
+        return ending[0]
+    if ending:
+        names = ", ".join(task.fullname for task in ending)
+        raise UsageError(f"{target} has {len(ending)} tasks named {name}", hint=f"write one of {names}")
+    if name.startswith("-"):
+        raise UsageError(f"{name} stands where the task is expected", hint="options of redun run go before the file")
+    raise UnknownTask(f"no task {name} in {target}", hint=_closest_task(workflow, name))
+
+
+def _closest_task(workflow: Workflow, name: str) -> str:
+    from difflib import get_close_matches
+
+    if not workflow.tasks:
+        return "it has none: decorate a function with @task()"
+    names = {known: task.fullname for task in workflow.tasks for known in (task.name, task.fullname)}
+    close = list(dict.fromkeys(names[match] for match in get_close_matches(name, names, n=3)))
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    shown = [task.fullname for task in workflow.tasks[:10]]
+    return f"it has {', '.join(shown)}" + (", ..." if len(workflow.tasks) > len(shown) else "")
+
+
+def _run_task(task: Task[..., Any], words: Sequence[str], found: Settings, lines: RunLines, wishes: _Wishes) -> int:
+    from redun.cli.arguments import Request, parameters_of, parse_arguments
+
+    parameters = parameters_of(task)
+    own = {name for param in run.params for name in param.opts}
+    arguments = parse_arguments(task.fullname, parameters, words, own)
+    if arguments.request is Request.HELP:
+        return _help(task, parameters)
+    if arguments.request is Request.INFO:
+        return _info(task, found)
+    expression = _call(task, arguments, wishes.options)
+    execution = _execute(expression, found, lines, wishes)
+    return _report(execution, task, lines, wishes)
+
+
+def _help(task: Task[..., Any], parameters: list[Parameter]) -> int:
+    from shutil import get_terminal_size
+
+    from redun.cli.task_help import task_help
+
+    width = min(get_terminal_size().columns, 100)
+    write_out(task_help(task.fullname, task.__doc__, parameters, width) + "\n")
+    return exits.OK
+
+
+def _info(task: Task[..., Any], found: Settings) -> int:
+    from textwrap import dedent
+
+    from redun.cli.context import locate_store
+    from redun.cli.task_help import task_info
+    from redun.core.digest import DEFAULT_FORMAT, object_format
+    from redun.core.keys import prepare
+    from redun.store.locate import object_format_of
+
+    store = locate_store(found)
+    fmt = DEFAULT_FORMAT if store is None else object_format(object_format_of(store))
+    write_out(task_info(task, prepare(task, fmt).digest.hex(), dedent(task.capture.text)))
+    return exits.OK
+
+
+# -- running ----------------------------------------------------------------------------------------------------------
+
+
+def _call(task: Task[..., Any], arguments: Arguments, options: Sequence[str]) -> Any:
+    if not options:
+        return task(*arguments.args, **arguments.kwargs)
+    try:
+        return task.options(**_parse_options(options))(*arguments.args, **arguments.kwargs)
+    except TaskError as error:
+        raise UsageError(error.message, hint=error.hint) from None
+
+
+def _parse_options(options: Sequence[str]) -> dict[str, Any]:
+    """Returns task options from `key=value` words. Values are JSON, or Python's True, False and None, or text."""
+    from redun.cli.conversions import from_text
+
+    parsed: dict[str, Any] = {}
+    words = {"True": True, "False": False, "None": None}
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals or not key.isidentifier():
+            raise UsageError(f"-o {option}: an option of a task is written key=value", hint="such as -o cache=false")
+        parsed[key] = words[text] if text in words else from_text(text, Any)
+    return parsed
+
+
+def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes) -> Execution:
+    from redun.executor.scheduler import Scheduler
+
+    with open_or_create_store(found) as store:
+        scheduler = Scheduler(store, threads=wishes.jobs, cache=wishes.cache, observer=lines)
+        return scheduler.execute(expression, argv=wishes.argv)
+
+
+def _report(execution: Execution, task: Task[..., Any], lines: RunLines, wishes: _Wishes) -> int:
+    from redun.cli.progress import table_time
+    from redun.cli.render import duration_text, status_table
+    from redun.cli.results import execution_json, failure_lines, result_text
+
+    lines.say()
+    for line in status_table(execution.counts, table_time()):
+        lines.say(line)
+    lines.say()
+    lines.say(f"Execution duration: {duration_text(execution.duration)}")
+    code = _exit_code(execution)
+    if code == exits.INTERRUPTED:
+        lines.tell("*** Execution interrupted. What had finished is stored.")
+    elif code != exits.OK:
+        for line in failure_lines(execution):
+            lines.tell(line)
+    lines.close()
+    if wishes.as_json:
+        _print(execution_json(execution, task.fullname, wishes.argv) + "\n")
+    elif code == exits.OK:
+        _print(result_text(execution.value))
+    return code
+
+
+def _exit_code(execution: Execution) -> int:
+    from redun.core.history import Status
+
+    if execution.status is Status.DONE:
+        return exits.OK
+    if execution.status is Status.INTERRUPTED:
+        return exits.INTERRUPTED
+    # What the workflow itself raised is its failure, also where that is an error of ours.
+    return exits.INTERNAL if isinstance(execution.error, InternalError | UnknownExecutor) else exits.FAILED
+
+
+def _print(text: str) -> None:
+    """Prints the result. That nobody reads it changes nothing about how the workflow ended."""
+    with suppress(BrokenPipeError):
+        write_out(text)
+        if sys.stdout is not None:
+            sys.stdout.flush()
