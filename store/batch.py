@@ -37,9 +37,18 @@ class RunUpdate(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Objects, memo updates, the state of a run, and statuses of files (path -> what `Store.stat_memo_get` returns)."""
+    """What one step of a run means, to be written in one transaction.
+
+    Attributes:
+        objects: id -> (kind, payload).
+        memo: what the cache learns, in order.
+        run: how far the run is.
+        stats: path -> status of the file, as `Store.stat_memo_get` returns it.
+        tallies: call -> jobs of its subtree by task, as `Store.tally` returns them.
+    """
 
     objects: dict[Digest, tuple[str, bytes]] = field(default_factory=dict)
     memo: list[MemoUpdate] = field(default_factory=list)
     run: RunUpdate | None = None
     stats: dict[str, tuple[int, int, int, int, bytes]] = field(default_factory=dict)
+    tallies: dict[Digest, list[int]] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +77,22 @@ def refuse_network(path: Path) -> None:
         )
 
 
+#: What the system says when a disk, a quota or the largest file is full, and when permission is missing.
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_PROBE_BYTES: Final = 256 * 1024
+
+
+def is_full(directory: Path) -> bool:
+    """Returns whether the disk of a directory takes no more, found out by writing a file that never has a name."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(_PROBE_BYTES))
+    except OSError as error:
+        return error.errno in FULL
+    return False
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turns what the operating system says about a path into errors of the store.
@@ -87,9 +104,9 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             raise StoreFull(f"the disk of {path} is full", path=str(path), hint="make room, then run again") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in FORBIDDEN:
             raise StoreReadOnly(f"no permission to write to {path}", path=str(path)) from error
         raise StoreError(f"cannot use {path}: {error.strerror or error}", path=str(path)) from error
 

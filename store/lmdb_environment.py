@@ -18,6 +18,7 @@ import lmdb
 
 from redun.core import limits
 from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
+from redun.store.filesystem import FORBIDDEN, FULL, is_full
 from redun.store.ports import TABLES
 
 #: Tables of the derived indexes come on top of `TABLES`; a slot costs a few bytes.
@@ -25,19 +26,17 @@ _MAX_TABLES = 128
 #: One slot per reading thread of every process that has the store open.
 _MAX_READERS = 510
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-
 
 def store_error(error: lmdb.Error, path: Path) -> StoreError:
     """Returns the error of ours for one of LMDB's."""
     code = getattr(error, "code", 0)
     where = str(path)
-    if isinstance(error, lmdb.DiskError) or code in _FULL:
+    # A disk that fills up in the middle of a write takes a part of it, which LMDB reports as an input/output error.
+    if isinstance(error, lmdb.DiskError) or code in FULL or (code == errno.EIO and is_full(path)):
         return StoreFull(
             f"the disk of {where} is full; nothing was changed", path=where, hint="make room, then run again"
         )
-    if isinstance(error, (lmdb.ReadonlyError, lmdb.LockError)) or code in _FORBIDDEN:
+    if isinstance(error, (lmdb.ReadonlyError, lmdb.LockError)) or code in FORBIDDEN:
         return StoreReadOnly(f"no permission to write to {where}", path=where)
     if isinstance(error, lmdb.ReadersFullError):
         return StoreLocked(f"too many readers of {where}", path=where, hint="wait for other redun processes to end")

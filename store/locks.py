@@ -135,7 +135,9 @@ class FileRunLocks:
 
     def drop(self, uuid: bytes) -> None:
         """See `RunLocks.drop`."""
-        held = self._mine.pop(uuid)
+        held = self._mine.pop(uuid, None)
+        if held is None:
+            raise InternalError(f"the lock of run {uuid.hex()} is not held")
         with contextlib.suppress(FileNotFoundError):
             held.path.unlink()  # while it is still locked: see `take`
         held.release()

@@ -13,7 +13,7 @@ def host_name() -> str:
 def boot_id() -> str:
     """Returns the kernel's id of this boot of the machine, or "" where it has none."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return ""

@@ -25,6 +25,7 @@ TABLES: Final = (
     "trash",
     "shallow",
     "stat",
+    "tally",
 )
 
 

@@ -38,7 +38,7 @@ def last_transaction(directory: Path) -> int:
 
 def _is_trusted(directory: Path) -> bool:
     try:
-        boot, inode, transaction = (directory / _RECORD).read_text(encoding="ascii").split()
+        boot, inode, transaction = (directory / _RECORD).read_text(encoding="utf-8").split()
         same_file = int(inode) == os.stat(directory / "data.mdb").st_ino
         return same_file and (boot == boot_id() or int(transaction) == last_transaction(directory))
     except (OSError, ValueError):
@@ -77,4 +77,4 @@ def record(directory: Path, transaction: int) -> None:
     """
     with contextlib.suppress(OSError):
         text = f"{boot_id() or '-'} {os.stat(directory / 'data.mdb').st_ino} {transaction}\n"
-        (directory / _RECORD).write_text(text, encoding="ascii")
+        (directory / _RECORD).write_text(text, encoding="utf-8")

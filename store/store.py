@@ -13,7 +13,7 @@ from redun.core.digest import DEFAULT_FORMAT, Digest, Key, ObjectFormat, self_te
 from redun.core.errors import StoreLocked, StoreReadOnly
 from redun.core.frame import object_id
 from redun.core.objects import ExecRecord, JobsRecord
-from redun.store import filesystem, history, locks, meta, refs, soundness, stats, walk
+from redun.store import filesystem, history, locks, meta, refs, soundness, stats, tallies, walk
 from redun.store.batch import Batch
 from redun.store.blobs import BlobArea, FileBlobs, MemoryBlobs
 from redun.store.journal import UUID_BYTES, Journal, LiveInfo, LiveRun, check_live
@@ -341,6 +341,8 @@ class Store:
             self._memo.apply(txn, batch.memo)
         if batch.stats:
             stats.put(txn, self.format, batch.stats)
+        if batch.tallies:
+            tallies.put(txn, batch.tallies)
 
     def superseded(self, fullname: str) -> int:
         """Returns the number above which a recorded call that involves the task is to be believed; 0: all are."""
@@ -349,6 +351,13 @@ class Store:
     def stat_memo_get(self, path: str) -> tuple[int, int, int, int, bytes] | None:
         """Returns (size, mtime_ns, ctime_ns, inode, sha256) of a file as last remembered, or None."""
         return self._backend.read(lambda txn: stats.get(txn, self.format, path))
+
+    def tally(self, call: Digest) -> list[int] | None:
+        """Returns how many jobs of each task the subtree of a call has, or None where that is not kept.
+
+        Numbers stand in the order of the distinct names of the call's task set. A walk along its children tells as well.
+        """
+        return self._backend.read(lambda txn: tallies.get(txn, call))
 
     # -- history --
 

@@ -1,0 +1,148 @@
+"""The contract of `Backend`, for every backend."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from redun.core import limits
+from redun.core.errors import StoreError
+from redun.store.ports import TABLES, Backend, WriteTransaction, scan_prefix
+
+
+def _put(backend: Backend, table: str, *items: tuple[bytes, bytes]) -> None:
+    backend.write(lambda txn: txn.put_many(table, items))
+
+
+def test_get_of_what_was_put_is_the_value(backend: Backend) -> None:
+    backend.write(lambda txn: txn.put("objects", b"k", b"v"))
+    assert backend.read(lambda txn: txn.get("objects", b"k")) == b"v"
+    assert backend.read(lambda txn: txn.get("objects", b"other")) is None
+
+
+def test_put_replaces(backend: Backend) -> None:
+    _put(backend, "memo", (b"k", b"1"))
+    _put(backend, "memo", (b"k", b"22"))
+    assert backend.read(lambda txn: txn.get("memo", b"k")) == b"22"
+
+
+def test_tables_do_not_share_keys(backend: Backend) -> None:
+    for number, table in enumerate(TABLES):
+        _put(backend, table, (b"k", b"%d" % number))
+    found = backend.read(lambda txn: [txn.get(table, b"k") for table in TABLES])
+    assert found == [b"%d" % number for number in range(len(TABLES))]
+
+
+def test_get_many_answers_in_the_order_asked_and_leaves_out_the_missing(backend: Backend) -> None:
+    _put(backend, "objects", (b"a", b"1"), (b"b", b"2"), (b"c", b"3"))
+    asked = [b"c", b"x", b"a"]
+    assert backend.read(lambda txn: txn.get_many("objects", asked)) == [(b"c", b"3"), (b"a", b"1")]
+    assert backend.read(lambda txn: txn.present("objects", asked)) == [b"c", b"a"]
+    assert backend.read(lambda txn: txn.get_many("objects", [])) == []
+
+
+def test_scan_is_in_the_order_of_bytes_from_the_first_key_not_below_the_start(backend: Backend) -> None:
+    keys = [b"\x00", b"a", b"ab", b"b", b"\xff"]
+    _put(backend, "refs", *((key, b"v" + key) for key in reversed(keys)))
+    assert backend.read(lambda txn: txn.scan_keys("refs", b"", 10)) == keys
+    assert backend.read(lambda txn: txn.scan("refs", b"aa", 2)) == [(b"ab", b"vab"), (b"b", b"vb")]
+    assert backend.read(lambda txn: txn.scan("refs", b"\xff\xff", 2)) == []
+    assert backend.read(lambda txn: txn.scan("reflog", b"", 2)) == []
+
+
+def test_add_many_keeps_what_exists_and_counts_what_is_new(backend: Backend) -> None:
+    _put(backend, "objects", (b"b", b"old"))
+    added = backend.write(lambda txn: txn.add_many("objects", [(b"a", b"1"), (b"b", b"new"), (b"c", b"3")]))
+    assert added == 2
+    assert backend.read(lambda txn: txn.get("objects", b"b")) == b"old"
+
+
+def test_delete_says_whether_the_key_existed(backend: Backend) -> None:
+    _put(backend, "objects", (b"a", b"1"))
+    assert backend.write(lambda txn: txn.delete("objects", b"a")) is True
+    assert backend.write(lambda txn: txn.delete("objects", b"a")) is False
+    assert backend.read(lambda txn: txn.scan_keys("objects", b"", 9)) == []
+
+
+def test_a_write_reads_what_it_wrote(backend: Backend) -> None:
+    def write(txn: WriteTransaction) -> list[tuple[bytes, bytes]]:
+        txn.put("memo", b"k", b"v")
+        txn.delete("memo", b"gone")
+        return txn.scan("memo", b"", 9)
+
+    _put(backend, "memo", (b"gone", b""))
+    assert backend.write(write) == [(b"k", b"v")]
+
+
+def test_an_exception_leaves_nothing_behind(backend: Backend) -> None:
+    _put(backend, "memo", (b"changed", b"1"), (b"deleted", b"2"))
+
+    def write(txn: WriteTransaction) -> None:
+        txn.put("memo", b"changed", b"x")
+        txn.put("memo", b"new", b"x")
+        txn.delete("memo", b"deleted")
+        txn.add_many("memo", [(b"deleted", b"x"), (b"other", b"x")])
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        backend.write(write)
+    assert backend.read(lambda txn: txn.scan("memo", b"", 9)) == [(b"changed", b"1"), (b"deleted", b"2")]
+
+
+def test_values_of_two_mebibytes_and_of_nothing_are_kept(backend: Backend) -> None:
+    large = bytes(2 * limits.MIB)
+    _put(backend, "objects", (b"empty", b""), (b"large", large))
+    assert backend.read(lambda txn: txn.get("objects", b"large")) == large
+    assert backend.read(lambda txn: txn.get("objects", b"empty")) == b""
+
+
+def test_scan_prefix_reads_all_of_a_prefix_in_pages(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SCAN_KEYS", 3)
+    inside = [(b"p%03d" % i, b"%d" % i) for i in range(10)]
+    _put(backend, "live", (b"o", b""), *inside, (b"q", b""))
+    assert list(scan_prefix(backend, "live", b"p")) == inside
+    assert list(scan_prefix(backend, "live", b"z")) == []
+    assert len(list(scan_prefix(backend, "live", b""))) == 12
+
+
+def test_a_scan_sees_keys_that_come_and_go_between_its_pages(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SCAN_KEYS", 2)
+    _put(backend, "live", *((b"%d" % i, b"") for i in range(6)))
+    seen = []
+    for key, _ in scan_prefix(backend, "live", b""):
+        seen.append(key)
+        if key == b"1":
+            backend.write(lambda txn: txn.delete("live", b"3"))
+            backend.write(lambda txn: txn.put("live", b"9", b""))
+    assert seen == [b"0", b"1", b"2", b"4", b"5", b"9"]
+
+
+def test_writes_of_many_threads_are_serial(backend: Backend) -> None:
+    def increase(txn: WriteTransaction) -> None:
+        txn.put("meta", b"n", b"%d" % (int(txn.get("meta", b"n") or b"0") + 1))
+
+    def work() -> None:
+        for _ in range(25):
+            backend.write(increase)
+            backend.read(lambda txn: txn.get("meta", b"n"))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert backend.read(lambda txn: txn.get("meta", b"n")) == b"100"
+
+
+def test_a_closed_backend_answers_with_an_error(backend: Backend) -> None:
+    backend.close()
+    backend.close()
+    attempts: list[Callable[[], object]] = [
+        lambda: backend.read(lambda txn: txn.get("meta", b"k")),
+        lambda: backend.write(lambda txn: txn.put("meta", b"k", b"")),
+    ]
+    for attempt in attempts:
+        with pytest.raises(StoreError, match="closed"):
+            attempt()
