@@ -92,14 +92,25 @@ class Evaluator:
         return job
 
     def hit(self, job: Job, reduction: Reduction, how: How = How.STEP) -> None:
-        """The store remembers what the job's body returned."""
+        """The store remembers what the job's body returned, or (`How.WHOLE`) the value that came of it."""
+        self._number(job)
         job.move(State.HIT)
         job.how = how
         self._count(job, 0, 3)
         self._take(job, reduction)
 
+    def counted(self, job: Job, tally: dict[str, int]) -> None:
+        """A whole replay stands for this many jobs by task, itself included: they are counted, and numbers are kept for
+        those inside it."""
+        job.tally = tally
+        for name, number in tally.items():
+            row = self.counts.setdefault(name, [0, 0, 0, 0, 0])
+            row[3] += number - (name == job.task.fullname)
+        self._numbers += sum(tally.values()) - 1
+
     def miss(self, job: Job, why: Why, *, caused: bool = False) -> None:
         """The store has no answer: the body is to run. `caused`: an earlier answer was found wanting."""
+        self._number(job)
         job.why = why
         job.caused = caused
         job.move(State.QUEUED)
@@ -109,6 +120,7 @@ class Evaluator:
         """The job shares the answer of its leader, which has ended, or waits for it."""
         leader = job.leader
         assert leader is not None
+        self._number(job)
         job.move(State.JOINED)
         job.how = How.JOINED
         self._count(job, 0, 3)
@@ -140,6 +152,7 @@ class Evaluator:
 
     def raised(self, job: Job, failure: Failure) -> None:
         """The body raised, or could not be run."""
+        self._number(job)
         failure.origin = failure.origin or job
         self._fail(job, failure)
 
@@ -270,7 +283,6 @@ class Evaluator:
             job.move(State.KEYED)
             self._fail(job, Failure(error, None, job))
             return
-        self._number(job)
         job.move(State.KEYED)
         if _scope_of(job) != "NONE" and self._joins(job, job.key):
             self.join(job)
@@ -278,8 +290,8 @@ class Evaluator:
             self.asks.append(job)
 
     def _joins(self, job: Job, key: Key) -> bool:
-        """Whether the job can share another's answer at once. Where the answer holds externals, they are to be looked at
-        first: then the job only remembers its leader."""
+        """Whether the job can share another's answer at once. Where that holds externals, they are to be looked at first:
+        then the job only remembers its leader."""
         leader = self._leaders.setdefault(key, job)
         if leader is job:
             return False

@@ -1,8 +1,8 @@
 """Footprints: what a call's whole subtree depended on, gathered while jobs end (CACHING.md section 4).
 
 Nearly all jobs of a run share a few sets of tasks, so sets are interned and their unions remembered: a million jobs
-cost a million look-ups. External values form a DAG with one node a call that adds something; flat sets would grow with the
-square of a chain's length.
+cost a million look-ups. External values form a DAG with one node a call that adds something; flat sets would grow with
+the square of a chain's length.
 """
 
 from __future__ import annotations
@@ -57,6 +57,12 @@ class Footprints:
         if found is None:
             found = self._unions[id(a), id(b)] = self._intern(a.entries | b.entries)
             found.absorbed.update((id(a), id(b)))
+        return found
+
+    def known(self, record: TaskSetRecord, digest: Digest) -> TaskSet:
+        """Returns the set that a recorded footprint holds."""
+        found = self._intern(frozenset(record.tasks))
+        found.digest = digest
         return found
 
     def _intern(self, entries: frozenset[Entry]) -> TaskSet:

@@ -90,6 +90,7 @@ class Job(Unit):
         "started",
         "state",
         "stopped",
+        "tally",
         "task",
         "tasks",
         "trace",
@@ -133,6 +134,8 @@ class Job(Unit):
         self.tasks: Any = None
         self.ext: Digest | None = None
         self.flags: tuple[Flag, ...] = ()
+        #: Jobs by task in its subtree, itself included; None for a single one.
+        self.tally: dict[str, int] | None = None
 
     def move(self, state: State) -> None:
         """Changes the state.

@@ -1,8 +1,8 @@
 """Answering jobs from the store: the part of a run that reads the memo.
 
 For each job, in this order (CACHING.md section 6): join the leader of its key where the answer's externals still hold;
-replay the recorded reduction where its externals hold and it can be decoded; else the body is to run, for a reason that
-is decided here.
+replay a recorded call whole where its footprint holds; replay the recorded reduction where its externals hold and it
+can be decoded; else the body is to run, for a reason that is decided here.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
-from redun.core.objects import CallRecord, Why
+from redun.core.objects import CallRecord, HeadRecord, How, Outcome, TaskRecord, Why
 from redun.core.reduction import CALL, Reduction, read_reduction
+from redun.core.replays import inner_calls
 from redun.core.tasks import registry
 from redun.core.values import Encoded, External
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
 from redun.executor.jobs import Failure, Job
 from redun.executor.states import State
-from redun.store.memo import MemoRow
+from redun.executor.verify import Verifier, reads_cache
+from redun.store.memo import MemoCall, MemoRow
 
 #: First byte of the msgpack of a leaf that cannot change: nothing in it needs to be looked at or copied.
 _LEAF: Final = tuple(
@@ -42,15 +44,32 @@ class Source(Protocol):
         """Returns (kind, payload) of each object, None where there is none."""
         ...
 
+    def tally(self, call: Digest) -> list[int] | None:
+        """Returns how many jobs of each task the subtree of a call has; None where that is not kept."""
+        ...
+
 
 class Memoizer:
     """Answers the evaluator's asks."""
 
-    def __init__(self, evaluator: Evaluator, source: Source, *, read: bool, fetch: Callable[[Digest], Any]) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        source: Source,
+        verifier: Verifier,
+        *,
+        fetch: Callable[[Digest], Any],
+        read: bool,
+        whole: bool,
+    ) -> None:
         self._evaluator = evaluator
         self._source = source
-        self._read = read
+        self._verifier = verifier
         self._fetch = fetch
+        self._read = read
+        self._whole = whole
+        #: Bodies that have finished in this run; each may have changed a file.
+        self.finished = 0
 
     def answer(self, jobs: list[Job]) -> None:
         """Gives each job its answer. The jobs' arguments have been compared with the store when this returns."""
@@ -94,14 +113,19 @@ class Memoizer:
     def _off(self, job: Job) -> Why:
         if not job.prepared.cacheable:
             return Why.UNKNOWN_CODE
-        scope = job.options.get("cache_scope", "BACKEND" if job.options.get("cache", True) else "CSE")
-        if getattr(scope, "name", scope) != "BACKEND":
+        if not reads_cache(job.options):
             return Why.OFF_TASK
         return Why.NONE if self._read else Why.OFF_RUN
 
     # -- from the memo ------------------------------------------------------------------------------------------------
 
     def _replay(self, job: Job, row: MemoRow, found: tuple[str, Any] | None) -> None:
+        shallow = job.options.get("check_valid") == "shallow"
+        # the inner jobs of a whole replay take the numbers after its own, which those of lazy defaults have by now
+        if row.is_expr and (self._whole or shallow) and not job.extras:
+            for remembered in row.calls:
+                if self._replay_whole(job, remembered, shallow):
+                    return
         if found is None:
             self._evaluator.miss(job, Why.MISSING, caused=True)
             return
@@ -120,6 +144,50 @@ class Memoizer:
             return
         job.remembered = row.calls
         self._evaluator.hit(job, reduction)
+
+    def _replay_whole(self, job: Job, remembered: MemoCall, shallow: bool) -> bool:
+        """Answers with the ultimate result of a recorded call, if its footprint holds."""
+        head = self._verifier.holds(remembered.head, remembered.seq, finished=self.finished, shallow=shallow)
+        if head is None:
+            return False
+        try:
+            call = CallRecord.parse(bytes(self._fetch(remembered.call)[1]))
+            ids = tuple(arg.digest for arg in job.args)
+            if (
+                call.outcome is not Outcome.VALUE
+                or call.result is None
+                or (call.task, call.args)
+                != (
+                    job.prepared.digest,
+                    ids,
+                )
+            ):
+                return False
+            result = self._value(call.result, self._fetch(call.result)[1])
+        except (CodecError, NotFound):
+            return False
+        if not all(external.is_valid() for external in result.externals):
+            return False
+        job.call, job.head = remembered.call, remembered.head
+        self._evaluator.hit(job, result, How.WHOLE)
+        self._evaluator.counted(job, self._tally(remembered.call, head, job.task.fullname))
+        return True
+
+    def _tally(self, call: Digest, head: HeadRecord, fullname: str) -> dict[str, int]:
+        """Jobs by task inside a call, itself included: as kept, or by walking it."""
+        names = sorted({name for name, _, _ in self._verifier.task_set(head.tasks).tasks})
+        kept = self._source.tally(call)
+        if kept is not None and len(kept) == len(names):
+            return {name: number for name, number in zip(names, kept, strict=True) if number}
+        tally = {fullname: 1}
+        for _, inner in inner_calls(call, self._children):
+            kind, payload = self._fetch(CallRecord.parse(bytes(self._fetch(inner)[1])).task)
+            name = TaskRecord.parse(bytes(payload)).fullname if kind == "task" else "?"
+            tally[name] = tally.get(name, 0) + 1
+        return tally
+
+    def _children(self, call: Digest) -> tuple[Digest | None, ...]:
+        return CallRecord.parse(bytes(self._fetch(call)[1])).children
 
     def _is_call_of(self, job: Job, row: MemoRow) -> bool:
         """Whether the remembered call is of this task and these arguments: a key alone is a claim."""

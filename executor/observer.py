@@ -85,6 +85,10 @@ class Observer(Protocol):
         """A job was run, answered from the cache, or rejected."""
         ...
 
+    def summed(self, jobs: int) -> None:
+        """That many more jobs were answered from the cache than are told of one by one."""
+        ...
+
     def warned(self, message: str) -> None:
         """Something is not as it should be, though the run goes on."""
         ...

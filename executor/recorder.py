@@ -22,6 +22,7 @@ from redun.executor.footprints import Footprints, TaskSet
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import leaf_call
 from redun.executor.states import State
+from redun.executor.verify import Verifier, reads_cache
 from redun.store.memo import MemoUpdate
 
 _STATUS = {
@@ -39,10 +40,12 @@ class Recorder:
         rows: rows of ended jobs that are on no page yet.
         pages: ids of the full pages.
         sources: task id -> id of its source, for every task seen.
+        tallies: call -> jobs by task in its subtree, not yet taken by the scheduler.
     """
 
-    def __init__(self, evaluator: Evaluator, uuid: bytes) -> None:
+    def __init__(self, evaluator: Evaluator, verifier: Verifier, uuid: bytes) -> None:
         self._evaluator = evaluator
+        self._verifier = verifier
         self._encoder: Encoder = evaluator.encoder
         self._uuid = uuid
         self._footprints = Footprints(self._encoder.put)
@@ -51,6 +54,7 @@ class Recorder:
         self.rows: list[JobRow] = []
         self.pages: list[Digest] = []
         self.sources: dict[Digest, Digest] = {}
+        self.tallies: dict[Digest, list[int]] = {}
 
     # -- what the scheduler calls -------------------------------------------------------------------------------------
 
@@ -72,6 +76,8 @@ class Recorder:
             return  # it never had arguments, so there is no call to speak of
         if job.how is How.JOINED and job.leader is not None and job.leader.call is not None:
             self._follow(job, job.leader)
+        elif job.how is How.WHOLE:
+            self._whole(job)
         elif job.state is State.DONE:
             self._done(job)
         else:
@@ -106,6 +112,8 @@ class Recorder:
             job.compared,
             job.head,
             job.trace,
+            "",
+            tuple(sorted(job.tally.items())) if job.how is How.WHOLE and job.tally is not None else (),
         )
 
     def trace(self, failure: Failure) -> Digest:
@@ -131,6 +139,13 @@ class Recorder:
         if job.failure is not None:
             job.trace = leader.trace
 
+    def _whole(self, job: Job) -> None:
+        """A whole replay has its call and head already; what is needed is what they add to the caller's footprint."""
+        assert job.head is not None
+        head = self._verifier.head(job.head)
+        job.tasks = self._footprints.known(self._verifier.task_set(head.tasks), head.tasks)
+        job.ext, job.flags = head.ext, head.flags
+
     def _done(self, job: Job) -> None:
         reduction, result = job.reduction, job.result
         assert reduction is not None
@@ -143,6 +158,7 @@ class Recorder:
             ids = [arg.digest for arg in job.args]
             job.call = self._encoder.put("call", leaf_call(job.prepared.digest, ids, result.digest))
         self._footprint(job)
+        self._tally(job)
         assert job.head is not None
         known = job.remembered
         if known is not None and any(row.call == job.call and row.head == job.head for row in known):
@@ -187,17 +203,38 @@ class Recorder:
         parts += [array_header(len(extras)), *map(pointer_bytes, extras)]
         return self._encoder.put("call", b"".join(parts))
 
+    def _tally(self, job: Job) -> None:
+        if not job.units and not job.extras:
+            return
+        tally = {job.task.fullname: 1}
+        for unit in (*job.units, *job.extras):
+            if not isinstance(unit, Job):
+                continue
+            if unit.tally is None or unit.how is How.JOINED:
+                tally[unit.task.fullname] = tally.get(unit.task.fullname, 0) + 1
+            else:
+                for name, number in unit.tally.items():
+                    tally[name] = tally.get(name, 0) + number
+        job.tally = tally
+        if job.call is not None:
+            names = sorted({name for name, _, _ in job.tasks.entries})
+            self.tallies[job.call] = [tally.get(name, 0) for name in names]
+
     # -- footprints ---------------------------------------------------------------------------------------------------
 
     def _footprint(self, job: Job) -> None:
         prints = self._footprints
-        defaults = tuple((name, self._default_id(job, name)) for name in job.applied) if job.applied else ()
+        defaults = tuple((name, job.prepared.default_ids[name]) for name in job.applied) if job.applied else ()
         tasks: TaskSet = prints.single(job.task.fullname, job.prepared.digest, defaults)
         exts: list[Digest] = []
         barriers: list[tuple[str, Digest]] = []
         flags = dict.fromkeys(job.flags)
         if not job.prepared.cacheable:
             flags[Flag("volatile", "its code could not be verified")] = None
+        if job.unkept:
+            flags[Flag("volatile", "an argument changed while it ran")] = None
+        if job.node.options and not reads_cache(job.options):
+            flags[Flag("volatile", "the cache was off for this call")] = None
         for unit in (*job.units, *job.extras):
             if not isinstance(unit, Job) or unit.tasks is None:
                 continue
@@ -213,9 +250,6 @@ class Recorder:
         job.flags = tuple(flags)[:1]
         job.ext = prints.ext(self._own_externals(job), exts, barriers)
         job.head = prints.head(tasks, job.ext, job.flags)
-
-    def _default_id(self, job: Job, name: str) -> Digest:
-        return self._encoder.identify(job.args[job.prepared.names.index(name)])
 
     def _own_externals(self, job: Job) -> list[Digest]:
         found: list[Any] = []

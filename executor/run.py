@@ -10,14 +10,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 from redun.core import limits
+from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import NotFound, UnknownExecutor
 from redun.core.files import STATS
-from redun.core.keys import spread
-from redun.core.objects import How, Status, TaskCount, job_id
+from redun.core.keys import call_key, spread
+from redun.core.objects import CallRecord, How, Status, TaskCount, TaskRecord, job_id
+from redun.core.replays import inner_calls
 from redun.core.values import Encoder
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
@@ -27,6 +30,7 @@ from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
 from redun.executor.pools.threads import Answer, ThreadPool, Work
 from redun.executor.recorder import Recorder
 from redun.executor.states import State
+from redun.executor.verify import Verifier
 from redun.store import Batch, LiveRun, MemoRow, RunUpdate, Store
 
 #: Jobs asked for at a time: small enough that a pool is busy early, large enough to make one transaction worth it.
@@ -60,6 +64,10 @@ class Pending:
         """Returns (kind, payload) of each object, None where there is none."""
         return list(self.store.get_many(digests))
 
+    def tally(self, call: Digest) -> list[int] | None:
+        """Returns how many jobs of each task the subtree of a call has; None where that is not kept."""
+        return self.store.tally(call)
+
     def fetch(self, digest: Digest) -> tuple[str, Any]:
         """Returns (kind, payload) of an object that this run refers to.
 
@@ -81,7 +89,14 @@ class Run:
     """Runs one expression against one store."""
 
     def __init__(
-        self, store: Store, live: LiveRun, pool: ThreadPool, *, read_cache: bool, observer: Observer | None
+        self,
+        store: Store,
+        live: LiveRun,
+        pool: ThreadPool,
+        *,
+        read_cache: bool,
+        whole: bool,
+        observer: Observer | None,
     ) -> None:
         self._store = store
         self._live = live
@@ -91,8 +106,12 @@ class Run:
         encoder.write_blob = lambda digest, data: _write_blob(store, digest, data)
         self._pending = Pending(store, encoder)
         self._evaluator = Evaluator(encoder, self._pending.fetch)
-        self._memoizer = Memoizer(self._evaluator, self._pending, read=read_cache, fetch=self._pending.fetch)
-        self._recorder = Recorder(self._evaluator, live.uuid)
+        self._verifier = Verifier(store.format, self._pending.fetch, store.superseded)
+        self._memoizer = Memoizer(
+            self._evaluator, self._pending, self._verifier, fetch=self._pending.fetch, read=read_cache, whole=whole
+        )
+        self._recorder = Recorder(self._evaluator, self._verifier, live.uuid)
+        self._printed = 0
         self._ready: dict[int, deque[Job]] = {}
         self._ready_count = 0
         self._speed: dict[int, int] = {}
@@ -159,6 +178,8 @@ class Run:
             for job in batch:
                 if job.how is not How.RAN:
                     self._tell("Cached", job)
+                if job.how is How.WHOLE:
+                    self._tell_inner(job)
 
     def _queue(self, job: Job) -> None:
         name = job.options.get("executor", "default")
@@ -234,6 +255,7 @@ class Run:
     def _feed(self, answer: Answer) -> None:
         job: Job = answer.tag
         del self._in_flight[job]
+        self._memoizer.finished += 1
         self._speed[id(job.task)] = answer.stopped - answer.started
         job.started = (answer.started - self._start_ns) // 1000
         job.stopped = (answer.stopped - self._start_ns) // 1000
@@ -307,9 +329,11 @@ class Run:
 
     def _batch(self, update: RunUpdate | None) -> Batch:
         self._pending.settle()
-        batch = Batch(self._pending.objects, self._recorder.memo, update, STATS.fresh)
+        batch = Batch(self._pending.objects, self._recorder.memo, update, STATS.fresh, self._recorder.tallies)
         self._pending.objects = {}
         self._recorder.memo = []
+        self._recorder.tallies = {}
+        self._verifier.forget()
         STATS.fresh = {}
         return batch
 
@@ -376,6 +400,28 @@ class Run:
             key = job.key.hex() if job.key is not None else ""
             event = JobEvent(verb, self._job_id(job), job.task.fullname, self._arguments(job), key, job.executor)
             self._observer.job(event)
+
+    def _tell_inner(self, replay: Job) -> None:
+        """Tells of the jobs that a whole replay stands for, the first thousand of a run one by one."""
+        if self._observer is None or replay.call is None:
+            return
+        total = sum(replay.tally.values()) - 1 if replay.tally else 0
+        left = min(total, limits.PRINTED_INNER_JOBS - self._printed)
+        fetch = self._pending.fetch
+        calls = inner_calls(replay.call, lambda call: CallRecord.parse(bytes(fetch(call)[1])).children)
+        for number, (_, call) in enumerate(islice(calls, left), replay.number + 1):
+            self._printed += 1
+            self._observer.job(self._inner_event(number, CallRecord.parse(bytes(fetch(call)[1]))))
+        if total > left:
+            self._observer.summed(total - left)
+
+    def _inner_event(self, number: int, call: CallRecord) -> JobEvent:
+        fetch, fmt = self._pending.fetch, self._store.format
+        task = TaskRecord.parse(bytes(fetch(call.task)[1]))
+        decode = Decoder(fetch).decode
+        args = [(name, decode(fetch(arg)[1])) for (name, _), arg in zip(task.params, call.args, strict=False)]
+        identity = job_id(fmt.hash, self._live.uuid, number).hex()
+        return JobEvent("Cached", identity, task.fullname, args, call_key(fmt, call.task, call.args).hex(), "default")
 
     def _job_traceback(self, failure: Failure | None) -> list[FailedJob]:
         rows: list[FailedJob] = []

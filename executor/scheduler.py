@@ -6,7 +6,7 @@ import getpass
 import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from redun.core.errors import RunError
 from redun.core.objects import Status
@@ -31,6 +31,8 @@ class Scheduler:
         store: where results are kept and looked for.
         threads: how many task bodies run at once.
         cache: whether results of earlier executions may be used. Results are written all the same.
+        replay: whether a finished subtree may be replayed in one step, or every job is looked up by itself. The results
+            are the same.
         observer: is told what happens.
     """
 
@@ -40,11 +42,13 @@ class Scheduler:
         *,
         threads: int | None = None,
         cache: bool = True,
+        replay: Literal["whole", "step"] = "whole",
         observer: Observer | None = None,
     ) -> None:
         self.store = store if store is not None else Store.memory()
         self._threads = threads or _DEFAULT_THREADS
         self._cache = cache
+        self._whole = replay == "whole"
         self._observer = observer
 
     def __enter__(self) -> Self:
@@ -84,7 +88,8 @@ class Scheduler:
         pool = ThreadPool(self._threads)
         read = self._cache if cache is None else cache
         try:
-            return Run(self.store, live, pool, read_cache=read, observer=self._observer).execute(expression)
+            run = Run(self.store, live, pool, read_cache=read, whole=self._whole, observer=self._observer)
+            return run.execute(expression)
         finally:
             pool.close()
 

@@ -20,6 +20,7 @@ from redun.core.digest import OBJECT_FORMATS, Digest, Key, ObjectFormat
 from redun.core.errors import CannotDecode
 from redun.core.expressions import Expression
 from redun.core.fingerprint import Ownership, code_fingerprint, fingerprint
+from redun.core.reduction import reduce
 from redun.core.tasks import (
     POSITIONAL,
     POSITIONAL_ONLY,
@@ -43,6 +44,7 @@ class Prepared:
         names: parameter names in order.
         simple: number of parameters where all are plain positional ones, else -1.
         defaults: defaults as encoded values; expressions are left as they are.
+        default_ids: ids of those: of the value, or of the `expr` where it is an expression.
         lazy: whether a default is an expression.
     """
 
@@ -55,6 +57,7 @@ class Prepared:
     names: tuple[str, ...]
     simple: int
     defaults: dict[str, Encoded | Expression]
+    default_ids: dict[str, Digest]
     lazy: bool
 
 
@@ -80,12 +83,14 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
     kinds = [kind for _, kind in task.params]
     plain = all(kind in (POSITIONAL_ONLY, POSITIONAL) for kind in kinds)
     defaults: dict[str, Encoded | Expression] = {}
+    default_ids: dict[str, Digest] = {}
     for name, value in task.defaults.items():
         if isinstance(value, Expression):
             defaults[name] = value
+            default_ids[name] = encoder.put("expr", reduce(encoder, value).payload)
         else:
             defaults[name] = encoded = encoder.encode(value)
-            encoder.identify(encoded)
+            default_ids[name] = encoder.identify(encoded)
     made = Prepared(
         task=task,
         digest=print_.digest,
@@ -96,6 +101,7 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
         names=tuple(name for name, _ in task.params),
         simple=len(kinds) if plain else -1,
         defaults=defaults,
+        default_ids=default_ids,
         lazy=any(isinstance(default, Expression) for default in defaults.values()),
     )
     _PREPARED[id(task), fmt.name] = made

@@ -411,7 +411,12 @@ class TaskSetRecord(NamedTuple):
         )
 
 
-_EXT: Final = {"part": tag("ext"), "own": many(pointer), "children": many(pointer), "barriers": many(row(text, pointer))}
+_EXT: Final = {
+    "part": tag("ext"),
+    "own": many(pointer),
+    "children": many(pointer),
+    "barriers": many(row(text, pointer)),
+}
 
 
 class ExtRecord(NamedTuple):
