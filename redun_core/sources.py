@@ -124,6 +124,15 @@ class ModuleSource:
                     self._bindings.setdefault(bound, []).append(statement)
         return self._bindings.get(name, [])
 
+    def definition(self, qualname: str) -> str | None:
+        """Returns the text of the first `def` or `class` of that qualified name, with its decorators, or None."""
+        for code in self.codes(qualname, 0):
+            begin = self.offset(code.co_firstlineno)
+            span = definition_span(self.text, begin)
+            if span is not None:
+                return self.text[begin : span[1]]
+        return None
+
     def segment(self, node: ast.stmt | ast.expr) -> str:
         """Returns the text of a statement (with its decorators) or expression."""
         begin = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])

@@ -1,0 +1,469 @@
+"""What a function or class uses, followed through the objects that its names are bound to.
+
+Names of uses are access paths: `module:name` for what a module's name is bound to, `<function>.<locals>.name` for a
+closure's cell, and so on into containers. Code that its own name leads back to (`module:qualname`) is listed under that
+name, and a path that is not that name gets a line of its own that says where it leads: two modules that swap what they
+call `f` are thus told apart.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+from collections import deque
+from enum import Enum
+from functools import partial
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from typing import Any, Final, NamedTuple
+
+from redun.core import codes
+from redun.core.constants import frozen, literals, parts_with_code, structure
+from redun.core.errors import CannotEncode, CodecError, RedunError
+from redun.core.expressions import Expression
+from redun.core.names import Names, Reference, names_in, names_in_function, parameters
+from redun.core.ownership import Ownership, layers, module_of, principal
+from redun.core.sources import CHANGED, NO_SOURCE, Capture, capture_class, capture_function, module_source
+from redun.core.static_uses import StaticUses, imported_as
+from redun.core.tasks import Task, TaskWithOptions
+from redun.core.uses import LAZY_ATTRIBUTES, UseList, parsed, signature_text
+from redun.core.values import PLAIN
+
+#: What Python itself keeps among a module's names. `__file__` and its like differ from machine to machine.
+_MODULE_NAMES: Final = frozenset(vars(ModuleType("any"))) | {"__file__", "__builtins__", "__cached__", "__path__"}
+
+
+class Scope(NamedTuple):
+    """Where names of a piece of code are looked up."""
+
+    globals: dict[str, Any]
+    cells: dict[str, CellType]
+    file: str
+    qualname: str
+
+    @property
+    def module(self) -> str:
+        """The module's name as it is recorded."""
+        return codes.module_name(str(self.globals.get("__name__", "")))
+
+    @property
+    def package(self) -> str:
+        """What relative imports start from."""
+        name = str(self.globals.get("__name__", ""))
+        default = name if "__path__" in self.globals else name.rpartition(".")[0]
+        return str(self.globals.get("__package__") or default)
+
+
+class Origin(NamedTuple):
+    """Where a value was found, so that the text that made it can be: a name of a module, or (no name) a closure."""
+
+    scope: Scope
+    name: str
+
+
+def _function_scope(function: FunctionType) -> Scope:
+    code = function.__code__
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    return Scope(function.__globals__, cells, code.co_filename, code.co_qualname)
+
+
+def _module_scope(module: ModuleType) -> Scope:
+    return Scope(vars(module), {}, getattr(module, "__file__", None) or "", "")
+
+
+class CodeUses:
+    """Follows what code uses and adds it to a `UseList`."""
+
+    def __init__(self, found: UseList, own: Ownership) -> None:
+        self._found = found
+        self._own = own
+        self._static = StaticUses(found, own)
+        self._homes: dict[int, str] = {}
+        self._kept: list[object] = []  # so that no id in `_homes` is given to another object
+        self._left: deque[tuple[str, Names, Scope]] = deque()
+
+    # -- what to start from --------------------------------------------------------------------------------------------
+
+    def follow_task(self, func: Any, home: str, text: Capture) -> None:
+        """Adds what the code of a task uses; its own text, captured when it was registered, is not added."""
+        main = principal(func)
+        assert main is not None, "a verified capture is of a function"
+        self._remember(func, home)
+        self._remember(main, home)
+        decorators = self._decorators(text, _function_scope(main))
+        if decorators:
+            self._found.text("text", f"{home}.<decorators>", decorators)
+        self._read_function(home, main, parsed(text.text))
+        self._wrappers(home, func, main)
+        self._follow()
+
+    def follow_code(self, obj: Any, path: str) -> None:
+        """Adds a function or class, and what it uses."""
+        self._bind(path, obj, (), None)
+        self._follow()
+
+    def _follow(self) -> None:
+        while self._left:
+            home, names, scope = self._left.popleft()
+            for remark in names.remarks:
+                self._found.untrack(home, remark)
+            for reference in names.references:
+                self._resolve(home, reference, scope)
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def _resolve(self, home: str, reference: Reference, scope: Scope) -> None:
+        name = reference.name
+        if reference.imported is not None:
+            self._static.follow(scope.package, reference.imported, reference.chain, home)
+        elif name in scope.cells:
+            path = f"{home}.<locals>.{name}"
+            try:
+                value = scope.cells[name].cell_contents
+            except ValueError:
+                self._found.untrack(path, "is not bound yet")
+                return
+            self._bind(path, value, reference.chain, Origin(scope, ""), assigned=reference.assigned)
+        elif name in scope.globals:
+            self._global(scope, name, scope.globals[name], reference.chain, assigned=reference.assigned)
+        elif not reference.quiet and not hasattr(builtins, name):
+            self._found.untrack(home, f"the name {name} is not defined")
+
+    def _global(self, scope: Scope, name: str, value: Any, chain: tuple[str, ...], *, assigned: bool) -> None:
+        if name in _MODULE_NAMES:
+            return
+        path = f"{scope.module}:{name}"
+        source = module_source(scope.file, scope.globals) if scope.file else None
+        if source is not None and name in source.rebound:
+            self._found.untrack(path, "is assigned through `global`")
+        else:
+            self._bind(path, value, chain, Origin(scope, name), assigned=assigned)
+
+    def _bind(
+        self, path: str, value: Any, chain: tuple[str, ...], origin: Origin | None, *, assigned: bool = False
+    ) -> None:
+        """Adds what a path leads to, `chain` being the attributes that are taken of it."""
+        if isinstance(value, ModuleType):
+            self._module(path, value, chain, assigned=assigned)
+            return
+        if assigned and (not isinstance(value, (type, FunctionType)) or self._own.owns(value)):
+            self._found.untrack(path, f"its attribute {chain[-1]} is assigned while tasks run")
+        if type(value) in PLAIN:
+            self._constant(path, value, origin)
+        elif isinstance(value, (Task, TaskWithOptions)):
+            self._task(path, value if isinstance(value, Task) else value.task, chain)
+        elif isinstance(value, Expression):
+            self._expression(path, value, origin)
+        elif isinstance(value, type):
+            self._class(path, value, origin)
+        elif isinstance(value, BuiltinFunctionType):
+            if self._own.owns_module(module_of(value)):
+                self._found.untrack(path, "is compiled code")
+        elif isinstance(value, MethodType):
+            self._bind(f"{path}.__func__", value.__func__, (), origin)
+            self._bind(f"{path}.__self__", value.__self__, (), origin)
+        elif isinstance(value, partial):
+            self._bind(f"{path}.func", value.func, (), origin)
+            self._constant(f"{path}.args", [value.args, value.keywords], origin)
+        elif isinstance(value, FunctionType) or any(isinstance(layer, FunctionType) for layer in layers(value)):
+            self._function(path, value)
+        else:
+            self._constant(path, value, origin)
+
+    def _module(self, path: str, module: ModuleType, chain: tuple[str, ...], *, assigned: bool) -> None:
+        name = module.__name__
+        inner = vars(module).get(chain[0]) if chain else None
+        if not self._own.owns(module):
+            if isinstance(inner, ModuleType):  # a namespace package that the user's and others' packages share
+                self._module(path, inner, chain[1:], assigned=assigned)
+            return
+        if not chain:
+            self._found.untrack(path, f"is module {name}, used as a value")
+        elif assigned and len(chain) == 1:
+            self._found.untrack(f"{codes.module_name(name)}:{chain[0]}", "is assigned while tasks run")
+        else:
+            try:
+                value = getattr(module, chain[0])
+            except Exception:  # noqa: BLE001  # a module may answer by code of its own
+                self._found.untrack(path, f"{chain[0]} is not defined in {name}")
+            else:
+                self._global(_module_scope(module), chain[0], value, chain[1:], assigned=assigned)
+
+    # -- tasks ---------------------------------------------------------------------------------------------------------
+
+    def _task(self, path: str, task: Task[..., Any], chain: tuple[str, ...]) -> None:
+        detail = signature_text(task.params, task.interface)
+        code = bool(chain) and chain[0] not in LAZY_ATTRIBUTES
+        engine = task.module.partition(".")[0] == "redun"
+        if task.version is not None and (code or engine):
+            detail += f" version={task.version!r}"
+        self._found.add("task", task.fullname, None, f"{detail} at {path}")
+        if code and task.version is None and not engine:
+            self._bind(f"{path}.func", task.func, (), None)
+
+    def _expression(self, path: str, expression: Expression, origin: Origin | None) -> None:
+        tasks: list[Task[..., Any]] = []
+        try:
+            told = structure(expression, tasks)
+        except RecursionError:
+            self._made(path, origin, "is an expression nested too deep to be read")
+        else:
+            self._constant(path, told, origin)
+        for task in tasks:
+            self._task(path, task, ())
+
+    # -- functions -----------------------------------------------------------------------------------------------------
+
+    def _remember(self, obj: object, home: str) -> None:
+        self._homes[id(obj)] = home
+        self._kept.append(obj)
+
+    def _home(self, path: str, how: str, obj: Any) -> str | None:
+        """The name to list an object under, or None if it is listed already. Adds where `path` leads."""
+        known = self._homes.get(id(obj))
+        home = known or _own_name(obj) or path
+        if home != path:
+            self._found.add(how, path, None, home)
+        if known is not None:
+            return None
+        self._remember(obj, home)
+        return home
+
+    def _function(self, path: str, value: Any) -> None:
+        functions = [layer for layer in layers(value) if isinstance(layer, FunctionType)]
+        main = next((function for function in reversed(functions) if self._own.owns(function)), None)
+        if main is None:
+            self._hidden(path, functions)
+            return
+        home = self._home(path, "function", value)
+        if home is None:
+            return
+        known = self._homes.get(id(main))
+        if known is None or known == home:
+            self._remember(main, home)
+            self._add_function(home, main)
+        else:
+            self._found.add("function", f"{home}.__wrapped__", None, known)
+        self._wrappers(home, value, main)
+
+    def _wrappers(self, home: str, value: Any, main: FunctionType) -> None:
+        """Adds what is around the function that a decorated one is about: functions, and arguments bound there."""
+        for place, layer in enumerate(layers(value)):
+            if layer is main:
+                break
+            if isinstance(layer, partial):
+                self._constant(f"{home}@{place}.args", [layer.args, layer.keywords], None)
+            elif isinstance(layer, FunctionType):
+                name = f"{home}@{codes.module_name(module_of(layer))}:{layer.__code__.co_qualname}"
+                if not self._own.owns(layer):
+                    self._hidden(name, [layer])
+                elif layer is value or id(layer) not in self._homes:
+                    self._remember(layer, home if layer is value else name)
+                    self._add_function(name, layer, wrapper=True)
+
+    def _hidden(self, path: str, functions: list[FunctionType]) -> None:
+        """Own code that a library's function holds in its closure, as a decorator without `wraps` does."""
+        for function in functions:
+            if id(function) in self._homes:
+                continue
+            self._remember(function, path)
+            for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+                try:
+                    value = cell.cell_contents
+                except ValueError:
+                    continue
+                if isinstance(value, (FunctionType, MethodType, type, partial, Task)):
+                    self._bind(f"{path}.<locals>.{name}", value, (), None)
+
+    def _add_function(self, home: str, function: FunctionType, *, wrapper: bool = False) -> None:
+        found = capture_function(function)
+        scope = _function_scope(function)
+        if found.verified:
+            self._found.text("function", home, self._decorators(found, scope) + found.text)
+            node = parsed(found.text)
+            self._read_function(home, function, node)
+            self._defaults(home, function, node, scope)
+        elif wrapper and found.reason == NO_SOURCE:
+            self._found.untrack(home, found.reason)  # generated by a library around the code that counts
+        else:
+            self._found.doubt(home, found.reason)
+
+    def _read_function(self, home: str, function: FunctionType, node: Any) -> None:
+        scope = _function_scope(function)
+        if node is None:
+            self._found.untrack(home, "is nested too deep to be read")
+            return
+        names = names_in_function(node)
+        # `super()` uses a cell that the text does not name
+        named = {reference.name for reference in names.references}
+        rest = tuple(Reference(name) for name in scope.cells if name not in named)
+        self._left.append((home, Names(names.references + rest, names.remarks), scope))
+
+    def _defaults(self, home: str, function: FunctionType, node: Any, scope: Scope) -> None:
+        """Defaults that are not literals, by value: a task's are arguments of its calls, a helper's are nowhere."""
+        if node is None:
+            return
+        given = [*node.args.defaults, *node.args.kw_defaults]
+        if all(default is None or isinstance(default, ast.Constant) for default in given):
+            return
+        names = [parameter.arg for parameter in parameters(node.args)]
+        positional = function.__defaults__ or ()
+        values = dict(zip(names[function.__code__.co_argcount - len(positional) :], positional, strict=False))
+        values.update(function.__kwdefaults__ or {})
+        for name, value in values.items():
+            self._bind(f"{home}.<defaults>.{name}", value, (), Origin(scope, ""))
+
+    def _decorators(self, found: Capture, scope: Scope) -> str:
+        """The decorators that count: `@task(...)` does not, options that matter are read from the task."""
+        if not found.decorators:
+            return ""
+        indent = found.text[: len(found.text) - len(found.text.lstrip())]
+        node = parsed(f"{found.decorators}{indent}def f(): pass\n")
+        if node is None:
+            return found.decorators
+        kept = [d for d in node.decorator_list if not self._is_engine(d, scope)]
+        if len(kept) == len(node.decorator_list):
+            return found.decorators
+        return "".join(f"{indent}@{ast.unparse(decorator)}\n" for decorator in kept)
+
+    def _is_engine(self, decorator: ast.expr, scope: Scope) -> bool:
+        root: Any = decorator
+        while isinstance(root, (ast.Call, ast.Attribute)):
+            root = root.func if isinstance(root, ast.Call) else root.value
+        if not isinstance(root, ast.Name):
+            return False
+        value = scope.globals.get(root.id)
+        while isinstance(value, partial):
+            value = value.func
+        name = value.__name__ if isinstance(value, ModuleType) else module_of(value)
+        return name.partition(".")[0] == "redun"
+
+    # -- classes -------------------------------------------------------------------------------------------------------
+
+    def _class(self, path: str, kind: type, origin: Origin | None) -> None:
+        if not self._own.owns(kind):
+            return
+        home = self._home(path, "class", kind)
+        if home is None:
+            return
+        found = capture_class(kind)
+        if not found.verified:
+            if found.reason == CHANGED:
+                self._found.doubt(home, found.reason)
+            else:  # made by a call, such as `namedtuple("Point", "x y")`
+                module = sys.modules.get(kind.__module__)
+                if _own_name(kind) is not None and module is not None:
+                    origin = Origin(_module_scope(module), kind.__qualname__)
+                self._made(home, origin, "is a class made by a call")
+            return
+        text = found.decorators + found.text
+        self._found.text("class", home, text)
+        node = parsed(text)
+        scope = _class_scope(kind)
+        if node is None:
+            self._found.untrack(home, "is nested too deep to be read")
+            return
+        self._left.append((home, names_in([node]), scope))
+        self._members(home, kind, literals(node))
+        for base in (*kind.__bases__, type(kind)):
+            self._class(_own_name(base) or f"{home}.<bases>.{base.__qualname__}", base, None)
+
+    def _members(self, home: str, kind: type, written: dict[str, list[Any]]) -> None:
+        """What a class holds that its text does not tell: attributes that have another value than the text gives them
+        (a class keeps no code of its body, so this is what shows an edit after the import), and added functions."""
+        local = "<locals>" in kind.__qualname__
+        for name, value in sorted(vars(kind).items()):
+            plain = value._value_ if isinstance(value, Enum) else value
+            if name in written and type(plain) in PLAIN:
+                told = [(type(one), one) for one in written[name]]
+                if ((type(plain), plain) not in told) if told else local:
+                    self._constant(f"{home}.{name}", plain, None)
+            for part in (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,):
+                self._added(f"{home}.{name}", part, kind)
+
+    def _added(self, path: str, value: Any, kind: type) -> None:
+        for layer in layers(value):
+            if not isinstance(layer, FunctionType) or not self._own.owns(layer):
+                continue
+            code = layer.__code__
+            # what a library generates (`__init__` of a dataclass) follows from the text
+            generated = code.co_filename.startswith(("<string>", "<attrs"))
+            if not generated and not code.co_qualname.startswith(f"{kind.__qualname__}."):
+                self._bind(path, value, (), None)
+                return
+
+    # -- values --------------------------------------------------------------------------------------------------------
+
+    def _constant(self, path: str, value: Any, origin: Origin | None) -> None:
+        kept = frozen(value)
+        why = ""
+        try:
+            self._found.add("constant", path, self._found.objects.value(kept))
+        except CodecError as error:
+            why = error.message
+        except RedunError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the user's own code runs while a value gives its state
+            why = f"{type(error).__name__}: {error}"
+        if why:
+            self._made(path, origin, f"has no encoding and counts by the text that makes it: {why}")
+        for step, part in parts_with_code(kept, deep=not why):
+            # where the value has an encoding, that tells what is at which place
+            name = _own_name(part) if step.endswith(".__class__") or not why else None
+            self._bind(name or path + step, part, (), None)
+
+    def _made(self, path: str, origin: Origin | None, why: str) -> None:
+        """Adds a value by the text that makes it, and what that text uses."""
+        scope = None if origin is None else origin.scope
+        source = module_source(scope.file, scope.globals) if scope is not None and scope.file else None
+        if origin is None or scope is None or source is None:
+            self._unmade(path, why)
+            return
+        if origin.name:
+            statements = source.bindings(origin.name)
+            text = "\n".join(map(source.segment, statements))
+            for statement in statements:
+                if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                    for imported in imported_as(statement, origin.name):
+                        self._static.follow(scope.package, imported, (), path)
+                    return
+            nodes: list[ast.AST] = list(statements)
+        else:
+            text = source.definition(scope.qualname.partition(".<locals>")[0]) or ""
+            nodes = [parsed(text)] if text else []
+        if not nodes:
+            self._unmade(path, why)
+            return
+        self._found.text("text", path, text)
+        self._found.note(path, why)
+        self._left.append((path, names_in(nodes, quiet=True), scope._replace(cells={})))
+
+    def _unmade(self, path: str, why: str) -> None:
+        # the reason may differ from run to run (an address in a repr), so it is not put into the record
+        self._found.add("untracked", path, None, "has no encoding, and its making no text")
+        self._found.note(path, why)
+
+
+def _class_scope(kind: type) -> Scope:
+    """The names that the methods of a class see."""
+    scope: dict[str, Any] | None = None
+    cells: dict[str, CellType] = {}
+    file = ""
+    for value in vars(kind).values():
+        for part in (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,):
+            for layer in layers(part):
+                if isinstance(layer, FunctionType) and layer.__code__.co_qualname.startswith(f"{kind.__qualname__}."):
+                    scope, file = layer.__globals__, layer.__code__.co_filename
+                    cells.update(zip(layer.__code__.co_freevars, layer.__closure__ or (), strict=True))
+    if scope is None:
+        module = sys.modules.get(kind.__module__)
+        return _module_scope(module) if module is not None else Scope({}, {}, "", kind.__qualname__)
+    return Scope(scope, cells, file, kind.__qualname__)
+
+
+def _own_name(obj: Any) -> str | None:
+    """`module:qualname` where that leads back to the object, else None."""
+    try:
+        return codes.qualified_name(obj)
+    except (CannotEncode, AttributeError, TypeError):
+        return None

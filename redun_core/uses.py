@@ -1,0 +1,112 @@
+"""The list of what a piece of code uses, while it is being gathered."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, Protocol
+
+from redun.core.digest import Digest
+from redun.core.normal_form import normalise
+from redun.core.objects import SourceRecord, Use
+
+#: What may be done with a task without a look at its code: its calls carry their own fingerprints.
+LAZY_ATTRIBUTES = frozenset({"options", "partial", "update_context", "map"})
+
+
+class Objects(Protocol):
+    """Where objects go."""
+
+    def put(self, kind: str, payload: bytes) -> Digest:
+        """Takes an object and returns its id."""
+        ...
+
+    def value(self, obj: object) -> Digest:
+        """Takes a value and returns its id.
+
+        Raises:
+            CannotEncode, ValueTooDeep: if it has no deterministic encoding.
+        """
+        ...
+
+
+class UseList:
+    """Gathers uses, and remarks on what is not tracked.
+
+    Attributes:
+        untracked: lines for people.
+        doubts: own code whose source is not what runs; if there is any, no result may be kept under this fingerprint.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self.objects = objects
+        self._uses: dict[tuple[str, str, str], Use] = {}
+        self._lines: dict[str, None] = {}
+        self.doubts: list[str] = []
+
+    def uses(self) -> tuple[Use, ...]:
+        """Returns all uses, sorted by name."""
+        return tuple(use for _, use in sorted(self._uses.items()))
+
+    @property
+    def untracked(self) -> tuple[str, ...]:
+        """Lines for people, doubts first."""
+        return (*self.doubts, *sorted(self._lines))
+
+    def add(self, how: str, name: str, target: Digest | None = None, detail: str = "") -> None:
+        """Adds one use; the same again changes nothing."""
+        self._uses[name, how, detail] = Use(how, name, target, detail)
+
+    def take(self, how: str, name: str) -> Use | None:
+        """Removes a use and returns it, or None."""
+        return self._uses.pop((name, how, ""), None)
+
+    def text(self, how: str, name: str, text: str) -> None:
+        """Adds a use of code by its normal form."""
+        self.add(how, name, self.source(text))
+
+    def source(self, text: str) -> Digest:
+        """Puts the normal form of a text as a `source` object and returns its id."""
+        return self.objects.put("source", SourceRecord(normalise(text)).payload())
+
+    def untrack(self, name: str, why: str) -> None:
+        """Adds something that the code uses and that is not tracked."""
+        self.add("untracked", name, None, why)
+        self.note(name, why)
+
+    def note(self, name: str, why: str) -> None:
+        """Adds a line for people that is no part of the fingerprint: what differs from one machine to the next."""
+        self._lines[f"{name}: {why}"] = None
+
+    def doubt(self, name: str, why: str) -> None:
+        """Adds own code that cannot be trusted."""
+        self.add("untracked", name, None, why)
+        self.doubts.append(f"{name}: {why}")
+
+
+def signature_text(params: Any, interface: Any) -> str:
+    """Returns the canonical text of what a caller can see of a task: its parameters, and options as text pairs."""
+    shown: list[str] = []
+    kinds = [kind for _, kind in params]
+    for place, (name, kind) in enumerate(params):
+        if kind == 3 and 2 not in kinds and 3 not in kinds[:place]:
+            shown.append("*")
+        shown.append({2: "*", 4: "**"}.get(kind, "") + name)
+        if kind == 0 and 0 not in kinds[place + 1 :]:
+            shown.append("/")
+    return f"({', '.join(shown)})" + "".join(f" {name}={value!r}" for name, value in interface)
+
+
+def parsed(text: str) -> Any:
+    """Returns the syntax tree of the text of one `def`, `class` or `lambda`, or None where it does not parse."""
+    if text.startswith("lambda"):
+        text = f"({text}\n)"
+    elif text[:1] in (" ", "\t"):
+        text = f"if 1:\n{text}"
+    try:
+        body: list[Any] = compile(text, "<definition>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True).body  # type: ignore[attr-defined]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    first = body[0]
+    if isinstance(first, ast.If):
+        first = first.body[0]
+    return first.value if isinstance(first, ast.Expr) else first
