@@ -142,9 +142,8 @@ def pretty_expr(payload: bytes | memoryview, *, paint: Paint | None = None, widt
     shared = _shared_nodes(table)
     reader = _Reader(None, table.nodes, shared)
     lines: list[str] = []
-    for number in table.order:
-        if number in shared:
-            lines += _lines(f"_{number} = ", _Node(number), reader, paint, width)
+    for number in sorted(shared):
+        lines += _lines(f"_{number} = ", _Node(number), reader, paint, width)
     lines += _lines("", table.root, reader, paint, width)
     return "\n".join(lines)
 

@@ -14,18 +14,18 @@ class Table:
     """An expression as stored: a table of nodes, and a root that refers to them.
 
     Attributes:
-        nodes: [op, name, args, kwargs, options] each; op 0 is the call of a task, 1 an operation; `name` is text here.
+        nodes: [op, name, args, kwargs, options] each, after those that its arguments refer to; op 0 is the call of a
+            task, 1 an operation; `name` is text here.
         root: the item that the body returned, with references to nodes in it.
-        order: the numbers of the nodes, each after those that it refers to.
     """
 
-    __slots__ = ("nodes", "order", "root")
+    __slots__ = ("nodes", "root")
 
     def __init__(self, payload: bytes | memoryview) -> None:
         """Reads an `expr` payload.
 
         Raises:
-            MalformedObject: if it is none, or a node refers to itself or to what the table does not have.
+            MalformedObject: if it is none, or a node refers to one that does not come before it.
         """
         record = unpack(payload)
         if not isinstance(record, list) or len(record) != 4 or record[0] != 1:
@@ -33,11 +33,11 @@ class Table:
         _, names, rows, self.root = record
         try:
             self.nodes = [_node_row(names, row) for row in rows]
-            self.order = _dependencies_first([set(node_numbers(row[2:])) for row in self.nodes])
+            late = any(n >= number for number, node in enumerate(self.nodes) for n in node_numbers(node[2:4]))
         except (TypeError, ValueError, IndexError) as error:
             raise MalformedObject(f"an expression whose fields do not fit: {error}") from None
-        if any(number >= len(self.nodes) for number in node_numbers(self.root)):
-            raise MalformedObject("an expression refers to a node that it does not have")
+        if late or any(number >= len(self.nodes) for number in node_numbers(self.root)):
+            raise MalformedObject("an expression refers to a node that does not come before it")
 
     def calls(self) -> list[int]:
         """Returns the numbers of the nodes that call a task, in table order: a call's children stand in this order."""
@@ -51,23 +51,6 @@ def _node_row(names: list[str], row: list[Any]) -> list[Any]:
     if type(kwargs) is not dict or type(options) is not dict:
         raise ValueError("a node without keyword arguments and options")
     return [op, names[name], args, kwargs, options]
-
-
-def _dependencies_first(needs: list[set[int]]) -> list[int]:
-    users: list[list[int]] = [[] for _ in needs]
-    for number, needed in enumerate(needs):
-        for other in needed:
-            users[other].append(number)
-    missing = [len(needed) for needed in needs]
-    order = [number for number, count in enumerate(missing) if count == 0]
-    for number in order:  # grows while it is walked
-        for user in users[number]:
-            missing[user] -= 1
-            if missing[user] == 0:
-                order.append(user)
-    if len(order) < len(needs):
-        raise ValueError("a node refers to itself")
-    return order
 
 
 def node_numbers(item: Any) -> Iterator[int]:

@@ -1,0 +1,139 @@
+"""Lines of the history: executions, jobs, times, states. Text only; what is shown is decided elsewhere."""
+
+from __future__ import annotations
+
+import shlex
+import time
+import uuid
+from pathlib import PurePath
+from typing import Final
+
+from redun.cli.colors import Paint
+from redun.cli.graph import Graph
+from redun.cli.job_table import Job, JobTable
+from redun.core.forms import printable
+from redun.core.objects import Status, TaskCount
+from redun.store.lookup_names import Run
+
+SHORT: Final = 8
+_RULE: Final = "-" * 80
+#: The state of a job that was answered without running.
+CACHED: Final = "CACHED"
+
+#: (six characters, role of the colour) of a state.
+_STATES: Final = {
+    Status.RUNNING: (" RUN  ", "run"),
+    Status.DONE: (" DONE ", "done"),
+    Status.FAILED: ("FAILED", "failed"),
+    Status.CANCELLED: ("CANCEL", "faint"),
+    Status.INTERRUPTED: ("INTERR", "failed"),
+}
+
+
+def state_name(job: Job) -> str:
+    """Returns the state of a job as filters and JSON name it: CACHED where it was answered without running."""
+    return CACHED if job.cached and job.status is Status.DONE else job.status.name
+
+
+def job_state(job: Job, paint: Paint) -> str:
+    """Returns `[ DONE ]` and its like for a job."""
+    text, role = (CACHED, "cached") if state_name(job) == CACHED else _STATES[job.status]
+    return f"[{paint(text, role)}]"
+
+
+def run_state(run: Run, paint: Paint) -> str:
+    """Returns `[ DONE ]` and its like for an execution."""
+    return f"[{paint(*_STATES[run.status])}]"
+
+
+def clock(microseconds: int) -> str:
+    """Returns a time as `YYYY-MM-DD HH:MM:SS` in the reader's time zone."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(microseconds // 1_000_000))
+    except (OverflowError, ValueError, OSError):  # a record of a stranger may hold any number
+        return "unknown time"
+
+
+def duration_text(microseconds: int) -> str:
+    """Returns a duration as `H:MM:SS.hh`."""
+    hundredths = max(microseconds, 0) // 10_000
+    seconds, hundredths = divmod(hundredths, 100)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}.{hundredths:02}"
+
+
+def command_text(run: Run) -> str:
+    """Returns the command of an execution as a shell reads it, without the program's own name."""
+    words = list(run.argv)
+    if words and PurePath(words[0]).name == "redun":
+        del words[0]
+    return printable(shlex.join(words))
+
+
+def full_uuid(run: Run) -> str:
+    """Returns an execution's uuid in its usual form."""
+    return str(uuid.UUID(bytes=run.uuid))
+
+
+def run_duration(run: Run) -> int:
+    """Returns how long an execution took, or has taken so far, in microseconds."""
+    end = run.end
+    if end is None:
+        end = time.time_ns() // 1000 if run.status is Status.RUNNING else run.start
+    return end - run.start
+
+
+# -- executions -------------------------------------------------------------------------------------------------------
+
+
+def run_line(run: Run, paint: Paint, *, full: bool = False) -> str:
+    """Returns the line of an execution."""
+    name = full_uuid(run) if full else full_uuid(run)[:SHORT]
+    return f"Exec {paint(name, 'id')} {run_state(run, paint)} {clock(run.start)}:  {command_text(run)}"
+
+
+def run_header(run: Run, paint: Paint) -> list[str]:
+    """Returns the lines above an execution's jobs."""
+    so_far = " (so far)" if run.status is Status.RUNNING else ""
+    return [
+        run_line(run, paint, full=True),
+        f"Duration: {duration_text(run_duration(run))}{so_far}",
+        "",
+        jobs_text(run.counts),
+        _RULE,
+    ]
+
+
+def jobs_text(counts: tuple[TaskCount, ...]) -> str:
+    """Returns `Jobs: 3 (DONE: 3, CACHED: 0, FAILED: 0)`; those that have not ended are named where there are any."""
+    done, cached, failed = (sum(getattr(c, name) for c in counts) for name in ("done", "cached", "failed"))
+    running, pending = (sum(getattr(c, name) for c in counts) for name in ("running", "pending"))
+    parts = [f"DONE: {done}", f"CACHED: {cached}", f"FAILED: {failed}"]
+    parts += [f"RUN: {running}"] if running else []
+    parts += [f"PENDING: {pending}"] if pending else []
+    return f"Jobs: {done + cached + failed + running} ({', '.join(parts)})"
+
+
+# -- jobs -------------------------------------------------------------------------------------------------------------
+
+
+def job_line(graph: Graph, table: JobTable, job: Job, paint: Paint, *, full: bool = False) -> str:
+    """Returns the line of a job."""
+    name = table.id(job)
+    shown = str(uuid.UUID(name)) if full else name[:SHORT]
+    start = clock(table.run.start + job.row.start)
+    return f"Job {paint(shown, 'id')} {job_state(job, paint)} {start}:  {graph.call_text(job.call)}"
+
+
+def lineage_text(graph: Graph, table: JobTable, lineage: list[Job]) -> str:
+    """Returns `Traceback: Exec 67fa7eb7 > Job fe387985 main > Job 5ede15ae greeter`, its middle left out when long."""
+    steps = [f"Job {table.id(job)[:SHORT]} {graph.name(graph.call(job.call))}" for job in lineage[-_SHOWN:]]
+    left_out = len(lineage) - len(steps)
+    if left_out:
+        steps.insert(0, f"({left_out:,} Job{'s' if left_out > 1 else ''})")
+    return "Traceback: " + " > ".join([f"Exec {full_uuid(table.run)[:SHORT]}", *steps])
+
+
+#: Jobs named in a lineage.
+_SHOWN: Final = 6
