@@ -290,7 +290,7 @@ class Evaluator:
             self.asks.append(job)
 
     def _joins(self, job: Job, key: Key) -> bool:
-        """Whether the job can share another's answer at once. Where that holds externals, they are to be looked at first:
+        """Whether the job shares another's answer at once. Where that holds externals, they are to be looked at first:
         then the job only remembers its leader."""
         leader = self._leaders.setdefault(key, job)
         if leader is job:

@@ -10,14 +10,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from redun.core import limits
+from redun.core.classes import UnavailableError
 from redun.core.codec import array_header, pointer_bytes
 from redun.core.digest import Digest
+from redun.core.errors import RedunError
 from redun.core.keys import CodeExternal, code_id
 from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
 from redun.core.reduction import CALL
 from redun.core.values import Encoded, Encoder
 from redun.executor.evaluator import Evaluator
-from redun.executor.failures import causes, trace_of
+from redun.executor.failures import causes, summary, trace_of
 from redun.executor.footprints import Footprints, TaskSet
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import leaf_call
@@ -175,12 +177,19 @@ class Recorder:
             if job.partial is None:
                 job.partial = self._partial(job, None)
             return
-        error = self._encoder.encode(failure.error)
+        error = self._told(failure.error)
         expr = self._expr_id(job) if job.reduction is not None and job.reduction.nodes and not job.extras else None
         job.call = self._call(job, expr, Outcome.RAISED, self._encoder.identify(error))
         self._footprint(job)
         if failure.origin is job or failure.origin is None:
             job.trace = self.trace(failure)
+
+    def _told(self, error: BaseException) -> Encoded:
+        """The error as a value; one whose own attributes cannot be stored is told by its summary."""
+        try:
+            return self._encoder.encode(error)
+        except (RedunError, TypeError, ValueError):
+            return self._encoder.encode(UnavailableError(summary(error)))
 
     def _expr_id(self, job: Job) -> Digest:
         assert job.reduction is not None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from redun.core import classes as _classes  # noqa: F401  it adds the handlers of classes to those of values
 from redun.core import codes
 from redun.core.adapters.registry import register
 from redun.core.decoding import Decoder
