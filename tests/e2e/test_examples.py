@@ -1,0 +1,65 @@
+"""Every example runs as its README says, with the real command, in a directory of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+REDUN = Path(sys.executable).with_name("redun")
+
+
+def redun(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a user would."""
+    return subprocess.run([REDUN, *words], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> Path:
+    """A copy of the example."""
+    return Path(shutil.copytree(EXAMPLES / "hello_world", tmp_path / "hello_world"))
+
+
+def test_every_example_has_a_readme_and_a_test_here():
+    here = Path(__file__).read_text()
+    for folder in EXAMPLES.iterdir():
+        if folder.is_dir() and not folder.name.startswith((".", "__")):
+            assert (folder / "README.md").is_file()
+            assert f'"{folder.name}"' in here
+
+
+def test_hello_world_says_hello_and_then_remembers(hello: Path):
+    first = redun("run", "hello_world.py", "main", cwd=hello)
+    again = redun("run", "hello_world.py", "main", cwd=hello)
+    assert (first.returncode, first.stdout) == (0, "'Hello, World!'\n")
+    assert (again.returncode, again.stdout) == (0, "'Hello, World!'\n")
+    assert first.stderr.count("Run    Job") == 3
+    assert again.stderr.count("Cached Job") == 3
+
+
+def test_hello_world_takes_its_argument_and_runs_only_what_depends_on_it(hello: Path):
+    redun("run", "hello_world.py", "main", cwd=hello)
+    done = redun("run", "hello_world.py", "main", "--greet", "Hi", cwd=hello)
+    assert done.stdout == "'Hi, World!'\n"
+    assert done.stderr.count("Run    Job") == 2
+    assert done.stderr.count("Cached Job") == 1
+
+
+def test_hello_world_notices_that_its_code_has_changed_and_that_a_comment_has_not(hello: Path):
+    redun("run", "hello_world.py", "main", cwd=hello)
+    program = hello / "hello_world.py"
+    program.write_text(program.read_text().replace('"World"', '"Mars"  # red'))
+    changed = redun("run", "hello_world.py", "main", cwd=hello)
+    assert changed.stdout == "'Hello, Mars!'\n"
+    assert changed.stderr.count("Run    Job") == 2
+    program.write_text(program.read_text().replace("# red", "# the fourth"))
+    assert redun("run", "hello_world.py", "main", cwd=hello).stderr.count("Run    Job") == 0
+
+
+def test_a_task_of_hello_world_can_be_run_by_itself(hello: Path):
+    done = redun("run", "hello_world.py", "greeter", "--greet", "Yo", "--thing", "Venus", cwd=hello)
+    assert done.stdout == "'Yo, Venus!'\n"
