@@ -1,0 +1,166 @@
+"""Does a recorded footprint still hold? Then the whole subtree of its call may be replayed in one step.
+
+Checked cheapest first (CACHING.md section 5): flags, superseded tasks, the set of tasks, external values. Verdicts are
+kept: of a set of tasks for as long as no task is registered, of external values until another body has finished. So an
+edit at the leaf of a long chain is found once, not once for each ancestor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from redun.core.decoding import Decoder
+from redun.core.digest import Digest, ObjectFormat
+from redun.core.errors import CodecError, NotFound, RedunError
+from redun.core.keys import prepare
+from redun.core.objects import ExtRecord, HeadRecord, TaskSetRecord, parse_footprint
+from redun.core.tasks import Task, registry
+
+Fetch = Callable[[Digest], tuple[str, Any]]
+
+
+class Verifier:
+    """Verifies footprints of one run."""
+
+    def __init__(self, fmt: ObjectFormat, fetch: Fetch, superseded: Callable[[str], int]) -> None:
+        self._format = fmt
+        self._fetch = fetch
+        self._superseded = superseded
+        self._parts: dict[Digest, HeadRecord | TaskSetRecord | ExtRecord] = {}
+        self._tasks: dict[Digest, tuple[int, bool]] = {}
+        self._newest: dict[Digest, int] = {}
+        self._exts: dict[Digest, tuple[int, bool]] = {}
+        self._own: dict[Digest, tuple[int, bool]] = {}
+
+    def holds(self, head: Digest, seq: int, *, finished: int, shallow: bool) -> HeadRecord | None:
+        """Returns the head if its footprint holds, else None.
+
+        Args:
+            seq: number of the recording of the call, compared with the tasks that were superseded since.
+            finished: number of bodies that have finished in this run: files may have changed since a smaller one.
+            shallow: leaves external values inside the subtree unchecked.
+        """
+        try:
+            record = self._part(head)
+            if not isinstance(record, HeadRecord) or record.flags or record.context:
+                return None
+            if self._superseded_since(record.tasks) > seq or not self._tasks_hold(record.tasks):
+                return None
+            if not shallow and record.ext is not None and not self._ext_holds(record.ext, finished):
+                return None
+        except (CodecError, NotFound):
+            return None
+        return record
+
+    def head(self, digest: Digest) -> HeadRecord:
+        """Returns the head of that id.
+
+        Raises:
+            NotFound, CodecError: if it is missing or is none.
+        """
+        record = self._part(digest)
+        if not isinstance(record, HeadRecord):
+            raise CodecError(f"footprint {digest.hex()} is no head")
+        return record
+
+    def task_set(self, digest: Digest) -> TaskSetRecord:
+        """Returns the set of tasks of that id.
+
+        Raises:
+            NotFound, CodecError: if it is missing or is none.
+        """
+        record = self._part(digest)
+        if not isinstance(record, TaskSetRecord):
+            raise CodecError(f"footprint {digest.hex()} is no set of tasks")
+        return record
+
+    def forget(self) -> None:
+        """Forgets which tasks were superseded; called after a commit."""
+        self._newest.clear()
+
+    def _part(self, digest: Digest) -> HeadRecord | TaskSetRecord | ExtRecord:
+        found = self._parts.get(digest)
+        if found is None:
+            kind, payload = self._fetch(digest)
+            if kind != "footprint":
+                raise CodecError(f"{digest.hex()} is a {kind}, not a footprint")
+            found = self._parts[digest] = parse_footprint(bytes(payload))
+        return found
+
+    # -- tasks --------------------------------------------------------------------------------------------------------
+
+    def _superseded_since(self, tasks: Digest) -> int:
+        newest = self._newest.get(tasks)
+        if newest is None:
+            names = [name for name, _, _ in self.task_set(tasks).tasks]
+            newest = self._newest[tasks] = max(map(self._superseded, names), default=0)
+        return newest
+
+    def _tasks_hold(self, digest: Digest) -> bool:
+        known = self._tasks.get(digest)
+        if known is None or known[0] != registry.generation:
+            holds = all(self._is_current(*entry) for entry in self.task_set(digest).tasks)
+            known = self._tasks[digest] = (registry.generation, holds)
+        return known[1]
+
+    def _is_current(self, name: str, digest: Digest, defaults: tuple[tuple[str, Digest], ...]) -> bool:
+        task = registry.get(name)
+        if task is None or not reads_cache(task.task_options):
+            return False
+        try:
+            prepared = prepare(task, self._format)
+        except RedunError:
+            return False
+        if prepared.digest != digest or not prepared.cacheable:
+            return False
+        return all(prepared.default_ids.get(parameter) == value for parameter, value in defaults)
+
+    # -- external values ----------------------------------------------------------------------------------------------
+
+    def _ext_holds(self, root: Digest, finished: int) -> bool:
+        """Walks the DAG once; a node that failed makes all above it fail. Iterative: chains are long."""
+        exts = self._exts
+        stack = [(root, False)]
+        while stack:
+            digest, children_done = stack.pop()
+            known = exts.get(digest)
+            if known is not None and known[0] == finished:
+                if not known[1]:
+                    return self._fail(root, finished)
+                continue
+            record = self._part(digest)
+            if not isinstance(record, ExtRecord):
+                raise CodecError(f"footprint {digest.hex()} is no node of external values")
+            if children_done:
+                exts[digest] = (finished, True)
+                continue
+            if not all(self._is_valid(value, finished) for value in record.own):
+                exts[digest] = (finished, False)
+                return self._fail(root, finished)
+            stack.append((digest, True))
+            stack += [(child, False) for child in record.children]
+            stack += [(child, False) for name, child in record.barriers if not _is_shallow(registry.get(name))]
+        return True
+
+    def _fail(self, root: Digest, finished: int) -> bool:
+        self._exts[root] = (finished, False)
+        return False
+
+    def _is_valid(self, digest: Digest, finished: int) -> bool:
+        known = self._own.get(digest)
+        if known is None or known[0] != finished:
+            decoder = Decoder(self._fetch)
+            value = decoder.decode(self._fetch(digest)[1])
+            known = self._own[digest] = (finished, value.is_valid() is True)
+        return known[1]
+
+
+def reads_cache(options: dict[str, Any]) -> bool:
+    """Returns whether jobs with these options may be answered from earlier executions."""
+    scope = options.get("cache_scope", "BACKEND" if options.get("cache", True) else "CSE")
+    return getattr(scope, "name", scope) == "BACKEND"
+
+
+def _is_shallow(task: Task[..., Any] | None) -> bool:
+    return task is not None and task.task_options.get("check_valid") == "shallow"
