@@ -13,20 +13,18 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 
 #: The order inside the core, line by line: a module imports only from lines above its own.
 CORE_ORDER = """
-    errors limits version
-    digest codes namespace
-    codec frame
+    errors limits version names normal_form ownership operations
+    codes digest namespace sources
+    codec frame replays
     shapes expression_table forms
     history job_links
     objects
-    values display json_form
-    decoding expressions
-    classes adapters.registry operations
+    values display json_form uses
+    decoding expressions static_uses
+    classes adapters.registry files tasks
     adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
-        adapters.times files names normal_form ownership
-    sources
-    uses tasks
-    reduction static_uses
+        adapters.times constants reduction
+    code_uses
     fingerprint
     keys
 """
@@ -40,8 +38,10 @@ TYPING_ONLY = {
 LATE = {
     "redun": "import redun loads nothing",
     "redun.cli.app": "only an error that is shown needs more",
+    "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",
     "redun.cli.init": "help and usage errors look for no store",
+    "redun.cli.log": "help loads no store, and each view only its printer",
     "redun.cli.progress": "a pipe draws nothing live",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
