@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgpack
 
-from redun.core import codes
+from redun.core import codes, limits
 from redun.core.codec import POINTER_CODE
 from redun.core.digest import Digest
 from redun.core.errors import CannotDecode, MalformedObject, RedunError
@@ -23,6 +23,9 @@ Reader = Callable[["Decoder", Any], Any]
 
 #: How to read the items of a structured extension, by code.
 READERS: dict[int, Reader] = {}
+
+#: Levels decoded on the C stack, where each takes msgpack 40 kB; what lies deeper is decoded on the heap.
+_STACKED: Final = 16
 
 _SEGMENTED: Final[dict[str, Callable[[Iterator[Any]], Any]]] = {
     "list": list,
@@ -45,6 +48,7 @@ class Decoder:
         self._node = node
         self.externals: list[External] = []
         self.code: list[Any] = []
+        self._depth = 0
 
     def decode(self, payload: bytes | memoryview) -> Any:
         """Returns the value of canonical bytes.
@@ -53,7 +57,10 @@ class Decoder:
             CannotDecode: if a class or adapter in it is not available here.
             MalformedObject: if the bytes are not a value.
         """
+        self._depth += 1
         try:
+            if self._depth > _STACKED:
+                return self._unpack_deep(payload)
             return msgpack.unpackb(payload, ext_hook=self._ext, strict_map_key=False)
         except RedunError:
             raise
@@ -61,6 +68,18 @@ class Decoder:
             raise MalformedObject("a value is nested too deep") from None
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise MalformedObject(f"payload is not a value: {error}") from None
+        finally:
+            self._depth -= 1
+
+    def _unpack_deep(self, payload: bytes | memoryview) -> Any:
+        if self._depth > 2 * limits.VALUE_DEPTH:  # twice: an instance takes two levels, itself and its state
+            raise MalformedObject("a value is nested too deep")
+        unpacker = msgpack.Unpacker(ext_hook=self._ext, strict_map_key=False, max_buffer_size=max(len(payload), 1))
+        unpacker.feed(payload)
+        value = unpacker.unpack()
+        if unpacker.tell() != len(payload):
+            raise MalformedObject("bytes after a value")
+        return value
 
     def _ext(self, code: int, data: bytes) -> Any:
         if code == codes.TUPLE:
