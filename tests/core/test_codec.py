@@ -77,7 +77,7 @@ def test_one_and_true_and_one_point_zero_are_three():
     assert len({pack(1), pack(1.0), pack(True)}) == 3
 
 
-@pytest.mark.parametrize("thing", [(1, 2), {1}, 2**64, 1j, object(), Exception, "\ud800"], ids=repr)
+@pytest.mark.parametrize("thing", [(1, 2), {1}, 2**64, 1j, Exception, ..., "\ud800"], ids=repr)
 def test_a_record_holds_only_plain_data(thing: Any):
     with pytest.raises((TypeError, UnicodeEncodeError)):
         pack([thing])
