@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,8 +16,8 @@ import click
 
 from redun.cli.colors import CHOICES, Paint, painter, wants_color, write_escaped
 from redun.core.errors import NotAStore
-from redun.store.locate import CONFIG_NAME, STORE_NAME, create_store, find_store, store_at
 
+# Our store floor is imported inside functions: help and usage errors look for no store.
 if TYPE_CHECKING:
     from redun.store import Store
 
@@ -29,20 +28,22 @@ WORDS: Final = "redun.words"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-@dataclass(slots=True)
 class Settings:
     """What the shared options and the environment say.
 
     Attributes:
-        store: path given by `--store`, or by REDUN_STORE, or None.
+        store: path given by `--store`, or None.
         color: `auto`, `always` or `never`.
         quiet, verbose: how often `-q` and `-v` were given.
     """
 
-    store: str | None = None
-    color: str = "auto"
-    quiet: int = 0
-    verbose: int = 0
+    __slots__ = ("color", "quiet", "store", "verbose")
+
+    def __init__(self, *, store: str | None = None, color: str = "auto", quiet: int = 0, verbose: int = 0) -> None:
+        self.store = store
+        self.color = color
+        self.quiet = quiet
+        self.verbose = verbose
 
     def paint(self, stream: IO[str] | None) -> Paint:
         """Returns what colours text for `stream`."""
@@ -100,6 +101,8 @@ def locate_store(found: Settings) -> Path | None:
     Raises:
         NotAStore: if a store is named and missing.
     """
+    from redun.store.locate import find_store, store_at
+
     named = found.named_store()
     if named is None:
         return find_store(_here())
@@ -122,7 +125,7 @@ def open_store(found: Settings, *, read_only: bool = True) -> Store:
         here = _here()
         hint = "redun init makes one; redun run does too"
         raise NotAStore(f"no store in {here} or above", path=str(here), hint=hint)
-    from redun.store import Store  # here: `redun --help` does without lmdb
+    from redun.store import Store
 
     return Store.open(path, read_only=read_only)
 
@@ -134,11 +137,12 @@ def open_or_create_store(found: Settings) -> Store:
         NotAStore: if a store is named and missing: a typing slip must not scatter stores.
         StoreError: what making or opening raises.
     """
+    from redun.store import Store
+    from redun.store.locate import create_store
+
     path = locate_store(found)
     if path is None:
         path = create_store(_here())
-    from redun.store import Store  # as in open_store
-
     return Store.open(path)
 
 
@@ -148,6 +152,8 @@ def config_dir(found: Settings) -> Path:
     Raises:
         NotAStore: if a store is named and missing.
     """
+    from redun.store.locate import CONFIG_NAME, STORE_NAME
+
     path = locate_store(found)
     if path is None:
         return _here() / CONFIG_NAME

@@ -2,12 +2,13 @@
 
 `from_text` reads one word of a command line, `from_json` one item of parsed JSON; containers are written as JSON and
 their items read by `from_json`. What does not fit raises `Unfit`, which says what was expected.
+
+The `json` module is loaded by what needs it: most arguments are plain words.
 """
 
 from __future__ import annotations
 
 import enum
-import json
 import math
 import os
 import typing
@@ -30,6 +31,8 @@ class Unfit(ValueError):
 
 
 def _unfit(kind: Any, found: object, why: str = "") -> NoReturn:
+    import json
+
     shown = found if isinstance(found, str) else json.dumps(found, default=str)
     if len(shown) > _SHOWN_CHARS:
         shown = f"{shown[:_SHOWN_CHARS]}..."
@@ -96,6 +99,8 @@ def from_texts(texts: list[str], kind: Any) -> Any:
 
 
 def _loose(text: str) -> Any:
+    import json
+
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -114,6 +119,8 @@ def _array(text: str) -> list[Any] | None:
 
 
 def _parse_json(text: str, kind: Any) -> Any:
+    import json
+
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -153,6 +153,10 @@ class RunLines:
             call = call_text(event.fullname, self._arguments(event), self._limit)
             self.tell(job_line(self._paint, event.verb, event.id, call, key=event.key, executor=event.executor))
 
+    def summed(self, jobs: int) -> None:
+        """Prints how many more jobs were answered from the cache."""
+        self.say(f"{self._paint('Cached', 'cached')} {jobs:,} more jobs")
+
     def warned(self, message: str) -> None:
         """Prints a warning."""
         self.tell(f"{self._paint('Warning', 'failed')}: {printable(message)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
 
 #: A result of more items is printed as its repr: laying it out would take longer than computing it did.
 _LAID_OUT: Final = 10_000
+#: Columns that a result is laid out in, and the most items that may fit in one such line.
+_WIDTH: Final = 80
+_ONE_LINE: Final = 40
 #: Characters of one argument in a traceback of jobs, and of a line of an error's text.
 _LINE_CHARS: Final = 1_000
 #: Lines of an error's text.
@@ -34,12 +36,14 @@ def result_text(value: Any) -> str:
 
 
 def _laid_out(value: Any) -> str:
-    if type(value) in (type(None), bool, float) or not _is_short(value, _LAID_OUT):
+    if not _is_short(value, _LAID_OUT):
         return safe_repr(value)
-    from pprint import pformat  # here: a run that fails does without
+    if _is_short(value, _ONE_LINE) and len(text := safe_repr(value)) <= _WIDTH:
+        return text  # as pprint would, too
+    from pprint import pformat  # here: a short result does without
 
     try:
-        return pformat(value, sort_dicts=False)
+        return pformat(value, width=_WIDTH, sort_dicts=False)
     except Exception:  # noqa: BLE001 - the repr of a user's class, or nesting deeper than pprint can follow
         return safe_repr(value)
 
@@ -129,6 +133,8 @@ def execution_json(execution: Execution, task: str, argv: list[str]) -> str:
     `result` is the result as JSON (`redun.core.json_form` says how what JSON lacks is written), or null where it has no
     such form; `result_repr` is its repr, cut at 10,000 characters.
     """
+    import json  # here: most runs print their result for people
+
     done = execution.error is None and execution.status.name == "DONE"
     columns = ("pending", "running", "failed", "cached", "done", "total")
     document: dict[str, Any] = {

@@ -109,7 +109,6 @@ def _shown(text: str) -> str:
 
 
 def _load(target: str, lines: RunLines) -> Workflow:
-    from redun.cli.results import error_lines, loading_lines
     from redun.executor.loader import load_workflow
 
     try:
@@ -117,6 +116,8 @@ def _load(target: str, lines: RunLines) -> Workflow:
     except RedunError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may raise anything
+        from redun.cli.results import error_lines, loading_lines
+
         for line in loading_lines(error):
             lines.tell(line)
         raise TaskError(f"{target} cannot be loaded: {error_lines(error)[-1]}") from None

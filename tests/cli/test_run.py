@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -425,3 +426,21 @@ def test_a_line_is_written_while_nothing_else_happens() -> None:
         writer.line("waiting")
         assert reader.readline() == "waiting\n"  # blocks until the writer's own thread has written
         writer.close()
+
+
+# -- interrupts -------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_ends_the_run_with_130_and_its_status(redun: Redun, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "redun.cli.app", "run", "--json", "w.py", "naps", "--seconds", "60"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "Run    Job" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "*** Execution interrupted" in err
+    assert "Traceback" not in err
+    assert json.loads(out)["status"] == "INTERRUPTED"
