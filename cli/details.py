@@ -10,7 +10,7 @@ from redun.cli.dataflow import Frame, dataflow, dataflow_lines
 from redun.cli.graph import Graph
 from redun.cli.history_view import SHORT, clock, duration_text, job_line, lineage_text
 from redun.cli.job_table import Job, JobTable, Place
-from redun.cli.search import job_of_value, jobs_of_call, jobs_of_task, source_of
+from redun.cli.search import first_job_of_task, job_of_value, jobs_of_call, source_of
 from redun.core.codec import unpack
 from redun.core.digest import Digest
 from redun.core.display import pretty
@@ -51,7 +51,9 @@ def job_view(graph: Graph, place: Place, paint: Paint) -> Iterator[str]:
         return
     yield from indented(call_lines(graph, job.call, call, paint))
     yield ""
-    yield from indented(task_lines(graph, call.task, dict(table.run.sources).get(call.task), paint))
+    # an inner job's task is not among its own execution's sources
+    source = dict(table.run.sources).get(call.task) or source_of(graph, call.task)
+    yield from indented(task_lines(graph, call.task, source, paint))
     yield ""
     yield ""
     yield from indented(flow_lines(graph, "result", frame_of(graph, place)))
@@ -165,7 +167,7 @@ def call_view(graph: Graph, digest: Digest, paint: Paint) -> Iterator[str]:
     places = jobs_of_call(graph, digest, _PARENTS)
     yield from call_lines(graph, digest, call, paint)
     yield from indented(_parent_lines(graph, places, paint))
-    yield from indented(_job_lines(graph, places[:1], "Newest Job", paint))
+    yield from indented(_job_lines(places[:1], "Job", paint))
     yield ""
     yield from task_lines(graph, call.task, source_of(graph, call.task), paint)
     yield ""
@@ -182,7 +184,7 @@ def _parent_lines(graph: Graph, places: list[Place], paint: Paint) -> Iterator[s
             yield f"  CallNode {paint(parent.hex()[:SHORT], 'id')} {graph.fullname(graph.call(parent))}"
 
 
-def _job_lines(graph: Graph, places: list[Place], title: str, paint: Paint) -> Iterator[str]:
+def _job_lines(places: list[Place], title: str, paint: Paint) -> Iterator[str]:
     for table, lineage in places:
         job = lineage[-1]
         yield f"{title} {paint(table.id(job)[:SHORT], 'id')} {clock(table.run.start + job.row.start)}"
@@ -204,9 +206,8 @@ def single_task_view(graph: Graph, digest: Digest, paint: Paint) -> Iterator[str
     """Yields the lines of one version of a task."""
     lines = task_lines(graph, digest, source_of(graph, digest), paint)
     yield next(lines)
-    first, newest = jobs_of_task(graph, digest)
-    yield from indented(_job_lines(graph, first, "First Job", paint))
-    yield from indented(_job_lines(graph, newest, "Newest Job", paint))
+    first = first_job_of_task(graph, digest)
+    yield from indented(_job_lines([] if first is None else [first], "First Job", paint))
     yield from lines
 
 

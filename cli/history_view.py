@@ -12,7 +12,7 @@ from redun.cli.colors import Paint
 from redun.cli.graph import Graph
 from redun.cli.job_table import Job, JobTable
 from redun.core.forms import printable
-from redun.core.objects import Status, TaskCount
+from redun.core.objects import Status
 from redun.store.lookup_names import Run
 
 SHORT: Final = 8
@@ -100,18 +100,20 @@ def run_header(run: Run, paint: Paint) -> list[str]:
         run_line(run, paint, full=True),
         f"Duration: {duration_text(run_duration(run))}{so_far}",
         "",
-        jobs_text(run.counts),
+        jobs_text(run),
         _RULE,
     ]
 
 
-def jobs_text(counts: tuple[TaskCount, ...]) -> str:
-    """Returns `Jobs: 3 (DONE: 3, CACHED: 0, FAILED: 0)`; those that have not ended are named where there are any."""
-    done, cached, failed = (sum(getattr(c, name) for c in counts) for name in ("done", "cached", "failed"))
-    running, pending = (sum(getattr(c, name) for c in counts) for name in ("running", "pending"))
+def jobs_text(run: Run) -> str:
+    """Returns `Jobs: 3 (DONE: 3, CACHED: 0, FAILED: 0)`, and how many have begun and not ended where there are any.
+
+    Jobs that were never begun are not among them.
+    """
+    columns = ("done", "cached", "failed", "running")
+    done, cached, failed, running = (sum(getattr(c, name) for c in run.counts) for name in columns)
     parts = [f"DONE: {done}", f"CACHED: {cached}", f"FAILED: {failed}"]
-    parts += [f"RUN: {running}"] if running else []
-    parts += [f"PENDING: {pending}"] if pending else []
+    parts += [f"{_STATES[run.status][0].strip()}: {running}"] if running else []
     return f"Jobs: {done + cached + failed + running} ({', '.join(parts)})"
 
 

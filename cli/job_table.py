@@ -1,7 +1,7 @@
 """The jobs of one execution as a tree: rows as recorded, and inside each whole replay the jobs that it stands for.
 
-Inner jobs have no rows. Their numbers follow the replay's own number in the order of a walk over the calls' children,
-depth first, so that each has an id that never changes.
+Inner jobs have no rows. Their numbers follow the replay's own number in the order of `inner_calls`, so that each has an
+id that never changes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from redun.core.digest import Digest
 from redun.core.errors import NotFound
 from redun.core.job_links import JobLinks
 from redun.core.objects import How, JobRow, JobsRecord, Outcome, Status, TreeRecord, job_id
+from redun.core.replays import inner_calls
 from redun.store import Store
 from redun.store.lookup_names import JobName, Run
 
@@ -128,17 +129,13 @@ class JobTable:
 
     def inner(self, replay: Job) -> Iterator[tuple[int, Job]]:
         """Yields (depth below, job) of the jobs that a whole replay stands for."""
-        number = replay.number
-        stack = [(1, child) for child in reversed(self._evaluated(replay.call))]
-        while stack:
-            depth, digest = stack.pop()
-            number += 1
-            yield depth, self._inner_job(number, digest, replay.row)
-            stack.extend((depth + 1, child) for child in reversed(self._evaluated(digest)))
+        if replay.call is not None:
+            for number, (depth, call) in enumerate(inner_calls(replay.call, self._child_calls), replay.number + 1):
+                yield depth, self._inner_job(number, call, replay.row)
 
-    def _evaluated(self, digest: Digest | None) -> list[Digest]:
+    def _child_calls(self, digest: Digest) -> tuple[Digest | None, ...]:
         call = self._graph.call(digest)
-        return [] if call is None else [child for child in call.children if child is not None]
+        return () if call is None else call.children
 
     def _inner_job(self, number: int, digest: Digest, row: JobRow) -> Job:
         call = self._graph.call(digest)

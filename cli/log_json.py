@@ -13,7 +13,7 @@ from redun.cli.filters import Filters
 from redun.cli.graph import Graph
 from redun.cli.history_view import full_uuid, run_duration, state_name
 from redun.cli.job_table import Job, JobTable, Place, place_of
-from redun.cli.search import job_of_value, jobs_of_call, jobs_of_task, source_of
+from redun.cli.search import first_job_of_task, job_of_value, jobs_of_call, source_of
 from redun.core.digest import Digest
 from redun.core.json_form import object_to_json, record_to_json, to_json
 from redun.core.objects import SourceRecord
@@ -128,12 +128,12 @@ def _call_document(graph: Graph, digest: Digest, place: Place | None) -> dict[st
     call = graph.call(digest)
     if call is None:
         return {"id": digest.hex()}
-    source = source_of(graph, call.task) if place is None else dict(place[0].run.sources).get(call.task)
+    sources = {} if place is None else dict(place[0].run.sources)
     return {
         "id": digest.hex(),
         "task": call.task.hex(),
         "fullname": graph.task_name(digest),
-        "source": _source(graph, source),
+        "source": _source(graph, sources.get(call.task) or source_of(graph, call.task)),
         "args": [{"name": a.name, "id": a.value.hex(), "value": _value(graph, a.value)} for a in graph.arguments(call)],
         "outcome": call.outcome.name.lower(),
         "result": None if call.result is None else {"id": call.result.hex(), "value": _value(graph, call.result)},
@@ -144,15 +144,14 @@ def _call_document(graph: Graph, digest: Digest, place: Place | None) -> dict[st
 
 
 def _task_document(graph: Graph, digest: Digest) -> dict[str, Any]:
-    first, newest = jobs_of_task(graph, digest)
+    first = first_job_of_task(graph, digest)
     payload = graph.payload(digest, "task")
     return {
         "kind": "task",
         "id": digest.hex(),
         "content": None if payload is None else object_to_json("task", payload),
         "source": _source(graph, source_of(graph, digest)),
-        "first_job": next((table.id(lineage[-1]) for table, lineage in first), None),
-        "newest_job": next((table.id(lineage[-1]) for table, lineage in newest or first), None),
+        "first_job": None if first is None else first[0].id(first[1][-1]),
     }
 
 

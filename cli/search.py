@@ -62,20 +62,20 @@ def _gives(graph: Graph, call: Digest, value: Digest) -> bool:
     return record is not None and record.result == value
 
 
-def jobs_of_task(graph: Graph, digest: Digest) -> tuple[list[Place], list[Place]]:
-    """Returns the first and the newest job of a task, each as a list of one, or empty where there is none."""
-    using = [run for run in runs(graph.store) if any(task == digest for task, _ in run.sources)]
-    first = _job_of_task(graph, using[-1], digest) if using else []
-    return first, _job_of_task(graph, using[0], digest) if len(using) > 1 else []
-
-
-def _job_of_task(graph: Graph, run: Run, digest: Digest) -> list[Place]:
-    table = JobTable(graph, run)
+def first_job_of_task(graph: Graph, digest: Digest) -> Place | None:
+    """Returns the first job of a version of a task, in the oldest execution that used it."""
+    oldest: Run | None = None
+    for run in runs(graph.store):
+        if any(task == digest for task, _ in run.sources):
+            oldest = run
+    if oldest is None:
+        return None
+    table = JobTable(graph, oldest)
     for _, job in islice(table.walk(), _CALLS):
         call = graph.call(job.call)
         if call is not None and call.task == digest:
-            return [(table, table.lineage(job.number))]
-    return []
+            return table, table.lineage(job.number)
+    return None
 
 
 def source_of(graph: Graph, task: Digest) -> Digest | None:
