@@ -20,6 +20,7 @@ from redun.core.reduction import CALL, Reduction, read_reduction
 from redun.core.replays import inner_calls
 from redun.core.tasks import registry
 from redun.core.values import Encoded, External
+from redun.executor.compare import Comparer
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
 from redun.executor.jobs import Failure, Job
@@ -57,6 +58,7 @@ class Memoizer:
         evaluator: Evaluator,
         source: Source,
         verifier: Verifier,
+        comparer: Comparer,
         *,
         fetch: Callable[[Digest], Any],
         read: bool,
@@ -65,6 +67,7 @@ class Memoizer:
         self._evaluator = evaluator
         self._source = source
         self._verifier = verifier
+        self._comparer = comparer
         self._fetch = fetch
         self._read = read
         self._whole = whole
@@ -80,9 +83,14 @@ class Memoizer:
         found = dict(zip(wanted, self._source.get_many(wanted), strict=True)) if wanted else {}
         for job, row in zip(asking, rows, strict=True):
             if row is None:
-                self._evaluator.miss(job, Why.FIRST)
+                self._unknown(job)
             else:
                 self._replay(job, row, found.get(row.reduction))
+
+    def _unknown(self, job: Job) -> None:
+        ids = tuple(arg.digest for arg in job.args if arg.digest is not None)
+        why, job.compared = self._comparer.compare(job.task.fullname, job.prepared.digest, ids)
+        self._evaluator.miss(job, why)
 
     # -- without the memo ---------------------------------------------------------------------------------------------
 
@@ -126,6 +134,7 @@ class Memoizer:
             for remembered in row.calls:
                 if self._replay_whole(job, remembered, shallow):
                     return
+        job.compared = row.calls[0].call if row.calls else None
         if found is None:
             self._evaluator.miss(job, Why.MISSING, caused=True)
             return
@@ -143,6 +152,7 @@ class Memoizer:
             self._evaluator.miss(job, Why.EXTERNAL, caused=True)
             return
         job.remembered = row.calls
+        job.compared = None
         self._evaluator.hit(job, reduction)
 
     def _replay_whole(self, job: Job, remembered: MemoCall, shallow: bool) -> bool:

@@ -14,9 +14,10 @@ from redun.core.classes import UnavailableError
 from redun.core.codec import array_header, pointer_bytes
 from redun.core.digest import Digest
 from redun.core.errors import RedunError
-from redun.core.keys import CodeExternal, code_id
+from redun.core.keys import CodeExternal, code_id, prepare
 from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
 from redun.core.reduction import CALL
+from redun.core.tasks import registry
 from redun.core.values import Encoded, Encoder
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import causes, summary, trace_of
@@ -147,6 +148,17 @@ class Recorder:
         head = self._verifier.head(job.head)
         job.tasks = self._footprints.known(self._verifier.task_set(head.tasks), head.tasks)
         job.ext, job.flags = head.ext, head.flags
+        for name, digest, _ in job.tasks.entries:
+            if digest not in self.sources:
+                self._source(name, digest)
+
+    def _source(self, name: str, digest: Digest) -> None:
+        """Notes the source of a task inside a whole replay: the history shows it as it is now."""
+        task = registry.get(name)
+        if task is not None:
+            prepared = prepare(task, self._encoder.format)
+            self.sources[digest] = prepared.source
+            self._encoder.objects[prepared.source] = prepared.objects[prepared.source]
 
     def _done(self, job: Job) -> None:
         reduction, result = job.reduction, job.result

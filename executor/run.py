@@ -22,6 +22,7 @@ from redun.core.keys import call_key, spread
 from redun.core.objects import CallRecord, How, Status, TaskCount, TaskRecord, job_id
 from redun.core.replays import inner_calls
 from redun.core.values import Encoder
+from redun.executor.compare import Comparer
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
 from redun.executor.jobs import Failure, Job
@@ -108,7 +109,13 @@ class Run:
         self._evaluator = Evaluator(encoder, self._pending.fetch)
         self._verifier = Verifier(store.format, self._pending.fetch, store.superseded)
         self._memoizer = Memoizer(
-            self._evaluator, self._pending, self._verifier, fetch=self._pending.fetch, read=read_cache, whole=whole
+            self._evaluator,
+            self._pending,
+            self._verifier,
+            Comparer(store),
+            fetch=self._pending.fetch,
+            read=read_cache,
+            whole=whole,
         )
         self._recorder = Recorder(self._evaluator, self._verifier, live.uuid)
         self._printed = 0

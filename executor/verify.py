@@ -16,6 +16,7 @@ from redun.core.errors import CodecError, NotFound, RedunError
 from redun.core.keys import prepare
 from redun.core.objects import ExtRecord, HeadRecord, TaskSetRecord, parse_footprint
 from redun.core.tasks import Task, registry
+from redun.core.values import External
 
 Fetch = Callable[[Digest], tuple[str, Any]]
 
@@ -151,8 +152,8 @@ class Verifier:
         known = self._own.get(digest)
         if known is None or known[0] != finished:
             decoder = Decoder(self._fetch)
-            value = decoder.decode(self._fetch(digest)[1])
-            known = self._own[digest] = (finished, value.is_valid() is True)
+            external: External = decoder.decode(self._fetch(digest)[1])
+            known = self._own[digest] = (finished, external.is_valid())
         return known[1]
 
 
