@@ -22,10 +22,6 @@ _STDLIB: Final = sys.stdlib_module_names
 
 
 def _finder(kind: type) -> Handler | None:
-    if hasattr(kind, "__dataclass_fields__"):
-        return _dataclass
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        return _namedtuple
     if issubclass(kind, Enum):
         return _enum
     if issubclass(kind, BaseException):
@@ -36,6 +32,10 @@ def _finder(kind: type) -> Handler | None:
         return _function
     if kind.__module__.partition(".")[0] in _STDLIB:
         return None
+    if hasattr(kind, "__dataclass_fields__") and not _is_native(kind):
+        return _dataclass
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return _namedtuple
     if issubclass(kind, (set, frozenset)):
         return _set_subclass
     return _instance if _is_structural(kind) else None
@@ -46,6 +46,11 @@ FINDERS.append(_finder)
 
 def _is_structural(kind: type) -> bool:
     return all(getattr(kind, name) is getattr(object, name) for name in ("__reduce_ex__", "__reduce__"))
+
+
+def _is_native(kind: type) -> bool:
+    """Whether instances hold data of a type written in C (a list, a number): fields alone do not make them."""
+    return any(isinstance(vars(base).get("__new__"), BuiltinFunctionType) for base in kind.__mro__[:-1])
 
 
 # -- encoding ---------------------------------------------------------------------------------------------------------
@@ -67,6 +72,8 @@ def _dataclass(encoder: Encoder, obj: Any) -> Any:
 
 
 def _namedtuple(encoder: Encoder, obj: Any) -> Any:
+    if getattr(obj, "__dict__", None):  # of a subclass, whose instances can hold more than the fields
+        return _instance(encoder, obj)
     return encoder.ext(codes.NAMEDTUPLE, [_name(encoder, type(obj)), list(obj._fields), list(obj)])
 
 
@@ -104,10 +111,40 @@ def _error(encoder: Encoder, obj: BaseException) -> Any:
         name = _name(encoder, kind)
     except CannotEncode:  # a class local to a function: the error is still told, though not rebuilt as its class
         name = f"{kind.__module__}:{kind.__qualname__}"
-    state = {k: v for k, v in vars(obj).items() if k != "__notes__"}
-    notes = [str(note) for note in getattr(obj, "__notes__", [])]
-    cause = obj.__cause__
-    return encoder.ext(codes.ERROR, [name, _tellable(encoder, list(obj.args)), notes, cause, _tellable(encoder, state)])
+    state = {k: v for k, v in vars(obj).items() if k != "__notes__"} | _fields(obj)
+    notes = [note if isinstance(note, str) else _text(note) for note in getattr(obj, "__notes__", None) or ()]
+    parts = [name, _tellable(encoder, list(obj.args)), notes, _cause(obj), _tellable(encoder, state)]
+    return encoder.ext(codes.ERROR, parts)
+
+
+#: Longest chain of causes that is kept in an error value; a traceback keeps all.
+_CAUSES: Final = 50
+#: What built-in exceptions keep outside their `args` and `__dict__`, where they say it at all.
+_FIELDS: Final[dict[type, tuple[str, ...]]] = {
+    OSError: ("errno", "strerror", "filename", "filename2"),
+    UnicodeError: ("encoding", "object", "start", "end", "reason"),
+    SyntaxError: ("msg", "filename", "lineno", "offset", "text", "end_lineno", "end_offset"),
+    ImportError: ("msg", "name", "path"),
+    NameError: ("name",),
+    AttributeError: ("name",),
+    StopIteration: ("value",),
+    SystemExit: ("code",),
+}
+
+
+def _fields(error: BaseException) -> dict[str, Any]:
+    names = [name for kind, fields in _FIELDS.items() if isinstance(error, kind) for name in fields]
+    names += copyreg._slotnames(type(error))  # type: ignore[attr-defined]  # what pickle itself asks for slots
+    values = {name: getattr(error, name, None) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What the error was raised from; None where the chain of causes is a ring or has no end in sight."""
+    last: BaseException | None = error
+    for _ in range(_CAUSES):
+        last = last.__cause__ if last is not None else None
+    return error.__cause__ if last is None else None
 
 
 def _tellable(encoder: Encoder, parts: Any) -> Any:
@@ -120,9 +157,16 @@ def _tellable(encoder: Encoder, parts: Any) -> Any:
 def _tell(encoder: Encoder, value: Any) -> Any:
     try:
         Encoder(encoder.format).encode(value)
-    except (CodecError, TypeError, ValueError):
-        return repr(value)
+    except CodecError:
+        return _text(value)
     return value
+
+
+def _text(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001  the value's own __repr__ may raise anything
+        return f"<{type(value).__qualname__}>"
 
 
 # -- decoding ---------------------------------------------------------------------------------------------------------
@@ -179,10 +223,17 @@ def _read_instance(decoder: Decoder, items: Any) -> Any:
     kind = _new(decoder, items[0])
     if not _is_structural(kind) and not issubclass(kind, (set, frozenset)):
         raise CannotDecode(f"{items[0]} now has a reduce method of its own")
-    obj = kind.__new__(kind, *items[1])
-    state, elements, pairs = items[2]
+    _, arguments, (state, elements, pairs) = items
+    try:
+        return _rebuilt(kind, arguments, state, elements, pairs)
+    except Exception as error:
+        raise CannotDecode(f"a {items[0]} cannot be made again: {type(error).__name__}: {error}") from error
+
+
+def _rebuilt(kind: Any, arguments: list[Any], state: Any, elements: Any, pairs: Any) -> Any:
+    obj = kind.__new__(kind, *arguments)
     if isinstance(obj, set):
-        obj.update(*items[1])
+        obj.update(*arguments)
     if elements is not None:
         obj.extend(elements)
     for key, value in pairs or ():

@@ -119,7 +119,7 @@ class Decoder:
         """Returns the bytes of a blob as `str`, `bytes`, `bytearray`, or `view` (a memoryview, not copied)."""
         data = self._read("blob", digest)
         if name == "str":
-            return str(data, "utf-8")
+            return str(data, "utf-8", "surrogatepass")
         if name == "bytes":
             return bytes(data)
         if name == "bytearray":

@@ -135,6 +135,9 @@ class Encoder:
             found = Encoded(self.pack(obj))
         except CodecError as error:
             raise located(error, obj, self) from None
+        except Exception as error:
+            failed = CannotEncode(f"{type(error).__name__} while encoding: {error}")
+            raise located(failed, obj, self) from error
         found.inspected = True
         found.nodes = tuple(dict.fromkeys(self.nodes)) if self.nodes else ()
         found.externals = tuple(self.externals)
@@ -211,7 +214,7 @@ class Encoder:
 
     def _pack(self, obj: Any) -> bytes:
         kind = type(obj)
-        if kind is bytearray or (kind in _SIZED and len(obj) > limits.LEAF_BYTES // 4):
+        if kind in _SMUGGLED or (kind in _SIZED and len(obj) > limits.LEAF_BYTES // 4):
             return self._leaf(obj)
         payload = self._native(obj)
         if len(payload) > limits.CHILD_BYTES and kind in _NATIVE:
@@ -265,19 +268,11 @@ class Encoder:
     # -- large values -------------------------------------------------------------------------------------------------
 
     def _leaf(self, obj: str | bytes | bytearray) -> bytes:
-        name = type(obj).__name__
-        if isinstance(obj, str):
-            try:
-                data: bytes | bytearray = obj.encode()
-            except UnicodeEncodeError:
-                return self._packers[self._depth].pack(self._relaxed(obj))
-        else:
-            data = obj
+        leaf = self._relaxed(obj)
+        data = obj.encode("utf-8", "surrogatepass") if isinstance(obj, str) else obj
         if len(data) > limits.LEAF_BYTES:
-            return self._packers[self._depth].pack(self.large(name, data).ext)
-        if name == "bytearray":
-            return self._packers[self._depth].pack(ExtType(codes.BYTEARRAY, bytes(data)))
-        return self._packers[self._depth].pack(obj)
+            leaf = self.large(type(obj).__name__, data).ext
+        return self._packers[self._depth].pack(leaf)
 
     def large(self, name: str, data: bytes | bytearray | memoryview) -> Ready:
         """Puts the bytes of a leaf as a blob and returns what stands for it in its value."""
