@@ -117,6 +117,10 @@ class Encoder:
         self.externals: list[External] = []
         self.code: list[Any] = []
         self._depth = 0
+        self._splits = 0
+        #: What objects with large parts became in this encoding, with the objects themselves, so that no other takes
+        #: their place: a container around them is packed twice, and so on at every level.
+        self._split_before: dict[int, tuple[Any, Any]] = {}
         self._packers: list[_Packer] = [self._packer()]
 
     # -- the public face ----------------------------------------------------------------------------------------------
@@ -180,6 +184,7 @@ class Encoder:
         before = len(self.nodes)
         data = self._native(items)
         if len(data) > limits.CHILD_BYTES:
+            self._splits += 1
             parts = self._parts(items)
             data = _array(parts)
             if code == codes.TUPLE and len(data) > limits.CONTAINER_BYTES and len(self.nodes) == before:
@@ -206,7 +211,10 @@ class Encoder:
     def pack(self, obj: Any) -> bytes:
         """Returns the canonical bytes of a value, with what is inside added to `nodes`, `externals` and `code`."""
         self._depth = 0
-        return self._pack(obj)
+        try:
+            return self._pack(obj)
+        finally:
+            self._split_before.clear()
 
     def _packer(self) -> _Packer:
         packer: _Packer = msgpack.Packer(strict_types=True, default=self._hook, buf_size=4096)
@@ -238,11 +246,17 @@ class Encoder:
         return payload
 
     def _hook(self, obj: Any) -> Any:
+        if id(obj) in self._split_before:
+            return self._split_before[id(obj)][1]
         kind = type(obj)
         handler = HANDLERS.get(kind)
         if handler is None:
             handler = find_handler(kind)
-        return handler(self, obj)
+        splits, nodes = self._splits, len(self.nodes)
+        made = handler(self, obj)
+        if self._splits != splits and len(self.nodes) == nodes:
+            self._split_before[id(obj)] = (obj, made)
+        return made
 
     def _relaxed(self, obj: Any) -> Any:
         """The same value, with what msgpack would mistake in native containers put in its own extension."""
@@ -305,6 +319,7 @@ class Encoder:
 
     def _split(self, obj: list[Any] | dict[Any, Any]) -> bytes:
         before = len(self.nodes)
+        self._splits += 1
         if isinstance(obj, list):
             name, count, parts = "list", len(obj), self._parts(obj)
             data = _array(parts)
