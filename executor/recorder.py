@@ -90,13 +90,13 @@ class Recorder:
             self.pages.append(self._encoder.put("jobs", JobsRecord(self._uuid, tuple(self.rows)).payload()))
             self.rows.clear()
 
-    def running(self, jobs: Iterable[Job]) -> tuple[JobRow, ...]:
+    def unfinished(self, jobs: Iterable[Job], status: Status) -> tuple[JobRow, ...]:
         """Returns rows of jobs that have not ended."""
         rows = []
         for job in jobs:
             if job.partial is None:
                 job.partial = self._partial(job, None)
-            rows.append(self.row(job, Status.RUNNING))
+            rows.append(self.row(job, status))
         return tuple(rows)
 
     def row(self, job: Job, status: Status) -> JobRow:

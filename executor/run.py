@@ -28,9 +28,10 @@ from redun.executor.failures import trace_of
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import Memoizer
 from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
-from redun.executor.pools.threads import Answer, ThreadPool, Work
+from redun.executor.pools.threads import Answer, Reply, ThreadPool, Work
 from redun.executor.recorder import Recorder
 from redun.executor.states import State
+from redun.executor.stopping import stop_requests
 from redun.executor.verify import Verifier
 from redun.store import Batch, LiveRun, MemoRow, RunUpdate, Store
 
@@ -40,6 +41,8 @@ _ASK: Final = 1000
 _TINY_NS: Final = 100_000
 _TOGETHER: Final = 200
 _PROGRESS_SECONDS: Final = 0.25
+#: How long a run that is asked to stop waits for bodies that are running.
+_GRACE_SECONDS: Final = 1.0
 
 
 class Pending:
@@ -126,6 +129,7 @@ class Run:
         self._unwritten = 0
         self._deadline = 0.0
         self._shown = 0.0
+        self._stopping = False
         #: Difference between the clock of the history (µs since the epoch) and the performance counter (ns).
         self._start_ns = time.perf_counter_ns()
 
@@ -139,25 +143,30 @@ class Run:
         """
         if self._observer is not None:
             self._observer.started(format_uuid(self._live.uuid))
-        interrupt: KeyboardInterrupt | None = None
         STATS.backing = self._store.stat_memo_get
-        try:
+        with stop_requests(self.stop):
             self._evaluator.submit(expression)
             self._loop()
-        except KeyboardInterrupt as error:
-            interrupt = error
-            self._interrupt()
-        return self._seal(interrupt)
+            if self._stopping:
+                self._wind_down()
+            return self._seal()
+
+    def stop(self) -> None:
+        """Asks the run to stop: nothing new starts, and what has finished is recorded. Any thread may ask."""
+        self._stopping = True
+        self._pool.wake()
 
     def _loop(self) -> None:
         evaluator = self._evaluator
-        while True:
+        while not self._stopping:
             evaluator.advance()
-            if evaluator.asks:
+            if evaluator.asks and not evaluator.failed:
                 self._answer()
                 continue
             self._record()
-            if not evaluator.failed:
+            if evaluator.failed:
+                self._pool.halt()
+            else:
                 self._submit()
             if self._pool.messages:
                 self._collect()
@@ -249,6 +258,9 @@ class Run:
         if reply is None:
             self._tick()
             return
+        self._digest(reply)
+
+    def _digest(self, reply: Reply) -> None:
         answers, left = reply
         for answer in answers:
             self._feed(answer)
@@ -321,7 +333,7 @@ class Run:
     def _update(self) -> RunUpdate:
         recorder = self._recorder
         slow = self._now() - int(limits.COMMIT_SECONDS * 1e6)
-        running = recorder.running(job for job in self._in_flight if job.started < slow)
+        running = recorder.unfinished((job for job in self._in_flight if job.started < slow), Status.RUNNING)
         root = self._evaluator.root
         return RunUpdate(
             uuid=self._live.uuid,
@@ -344,17 +356,30 @@ class Run:
         STATS.fresh = {}
         return batch
 
-    def _seal(self, interrupt: KeyboardInterrupt | None) -> Execution:
+    def _wind_down(self) -> None:
+        """Waits a moment for bodies that are about to end; a thread cannot be stopped from outside."""
+        self._pool.halt()
+        end = time.monotonic() + _GRACE_SECONDS
+        while self._pool.messages and time.monotonic() < end:
+            reply = self._pool.take(end - time.monotonic())
+            if reply is not None:
+                self._digest(reply)
+            self._evaluator.advance()
+        for job in self._evaluator.unfinished():
+            if job not in self._in_flight and job.state is not State.REDUCING and job.number >= 0:
+                self._evaluator.cancel(job)
+
+    def _seal(self) -> Execution:
         evaluator, recorder = self._evaluator, self._recorder
         evaluator.advance()
         self._record()
         root = evaluator.root
-        status = Status.INTERRUPTED if interrupt else Status.FAILED if evaluator.failed else Status.DONE
+        status = Status.INTERRUPTED if self._stopping else Status.FAILED if evaluator.failed else Status.DONE
         failure = root.failure if root is not None else None
         trace = None if failure is None else recorder.trace(failure)
         value = evaluator.value(root.result) if status is Status.DONE and root is not None else None
         counts = self._counts()
-        tail = (*recorder.rows, *recorder.running(self._in_flight))
+        tail = (*recorder.rows, *recorder.unfinished(self._unfinished(), Status.INTERRUPTED))
         digest = self._live.seal(
             self._batch(None),
             root=None if root is None else root.call or root.partial,
@@ -370,7 +395,7 @@ class Run:
             uuid=format_uuid(self._live.uuid),
             status=status,
             value=value,
-            error=interrupt or (failure.error if failure else None),
+            error=KeyboardInterrupt() if self._stopping else failure.error if failure else None,
             trace=failure.trace if failure else None,
             counts=counts,
             duration=self._now() / 1e6,
@@ -381,11 +406,10 @@ class Run:
             self._observer.finished(execution)
         return execution
 
-    def _interrupt(self) -> None:
-        self._pool.halt()
-        for job in self._evaluator.unfinished():
-            if job.state is not State.RUNNING and job.number >= 0:
-                self._evaluator.cancel(job)
+    def _unfinished(self) -> list[Job]:
+        """The jobs whose bodies run or whose children have not ended: none but after a request to stop."""
+        waiting = (job for job in self._evaluator.unfinished() if job.state is State.REDUCING)
+        return [*self._in_flight, *waiting] if self._stopping else []
 
     # -- telling ------------------------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ class ThreadPool:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._inbox: SimpleQueue[list[Work] | None] = SimpleQueue()
-        self._outbox: SimpleQueue[Reply] = SimpleQueue()
+        self._outbox: SimpleQueue[Reply | None] = SimpleQueue()
         self._workers: list[threading.Thread] = []
         self._messages = 0
         self._halted = False
@@ -70,13 +70,18 @@ class ThreadPool:
         self._inbox.put(work)
 
     def take(self, timeout: float | None) -> Reply | None:
-        """Returns the next reply, or None when the time (seconds) is over."""
+        """Returns the next reply, or None when the time (seconds) is over or `wake` was called."""
         try:
             reply = self._outbox.get(timeout=timeout)
         except Empty:
             return None
-        self._messages -= 1
+        if reply is not None:
+            self._messages -= 1
         return reply
+
+    def wake(self) -> None:
+        """Makes `take` return. May be called from a signal handler or another thread."""
+        self._outbox.put(None)
 
     def halt(self) -> None:
         """Makes workers hand back all work that they have not begun."""
