@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
@@ -9,10 +10,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from redun.cli.colors import is_terminal
+from redun.cli.render import status_table
+
 if TYPE_CHECKING:
     from redun.core.history import TaskCount
-
-from redun.cli.render import status_table
 
 
 class LiveTable:
@@ -23,8 +25,15 @@ class LiveTable:
 
     def __init__(self, stream: IO[str], *, colored: bool) -> None:
         self._console = Console(file=stream, no_color=not colored, highlight=False, markup=False)
-        # Drawn when there is news, not by a thread of its own; user's prints go above the table.
-        self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="ellipsis")
+        self._live = Live(
+            console=self._console,
+            # Drawn when there is news, not by a thread of its own.
+            auto_refresh=False,
+            transient=True,
+            vertical_overflow="ellipsis",
+            # What tasks print goes above the table, but never away from where it is sent.
+            redirect_stdout=is_terminal(sys.stdout),
+        )
         self._live.start()
 
     def show(self, counts: Sequence[TaskCount], when: str) -> None:

@@ -21,6 +21,8 @@ ELLIPSIS: Final = "..."
 
 _COLUMNS: Final = ("PENDING", "RUNNING", "FAILED", "CACHED", "DONE", "TOTAL")
 _COLUMN_WIDTH: Final = 8
+#: The least width of the column of names.
+_NAME_WIDTH: Final = 7
 #: Containers inside containers that a shortened value shows.
 _SHOWN_DEPTH: Final = 5
 #: A longer integer has no decimal form that Python computes quickly, or at all (`sys.set_int_max_str_digits`).
@@ -140,7 +142,7 @@ def status_table(counts: Sequence[TaskCount], when: str) -> list[str]:
     )
     rows = [total, *sorted(counts, key=lambda count: count.fullname)]
     names = [printable(row.fullname) for row in rows]
-    width = max(len("TASK"), *map(len, names))
+    width = max(_NAME_WIDTH, *map(len, names))
     lines = [f"| JOB STATUS {when}", f"| {'TASK':<{width}}{_cells(_COLUMNS)}", "| "]
     for name, row in zip(names, rows, strict=True):
         numbers = (row.pending, row.running, row.failed, row.cached, row.done, row.total)

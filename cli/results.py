@@ -115,12 +115,12 @@ def error_lines(error: BaseException) -> list[str]:
         text = "".join(format_exception_only(error))
     except Exception:  # noqa: BLE001 - the user's `__str__`
         text = type(error).__name__
+    if isinstance(error, RedunError):
+        text = text.removeprefix(f"{type(error).__module__}.")  # where our classes stand is of no interest
     lines = text.rstrip("\n").split("\n")
     shown = [printable(shorten(line, _LINE_CHARS)) for line in lines[:_ERROR_LINES]]
     if len(lines) > _ERROR_LINES:
         shown.append(f"... {len(lines) - _ERROR_LINES} more lines")
-    if isinstance(error, RedunError) and error.hint and error.hint not in text:
-        shown.append(printable(error.hint))
     return shown
 
 

@@ -142,7 +142,7 @@ def test_the_status_table_has_the_tutorials_layout() -> None:
 
 
 def test_the_status_table_of_nothing_has_a_line_for_all() -> None:
-    assert status_table([], "now")[-1] == "| ALL        0       0       0       0       0       0"
+    assert status_table([], "now")[-1] == "| ALL           0       0       0       0       0       0"
 
 
 def test_numbers_wider_than_a_column_stay_apart() -> None:

@@ -70,6 +70,7 @@ def escapes():
 @task()
 def naps(seconds: float):
     time.sleep(seconds)
+    print("slept")
     return seconds
 
 @task()
@@ -344,17 +345,17 @@ def test_a_pipe_gets_plain_lines_and_never_loads_rich(redun: Redun, tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout == "1.6\n0 False\n"
+    assert done.stdout == "slept\n1.6\n0 False\n"
     assert "\x1b" not in done.stderr
 
 
 def on_terminal(*words: str, cwd: Path, **environ: str) -> str:
-    """What the command writes when standard error is a terminal."""
+    """What the command writes to standard error when that is a terminal; its output goes to a file `stdout`."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "redun.cli.app", *words]
-    process = subprocess.Popen(
-        command, cwd=cwd, env={**os.environ, "TERM": "xterm", **environ}, stdout=subprocess.DEVNULL, stderr=theirs
-    )
+    environ = {**os.environ, "TERM": "xterm", **environ}
+    with open(cwd / "stdout", "w") as output:
+        process = subprocess.Popen(command, cwd=cwd, env=environ, stdout=output, stderr=theirs)
     os.close(theirs)
     written = b""
     while True:
@@ -381,6 +382,7 @@ def test_a_long_run_on_a_terminal_draws_a_table_and_takes_it_away(redun: Redun, 
     assert text.count("JOB STATUS") > 1
     assert "\x1b[2K" in text  # lines that are cleared
     assert text.index("Run") < text.index("JOB STATUS")
+    assert (tmp_path / "stdout").read_text() == "slept\n1.6\n"
 
 
 # -- streams that close -----------------------------------------------------------------------------------------------
