@@ -11,6 +11,7 @@ import pytest
 
 from redun.cli.exits import EXIT_CODES
 from tests.house.source_tree import FOLDERS, ROOT
+from tests.house.tour import BLOCK, masked, play
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SHORTCOMINGS.md")]
@@ -71,3 +72,16 @@ def test_the_library_example_runs_as_it_stands(tmp_path: Path):
     (tmp_path / "example.py").write_text(code + '\nassert redun.run(main(3)) == [0, 2, 4], "README"\n')
     subprocess.run([sys.executable, "example.py"], cwd=tmp_path, check=True, env={}, capture_output=True)
     assert (tmp_path / ".redun" / "store").is_dir()
+
+
+def test_the_tour_prints_what_readme_says(tmp_path: Path):
+    told = BLOCK.findall(README)
+    assert len(told) >= 6
+    place = tmp_path / "hello_world"
+    for (command, output), (_, printed) in zip(told, play(told, place), strict=True):
+        assert masked(printed, str(place)) == masked(output, "/tmp/hello_world"), command
+
+
+def test_the_program_of_the_tour_is_the_example():
+    (program,) = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
+    assert program in (ROOT / "examples" / "hello_world" / "hello_world.py").read_text()
