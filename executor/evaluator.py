@@ -16,7 +16,7 @@ failing job fails its parent; siblings that have started are let finish.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redun.core.decoding import Decoder
@@ -27,7 +27,7 @@ from redun.core.keys import BindError, bind, call_key, code_id, prepare
 from redun.core.objects import Flag, How, Why
 from redun.core.operations import OPERATIONS, is_pure
 from redun.core.reduction import CALL, Arg, Node, Reduction, reduce
-from redun.core.tasks import registry
+from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, registry
 from redun.core.values import Encoded, Encoder
 from redun.executor.engine import ROOT
 from redun.executor.jobs import Failure, Job, Operation, Unit
@@ -159,7 +159,7 @@ class Evaluator:
     def cancel(self, job: Job) -> None:
         """The job will not be run any more."""
         if job.state not in ENDED:
-            self._count(job, 1 if job.state in (State.RUNNING, State.REDUCING) else 0, 2)
+            self._count(job, _column(job), 2)
             job.move(State.CANCELLED)
             self._unfinished.discard(job)
             self.ended.append(job)
@@ -207,7 +207,7 @@ class Evaluator:
     def _units(self, nodes: list[Node], scope: Job) -> list[Unit]:
         return [self._job(node, scope) if node.op == CALL else Operation(node, scope) for node in nodes]
 
-    def _link(self, unit: Unit, arg: Arg, units: list[Unit]) -> None:
+    def _link(self, unit: Unit, arg: Arg, units: Sequence[Unit]) -> None:
         if type(arg) is int:
             units[arg].dependants.append(unit)
             unit.waiting += 1
@@ -225,8 +225,7 @@ class Evaluator:
             for arg in unit.node.kwargs.values():
                 self._link(unit, arg, units)
         for unit in units:
-            if isinstance(unit, Job):
-                unit.units = units  # where its arguments are found, until it has a reduction of its own
+            unit.units = units  # where its arguments are found; a job's own reduction takes their place later
             if unit.waiting == 0:
                 self._begin(unit)
             elif isinstance(unit, Job):
@@ -240,7 +239,7 @@ class Evaluator:
 
     # -- arguments and keys -------------------------------------------------------------------------------------------
 
-    def _resolve(self, arg: Arg, units: list[Unit]) -> Encoded:
+    def _resolve(self, arg: Arg, units: Sequence[Unit]) -> Encoded:
         if type(arg) is int:
             result = units[arg].result
             assert result is not None
@@ -248,7 +247,7 @@ class Evaluator:
         assert isinstance(arg, Encoded)
         return self._fill(arg, units) if arg.nodes else arg
 
-    def _fill(self, template: Encoded, units: list[Unit]) -> Encoded:
+    def _fill(self, template: Encoded, units: Sequence[Unit]) -> Encoded:
         """Returns the value that a template becomes when its nodes have theirs."""
         decoder = Decoder(self.fetch, lambda number: self.value(units[number].result))
         return self.encoder.encode(decoder.decode(template.payload))
@@ -317,7 +316,7 @@ class Evaluator:
         """Starts default arguments that are expressions, as children of the job; returns whether to wait for them."""
         if job.extras or not job.prepared.lazy:
             return False
-        names = [name for name, _ in job.task.params[: len(job.node.args)]]
+        names = [name for name, kind in job.task.params[: len(job.node.args)] if kind in (POSITIONAL_ONLY, POSITIONAL)]
         needed = {n: d for n, d in job.prepared.defaults.items() if isinstance(d, Expression)}
         needed = {n: d for n, d in needed.items() if n not in names and n not in job.node.kwargs}
         if not needed:
@@ -340,7 +339,7 @@ class Evaluator:
             lazy[name] if isinstance(arg, Expression) else arg
             for name, arg in zip(job.prepared.names, bound, strict=True)
         ]
-        job.units = []
+        job.units = ()
 
     def _defaults(self, job: Job) -> dict[str, Encoded]:
         """The values of the defaults that were expressions."""
@@ -443,7 +442,7 @@ class Evaluator:
         assert job is not None
         name = unit.node.name
         try:
-            operands = tuple(self._operand(arg, job, name) for arg in unit.node.args)
+            operands = tuple(self._operand(arg, unit, name) for arg in unit.node.args)
             if not is_pure(name, operands):
                 job.flags = (*job.flags, Flag("volatile", f"operation {name} on {type(operands[0]).__name__}"))
             unit.result = self.encoder.encode(OPERATIONS[name](*operands))
@@ -453,8 +452,8 @@ class Evaluator:
             return
         self._release(unit)
 
-    def _operand(self, arg: Arg, job: Job, name: str) -> Any:
-        encoded = self._resolve(arg, job.units)
+    def _operand(self, arg: Arg, unit: Unit, name: str) -> Any:
+        encoded = self._resolve(arg, unit.units)
         if encoded.plain or name == "call":
             return self.value(encoded)
         if encoded.obj is None:  # only looked at by operations that change nothing, so one copy serves them all

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from redun.core.digest import Digest, Key
 from redun.core.keys import Prepared
 from redun.core.objects import Flag, How, TraceRecord, Why
-from redun.core.reduction import Node, Reduction
+from redun.core.reduction import CALL, Node, Reduction
 from redun.core.tasks import Task
 from redun.core.values import Encoded
 from redun.executor.states import State, check_move
@@ -21,6 +22,10 @@ class Failure:
     error: BaseException
     trace: TraceRecord | None
     origin: Job | None = None
+
+
+#: The node of a job that has ended and is recorded.
+SPENT: Final = Node(CALL, "", [], {})
 
 
 class Unit:
@@ -108,13 +113,13 @@ class Job(Unit):
         )
         self.state = State.NEW
         self.number = -1
-        self.args: list[Encoded] = []
+        self.args: Sequence[Encoded] = ()
         self.applied: tuple[str, ...] = ()
         self.key: Key | None = None
         self.leader: Job | None = None
         self.reduction: Reduction | None = None
-        self.units: list[Unit] = []
-        self.extras: list[Unit] = []
+        self.units: Sequence[Unit] = ()
+        self.extras: Sequence[Unit] = ()
         self.failure: Failure | None = None
         self.how = How.RAN
         self.why = Why.NONE
@@ -145,6 +150,16 @@ class Job(Unit):
         """
         check_move(self.state, state)
         self.state = state
+
+    def slim(self) -> None:
+        """Lets go of what only the way to the result needed: a run may have a million jobs that have ended, and the
+        garbage collector looks at whatever they hold."""
+        self.node = SPENT
+        self.args = ()
+        self.units = ()
+        self.extras = ()
+        self.reduction = None
+        self.remembered = None
 
     @property
     def parent(self) -> int:

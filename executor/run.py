@@ -212,14 +212,20 @@ class Run:
 
     def _submit(self) -> None:
         """Sends what is ready while there are threads for it. A task never seen before goes one by one, so that those
-        that sleep run side by side; one that was seen to be tiny goes in handfuls."""
+        that sleep run side by side; one that was seen to be tiny goes in handfuls, two at a time: bodies that short hold
+        the interpreter all the while, so more threads would only wait for each other."""
         pool = self._pool
         free = pool.threads + 2 - pool.messages
         while self._ready_count and free > 0:
+            waiting = False
             for task, jobs in list(self._ready.items()):
                 if free <= 0:
                     return
-                size = _TOGETHER if self._speed.get(task, _TINY_NS) < _TINY_NS else 1
+                tiny = self._speed.get(task, _TINY_NS) < _TINY_NS
+                if tiny and len(self._in_flight) >= 2 * _TOGETHER:
+                    continue
+                waiting = True
+                size = _TOGETHER if tiny else 1
                 work: list[Work] = []
                 while jobs and len(work) < size:
                     self._ready_count -= 1
@@ -231,6 +237,11 @@ class Run:
                 if work:
                     pool.submit(work)
                     free -= 1
+            if not waiting:
+                return
+
+    def _is_tiny(self, job: Job) -> bool:
+        return self._speed.get(id(job.task), _TINY_NS) < _TINY_NS
 
     def _work(self, job: Job) -> Work | None:
         evaluator = self._evaluator
@@ -308,7 +319,9 @@ class Run:
                 job.stopped = now  # a job ends when all it called has ended
             recorder.ended(job)
             self._unwritten += 1
-            if self._observer is not None and job.state is State.FAILED:
+            if job.state is State.DONE:
+                job.slim()
+            elif self._observer is not None and job.state is State.FAILED:
                 self._tell("Reject", job)
         evaluator.ended.clear()
         if self._unwritten:
@@ -333,7 +346,8 @@ class Run:
     def _update(self) -> RunUpdate:
         recorder = self._recorder
         slow = self._now() - int(limits.COMMIT_SECONDS * 1e6)
-        running = recorder.unfinished((job for job in self._in_flight if job.started < slow), Status.RUNNING)
+        lasting = (job for job in self._in_flight if job.started < slow and not self._is_tiny(job))
+        running = recorder.unfinished(lasting, Status.RUNNING)
         root = self._evaluator.root
         return RunUpdate(
             uuid=self._live.uuid,
