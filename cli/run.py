@@ -84,7 +84,8 @@ def run(
         lines.say(f"redun :: version {VERSION}")
         lines.say(f"config dir: {_shown(str(config_dir(found)))}")
         workflow = _load(target, lines)
-        if not words or words[0] in HELP:
+        # A task may be named `help`, too; then `--help` lists.
+        if not words or (words[0] in HELP and all(task.name != words[0] for task in workflow.tasks)):
             lines.flush()
             return _list_tasks(workflow, target, asked=bool(words))
         task = find_task(workflow, words[0], target)

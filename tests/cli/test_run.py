@@ -161,6 +161,21 @@ def test_help_shows_the_first_lines_of_docstrings(redun: Redun) -> None:
     assert redun("run", "w.py", "--help").stdout == redun("run", "w.py", "help").stdout
 
 
+def test_a_task_may_be_named_help(redun: Redun, tmp_path: Path) -> None:
+    (tmp_path / "h.py").write_text("from redun import task\n@task()\ndef help():\n    return 1\n")
+    assert redun("run", "h.py", "help").stdout == "1\n"
+    assert redun("run", "h.py", "--help").stdout.startswith("Tasks available:")
+
+
+def test_a_default_that_is_an_expression_is_shown_and_left_to_the_task(redun: Redun, tmp_path: Path) -> None:
+    (tmp_path / "e.py").write_text(
+        "from redun import task\n@task()\ndef two():\n    return 2\n@task()\ndef f(x: int = two()):\n    return x\n"
+    )
+    assert "--x X                   int (default: two())" in redun("run", "e.py", "f", "help").stdout
+    assert redun("run", "e.py", "f").stdout == "2\n"
+    assert redun("run", "e.py", "f", "--x", "3").stdout == "3\n"
+
+
 def test_a_module_is_named_by_its_dotted_name(redun: Redun) -> None:
     assert redun("run", "w", "add", "--a", "1").stdout == "6\n"
 
@@ -223,6 +238,13 @@ def test_a_run_makes_a_store_where_there_is_none_and_uses_the_one_above(redun: R
     assert "Cached Job" in done.stderr
     assert f"config dir: {tmp_path}/.redun" in done.stderr
     assert not (below / ".redun").exists()
+
+
+def test_runs_that_start_together_make_one_store(redun: Redun, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "redun.cli.app", "run", "-q", "w.py", "add", "--a", "1"]
+    pipe = subprocess.PIPE
+    running = [subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True) for _ in range(6)]
+    assert [process.communicate(timeout=60) for process in running] == [("6\n", "")] * 6
 
 
 @pytest.mark.parametrize("how", ["option before", "option after", "environment"])
