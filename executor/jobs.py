@@ -37,9 +37,10 @@ class Unit:
         waiting: how many values it still waits for.
         dependants: units that wait for it, once for each time they mention it.
         result: its value when it has one.
+        units: the table in which its arguments are found, by node number.
     """
 
-    __slots__ = ("dependants", "node", "result", "scope", "waiting")
+    __slots__ = ("dependants", "node", "result", "scope", "units", "waiting")
 
     def __init__(self, node: Node, scope: Job | None) -> None:
         self.node = node
@@ -47,6 +48,7 @@ class Unit:
         self.waiting = 0
         self.dependants: list[Unit] = []
         self.result: Encoded | None = None
+        self.units: Sequence[Unit] = ()
 
 
 class Operation(Unit):
@@ -65,7 +67,7 @@ class Job(Unit):
         args: bound arguments in the order of the parameters.
         applied: names of the parameters that took their defaults.
         reduction: what its body returned or the store remembered.
-        units: the units of that reduction, by node number.
+        units: the units of that reduction once it is there.
         extras: jobs that its default arguments called.
         leader: the job of the same key that it joined, or may join.
         call, head: ids of its recorded call and footprint.
@@ -99,7 +101,6 @@ class Job(Unit):
         "task",
         "tasks",
         "trace",
-        "units",
         "unkept",
         "why",
     )
@@ -118,7 +119,6 @@ class Job(Unit):
         self.key: Key | None = None
         self.leader: Job | None = None
         self.reduction: Reduction | None = None
-        self.units: Sequence[Unit] = ()
         self.extras: Sequence[Unit] = ()
         self.failure: Failure | None = None
         self.how = How.RAN
