@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from redun.cli.colors import Paint
 from redun.cli.dataflow import Frame, dataflow, dataflow_lines
 from redun.cli.graph import Graph
-from redun.cli.history_view import SHORT, clock, duration_text, job_line, lineage_text
-from redun.cli.job_table import Job, JobTable, Place
-from redun.cli.search import first_job_of_task, job_of_value, jobs_of_call, source_of
+from redun.cli.history_view import SHORT, clock, duration_text
+from redun.cli.job_lines import job_line, lineage_text
+from redun.cli.job_table import Job, JobTable, Place, place_of
+from redun.cli.parts import call_lines, indented, task_lines, trace_lines
+from redun.cli.search import first_job_of_task, job_of_value, jobs_of_call
 from redun.core.codec import unpack
 from redun.core.digest import Digest
 from redun.core.display import pretty
-from redun.core.forms import printable, printable_lines, type_name
-from redun.core.objects import CallRecord, Outcome, SourceRecord, TraceRecord
-from redun.store.lookup_names import TaskName
+from redun.core.forms import type_name
+from redun.store.lookup_names import JobName, TaskName
 
-#: Characters of arguments and of a result in a long view.
-_LONG: Final = 2000
 #: Characters of a value within a dataflow.
 _SHORT_VALUE: Final = 150
-#: Versions of a task named, tracebacks of causes shown, and parents of a call listed.
+#: Versions of a task named, and parents of a call listed.
 _VERSIONS: Final = 20
-_CAUSES: Final = 10
 _PARENTS: Final = 20
-
-
-def indented(lines: Iterable[str], by: str = "  ") -> Iterator[str]:
-    """Yields lines with an indentation, empty ones left empty."""
-    return (f"{by}{line}" if line else "" for line in lines)
 
 
 # -- jobs -------------------------------------------------------------------------------------------------------------
 
 
-def job_view(graph: Graph, place: Place, paint: Paint) -> Iterator[str]:
-    """Yields the lines of a job: what called it, what it computed, its task's source, where its result came from."""
-    table, lineage = place
+def job_view(graph: Graph, name: JobName, paint: Paint) -> Iterator[str]:
+    """Yields the lines of a job: what called it, what it computed, its task's source, where its result came from.
+
+    Raises:
+        NotFound: if the job was never begun.
+    """
+    table, lineage = place_of(graph, name)
     job = lineage[-1]
     yield job_line(graph, table, job, paint, full=True)
     yield lineage_text(graph, table, lineage)
@@ -52,11 +49,11 @@ def job_view(graph: Graph, place: Place, paint: Paint) -> Iterator[str]:
     yield from indented(call_lines(graph, job.call, call, paint))
     yield ""
     # an inner job's task is not among its own execution's sources
-    source = dict(table.run.sources).get(call.task) or source_of(graph, call.task)
+    source = dict(table.run.sources).get(call.task) or graph.source_of(call.task)
     yield from indented(task_lines(graph, call.task, source, paint))
     yield ""
     yield ""
-    yield from indented(flow_lines(graph, "result", frame_of(graph, place)))
+    yield from indented(flow_lines(graph, "result", frame_of(graph, (table, lineage))))
     if job.row.trace is not None and not job.inner:
         yield ""
         yield from indented(trace_lines(graph, job.row.trace))
@@ -92,38 +89,6 @@ def _node_of(graph: Graph, table: JobTable, parent: Job, job: Job) -> int | None
     return equal[min(twins.index(job.number), len(equal) - 1)]
 
 
-# -- parts of views ---------------------------------------------------------------------------------------------------
-
-
-def call_lines(graph: Graph, digest: Digest, call: CallRecord, paint: Paint) -> Iterator[str]:
-    """Yields a call's id, arguments, and what it gave."""
-    yield f"CallNode {paint(digest.hex(), 'id')} {graph.fullname(call)}"
-    yield f"  Args:   {graph.argument_text(call, _LONG)}".rstrip()
-    if call.outcome is Outcome.VALUE:
-        yield f"  Result: {graph.value(call.result, _LONG)}"
-    elif call.outcome is Outcome.RAISED:
-        yield f"  Raised: {graph.value(call.result, _LONG)}"
-    else:
-        yield "  Result: none: the job has not ended, or was stopped"
-
-
-def task_lines(graph: Graph, digest: Digest, source: Digest | None, paint: Paint) -> Iterator[str]:
-    """Yields a task's id and its exact source, as it was."""
-    task = graph.task(digest)
-    yield f"Task {paint(digest.hex(), 'id')} {'(not in the store)' if task is None else printable(task.fullname)}"
-    yield ""
-    payload = graph.payload(source, "source")
-    if payload is None and task is not None:
-        payload = graph.payload(task.text, "source")
-        if payload is not None:
-            yield "  (its exact source is not in the store; this is its normal form)"
-    if payload is None:
-        yield "  (its source is not in the store)"
-        return
-    text = printable_lines(SourceRecord.parse(payload).text)
-    yield from indented(text.rstrip("\n").split("\n"))
-
-
 def flow_lines(graph: Graph, name: str, frame: Frame | None) -> Iterator[str]:
     """Yields the upstream dataflow of what a call gave."""
     call = None if frame is None else graph.call(frame.call)
@@ -135,26 +100,6 @@ def flow_lines(graph: Graph, name: str, frame: Frame | None) -> Iterator[str]:
         yield f"  {name} = {graph.outcome_text(call, _SHORT_VALUE)}"
         yield ""
     yield from indented(dataflow_lines(graph, dataflow(graph, name, frame), _SHORT_VALUE))
-
-
-def trace_lines(graph: Graph, digest: Digest | None) -> Iterator[str]:
-    """Yields a traceback: frames, notes, the error; then those of its causes."""
-    title = "Traceback:"
-    for _ in range(_CAUSES):
-        payload = graph.payload(digest, "trace")
-        if payload is None:
-            return
-        trace = TraceRecord.parse(payload)
-        yield title
-        for frame in trace.frames:
-            if frame.file:
-                yield f'  File "{printable(frame.file)}", line {frame.line}, in {printable(frame.function)}'
-                yield f"    {printable(frame.text)}".rstrip()
-            else:
-                yield f"  {printable(frame.function)}"
-        yield printable(trace.summary)
-        yield from (printable(line) for note in trace.notes for line in note.split("\n"))
-        digest, title = trace.cause, "Caused by:"
 
 
 # -- calls, tasks, values ---------------------------------------------------------------------------------------------
@@ -169,7 +114,7 @@ def call_view(graph: Graph, digest: Digest, paint: Paint) -> Iterator[str]:
     yield from indented(_parent_lines(graph, places, paint))
     yield from indented(_job_lines(places[:1], "Job", paint))
     yield ""
-    yield from task_lines(graph, call.task, source_of(graph, call.task), paint)
+    yield from task_lines(graph, call.task, graph.source_of(call.task), paint)
     yield ""
     yield ""
     yield from flow_lines(graph, "result", frame_of(graph, places[0]) if places else Frame(digest))
@@ -204,7 +149,7 @@ def task_view(graph: Graph, task: TaskName, paint: Paint) -> Iterator[str]:
 
 def single_task_view(graph: Graph, digest: Digest, paint: Paint) -> Iterator[str]:
     """Yields the lines of one version of a task."""
-    lines = task_lines(graph, digest, source_of(graph, digest), paint)
+    lines = task_lines(graph, digest, graph.source_of(digest), paint)
     yield next(lines)
     first = first_job_of_task(graph, digest)
     yield from indented(_job_lines([] if first is None else [first], "First Job", paint))
@@ -227,3 +172,11 @@ def value_view(graph: Graph, digest: Digest, paint: Paint) -> Iterator[str]:
     yield f"  value = {graph.value(digest, _SHORT_VALUE)}"
     yield ""
     yield "  value <-- origin"
+
+
+#: The view of an object by its kind, for the kinds that have a place in the history.
+VIEWS: Final[dict[str, Callable[[Graph, Digest, Paint], Iterator[str]]]] = {
+    "call": call_view,
+    "task": single_task_view,
+    "value": value_view,
+}

@@ -1,15 +1,12 @@
 """Which executions and jobs `redun log` shows: by task, state and time, and how many."""
 
-from __future__ import annotations
-
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 import time
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from redun.cli.exits import UsageError
-from redun.cli.graph import Graph
-from redun.cli.history_view import CACHED, state_name
-from redun.cli.job_table import Job, JobTable
+from redun.cli.history_view import CACHED
 from redun.core.objects import Status
 from redun.store.lookup_names import Run
 
@@ -68,21 +65,11 @@ class Filters(NamedTuple):
         return (
             (self.status is None or run.status.name == self.status)
             and (self.since is None or run.start >= self.since)
-            and (self.task is None or any(self._names(count.fullname) for count in run.counts))
+            and (self.task is None or any(self.names(count.fullname) for count in run.counts))
         )
 
-    def jobs(self, graph: Graph, table: JobTable, jobs: Iterable[tuple[int, Job]]) -> Iterator[tuple[int, Job]]:
-        """Yields those jobs that are in the asked state, began in the time, and are of the task."""
-        return ((depth, job) for depth, job in jobs if self._takes_job(graph, table, job))
-
-    def _takes_job(self, graph: Graph, table: JobTable, job: Job) -> bool:
-        return (
-            (self.status is None or state_name(job) == self.status)
-            and (self.since is None or table.run.start + job.row.start >= self.since)
-            and (self.task is None or self._names(graph.task_name(job.call) or ""))
-        )
-
-    def _names(self, fullname: str) -> bool:
+    def names(self, fullname: str) -> bool:
+        """Returns whether a task of that full name is the asked one."""
         return fullname == self.task or fullname.endswith(f".{self.task}")
 
 

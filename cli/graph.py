@@ -3,8 +3,7 @@
 What is missing (a partial store, or one that was collected) is None here and shown as such; what is damaged raises.
 """
 
-from __future__ import annotations
-
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -15,6 +14,7 @@ from redun.core.expression_table import Table
 from redun.core.forms import base_name, printable, short_id
 from redun.core.objects import CallRecord, Outcome, TaskRecord, TreeRecord
 from redun.store import Store
+from redun.store.lookup_names import runs
 
 #: Records kept; the whole of a history of millions would not fit.
 _KEPT: Final = 50_000
@@ -124,6 +124,14 @@ class Graph:
         if tree.level == 0:
             return list(tree.children)
         return [leaf for child in tree.children for leaf in self._listed((child,))]
+
+    def source_of(self, task: Digest) -> Digest | None:
+        """Returns the exact source of a task as the newest execution that used it kept it, or None."""
+        for run in runs(self.store):
+            for used, source in run.sources:
+                if used == task:
+                    return source
+        return None
 
     # -- text ---------------------------------------------------------------------------------------------------------
 

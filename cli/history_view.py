@@ -1,4 +1,4 @@
-"""Lines of the history: executions, jobs, times, states. Text only; what is shown is decided elsewhere."""
+"""Lines of executions, and of times and states. Text only; what is shown is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import PurePath
 from typing import Final
 
 from redun.cli.colors import Paint
-from redun.cli.graph import Graph
-from redun.cli.job_table import Job, JobTable
 from redun.core.forms import printable
 from redun.core.objects import Status
 from redun.store.lookup_names import Run
@@ -21,7 +19,7 @@ _RULE: Final = "-" * 80
 CACHED: Final = "CACHED"
 
 #: (six characters, role of the colour) of a state.
-_STATES: Final = {
+STATES: Final = {
     Status.RUNNING: (" RUN  ", "run"),
     Status.DONE: (" DONE ", "done"),
     Status.FAILED: ("FAILED", "failed"),
@@ -30,20 +28,9 @@ _STATES: Final = {
 }
 
 
-def state_name(job: Job) -> str:
-    """Returns the state of a job as filters and JSON name it: CACHED where it was answered without running."""
-    return CACHED if job.cached and job.status is Status.DONE else job.status.name
-
-
-def job_state(job: Job, paint: Paint) -> str:
-    """Returns `[ DONE ]` and its like for a job."""
-    text, role = (CACHED, "cached") if state_name(job) == CACHED else _STATES[job.status]
-    return f"[{paint(text, role)}]"
-
-
 def run_state(run: Run, paint: Paint) -> str:
     """Returns `[ DONE ]` and its like for an execution."""
-    return f"[{paint(*_STATES[run.status])}]"
+    return f"[{paint(*STATES[run.status])}]"
 
 
 def clock(microseconds: int) -> str:
@@ -113,29 +100,5 @@ def jobs_text(run: Run) -> str:
     columns = ("done", "cached", "failed", "running")
     done, cached, failed, running = (sum(getattr(c, name) for c in run.counts) for name in columns)
     parts = [f"DONE: {done}", f"CACHED: {cached}", f"FAILED: {failed}"]
-    parts += [f"{_STATES[run.status][0].strip()}: {running}"] if running else []
+    parts += [f"{STATES[run.status][0].strip()}: {running}"] if running else []
     return f"Jobs: {done + cached + failed + running} ({', '.join(parts)})"
-
-
-# -- jobs -------------------------------------------------------------------------------------------------------------
-
-
-def job_line(graph: Graph, table: JobTable, job: Job, paint: Paint, *, full: bool = False) -> str:
-    """Returns the line of a job."""
-    name = table.id(job)
-    shown = str(uuid.UUID(name)) if full else name[:SHORT]
-    start = clock(table.run.start + job.row.start)
-    return f"Job {paint(shown, 'id')} {job_state(job, paint)} {start}:  {graph.call_text(job.call)}"
-
-
-def lineage_text(graph: Graph, table: JobTable, lineage: list[Job]) -> str:
-    """Returns `Traceback: Exec 67fa7eb7 > Job fe387985 main > Job 5ede15ae greeter`, its middle left out when long."""
-    steps = [f"Job {table.id(job)[:SHORT]} {graph.name(graph.call(job.call))}" for job in lineage[-_SHOWN:]]
-    left_out = len(lineage) - len(steps)
-    if left_out:
-        steps.insert(0, f"({left_out:,} Job{'s' if left_out > 1 else ''})")
-    return "Traceback: " + " > ".join([f"Exec {full_uuid(table.run)[:SHORT]}", *steps])
-
-
-#: Jobs named in a lineage.
-_SHOWN: Final = 6

@@ -4,8 +4,7 @@ Inner jobs have no rows. Their numbers follow the replay's own number in the ord
 id that never changes.
 """
 
-from __future__ import annotations
-
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias

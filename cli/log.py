@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -12,9 +13,7 @@ from redun.cli.colors import Paint
 from redun.cli.context import common_options, open_store, settings
 from redun.cli.exits import OK, UsageError
 from redun.cli.filters import Filters, read_since, read_status
-from redun.cli.graph import Graph
-from redun.cli.history_view import job_line, run_header, run_line
-from redun.cli.job_table import Job, JobTable, place_of
+from redun.cli.history_view import run_line
 from redun.cli.pager import write_lines
 from redun.store import Store
 from redun.store.lookup_names import JobName, Named, ObjectName, Run, TaskName, find, runs
@@ -67,10 +66,8 @@ def log(
         if as_json:
             from redun.cli.log_json import document, json_text  # here: text does without
 
-            write_lines([json_text(document(Graph(store), named, filters))], found)
+            write_lines([json_text(document(store, named, filters))], found)
         else:
-            import sys
-
             write_lines(_lines(store, named, filters, found.paint(sys.stdout)), found)
     return OK
 
@@ -78,21 +75,25 @@ def log(
 def _lines(store: Store, named: Named | None, filters: Filters, paint: Paint) -> Iterator[str]:
     if named is None:
         return _list(store, filters, paint)
-    graph = Graph(store)
-    if isinstance(named, Run):
-        return _run(graph, named, filters, paint)
-    if isinstance(named, JobName):
-        return _job(graph, named, filters, paint)
-    from redun.cli import details  # here, as in _job: lists do without
+    # here and not at the top: the list of executions does without what reads calls and values
+    from redun.cli.graph import Graph
 
+    graph = Graph(store)
+    if isinstance(named, Run) or (isinstance(named, JobName) and filters.given()):
+        from redun.cli import job_lists
+
+        if isinstance(named, Run):
+            return job_lists.run_view(graph, named, filters, paint)
+        return job_lists.jobs_below(graph, named, filters, paint)
+    from redun.cli import details
+
+    if isinstance(named, JobName):
+        return details.job_view(graph, named, paint)
     if isinstance(named, TaskName):
         return details.task_view(graph, named, paint)
-    if named.kind == "call":
-        return details.call_view(graph, named.digest, paint)
-    if named.kind == "task":
-        return details.single_task_view(graph, named.digest, paint)
-    if named.kind == "value":
-        return details.value_view(graph, named.digest, paint)
+    view = details.VIEWS.get(named.kind)
+    if view is not None:
+        return view(graph, named.digest, paint)
     from redun.cli.object_view import object_view
 
     return object_view(graph, named.kind, named.digest, paint)
@@ -109,46 +110,3 @@ def _list(store: Store, filters: Filters, paint: Paint) -> Iterator[str]:
     yield from (run_line(run, paint) for run in islice(chain([first], chosen), filters.most_runs))
     if next(chosen, None) is not None:
         yield "... more: redun log -n 0 lists all"
-
-
-def _run(graph: Graph, run: Run, filters: Filters, paint: Paint) -> Iterator[str]:
-    yield from run_header(run, paint)
-    table = JobTable(graph, run)
-    yield from _jobs(graph, table, table.walk(), filters, paint)
-
-
-def _job(graph: Graph, name: JobName, filters: Filters, paint: Paint) -> Iterator[str]:
-    table, lineage = place_of(graph, name)
-    if filters.given():
-        yield job_line(graph, table, lineage[-1], paint, full=True)
-        yield ""
-        below = islice(table.below(lineage), 1, None)
-        yield from _jobs(graph, table, below, filters, paint)
-        return
-    from redun.cli.details import job_view
-
-    yield from job_view(graph, (table, lineage), paint)
-
-
-def _jobs(
-    graph: Graph, table: JobTable, jobs: Iterator[tuple[int, Job]], filters: Filters, paint: Paint
-) -> Iterator[str]:
-    """The lines of jobs: as a tree, or as a list where the filters leave some out."""
-    chosen = filters.jobs(graph, table, jobs) if filters.selective else jobs
-    shown = 0
-    most = filters.most_jobs
-    while batch := list(islice(chosen, _BATCH if most is None else min(_BATCH, most - shown))):
-        graph.prefetch_calls(job.call for _, job in batch)
-        for depth, job in batch:
-            indent = "" if filters.selective else "  " * min(depth, _DEPTH)
-            yield indent + job_line(graph, table, job, paint)
-        shown += len(batch)
-    if shown == 0:
-        yield "No job matches." if filters.selective else "No jobs."
-    elif next(chosen, None) is not None:
-        yield f"... more than {shown:,} jobs: -n 0 lists all"
-
-
-#: Jobs whose calls are read together, and levels that are indented.
-_BATCH = 200
-_DEPTH = 60

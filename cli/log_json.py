@@ -11,12 +11,15 @@ from redun.cli.dataflow import Dataflow, dataflow
 from redun.cli.details import frame_of
 from redun.cli.filters import Filters
 from redun.cli.graph import Graph
-from redun.cli.history_view import full_uuid, run_duration, state_name
+from redun.cli.history_view import full_uuid, run_duration
+from redun.cli.job_lines import state_name
+from redun.cli.job_lists import chosen_jobs
 from redun.cli.job_table import Job, JobTable, Place, place_of
-from redun.cli.search import first_job_of_task, job_of_value, jobs_of_call, source_of
+from redun.cli.search import first_job_of_task, job_of_value, jobs_of_call
 from redun.core.digest import Digest
 from redun.core.json_form import object_to_json, record_to_json, to_json
 from redun.core.objects import SourceRecord
+from redun.store import Store
 from redun.store.lookup_names import JobName, Named, Run, TaskName, runs
 
 _PARENTS: Final = 20
@@ -35,13 +38,14 @@ def json_text(document: Any) -> str:
             sys.setrecursionlimit(before)
 
 
-def document(graph: Graph, named: Named | None, filters: Filters) -> Any:
+def document(store: Store, named: Named | None, filters: Filters) -> Any:
     """Returns the document of what a name means; without one, of the executions."""
     if named is None:
-        return [_run(run) for run in islice(filters.runs(runs(graph.store)), filters.most_runs)]
+        return [_run(run) for run in islice(filters.runs(runs(store)), filters.most_runs)]
+    graph = Graph(store)
     if isinstance(named, Run):
         table = JobTable(graph, named)
-        return {**_run(named), "jobs": _jobs(graph, table, filters.jobs(graph, table, table.walk()), filters)}
+        return {**_run(named), "jobs": _jobs(graph, table, chosen_jobs(graph, table, table.walk(), filters), filters)}
     if isinstance(named, JobName):
         return _job_document(graph, named, filters)
     if isinstance(named, TaskName):
@@ -108,7 +112,7 @@ def _job_document(graph: Graph, name: JobName, filters: Filters) -> dict[str, An
     table, lineage = place_of(graph, name)
     job = lineage[-1]
     if filters.given():
-        chosen = filters.jobs(graph, table, islice(table.below(lineage), 1, None))
+        chosen = chosen_jobs(graph, table, islice(table.below(lineage), 1, None), filters)
         return {"kind": "job", **_job(graph, table, job, 0), "jobs": _jobs(graph, table, chosen, filters)}
     trace = graph.payload(job.row.trace, "trace")
     return {
@@ -133,7 +137,7 @@ def _call_document(graph: Graph, digest: Digest, place: Place | None) -> dict[st
         "id": digest.hex(),
         "task": call.task.hex(),
         "fullname": graph.task_name(digest),
-        "source": _source(graph, sources.get(call.task) or source_of(graph, call.task)),
+        "source": _source(graph, sources.get(call.task) or graph.source_of(call.task)),
         "args": [{"name": a.name, "id": a.value.hex(), "value": _value(graph, a.value)} for a in graph.arguments(call)],
         "outcome": call.outcome.name.lower(),
         "result": None if call.result is None else {"id": call.result.hex(), "value": _value(graph, call.result)},
@@ -150,7 +154,7 @@ def _task_document(graph: Graph, digest: Digest) -> dict[str, Any]:
         "kind": "task",
         "id": digest.hex(),
         "content": None if payload is None else object_to_json("task", payload),
-        "source": _source(graph, source_of(graph, digest)),
+        "source": _source(graph, graph.source_of(digest)),
         "first_job": None if first is None else first[0].id(first[1][-1]),
     }
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from redun.cli.colors import Paint
-from redun.cli.details import call_lines, indented, task_lines, trace_lines
 from redun.cli.graph import Graph
-from redun.cli.search import source_of
+from redun.cli.parts import call_lines, indented, task_lines, trace_lines
 from redun.core.digest import Digest
 from redun.core.display import pretty, pretty_expr
 from redun.core.forms import printable, printable_lines
@@ -47,7 +46,7 @@ def content_lines(graph: Graph, kind: str, digest: Digest, paint: Paint) -> Iter
     elif kind == "trace":
         yield from trace_lines(graph, digest)
     elif kind == "task":
-        yield from task_lines(graph, digest, source_of(graph, digest), paint)
+        yield from task_lines(graph, digest, graph.source_of(digest), paint)
         yield ""
         record = TaskRecord.parse(payload)
         yield from _field_lines(record_to_json(record), skip=("fullname", "text"))

@@ -78,15 +78,6 @@ def first_job_of_task(graph: Graph, digest: Digest) -> Place | None:
     return None
 
 
-def source_of(graph: Graph, task: Digest) -> Digest | None:
-    """Returns the exact source of a task as the newest execution that used it kept it."""
-    for run in runs(graph.store):
-        for used, source in run.sources:
-            if used == task:
-                return source
-    return None
-
-
 def _pages(graph: Graph) -> Iterator[tuple[Run, JobLinks]]:
     """The links of all jobs, newest execution first."""
     read = 0

@@ -1,9 +1,8 @@
 """Who called whom on a page of jobs, read without making its rows: an execution may have a million."""
 
-from __future__ import annotations
-
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from redun.core.codec import Pointer, unpack
 from redun.core.digest import Digest
@@ -19,7 +18,7 @@ class JobLinks(NamedTuple):
     calls: list[Digest | None]
 
     @classmethod
-    def parse(cls, payload: bytes) -> JobLinks:
+    def parse(cls, payload: bytes) -> Self:
         """Returns the columns of a page's canonical bytes.
 
         Raises:

@@ -5,8 +5,7 @@ an object to the start of its digest, a task also to its name. Executions and ob
 names, then jobs: the ids of jobs are stored nowhere, they are computed.
 """
 
-from __future__ import annotations
-
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
