@@ -137,9 +137,10 @@ def fields_of(kind: Any) -> dict[str, tuple[Any, bool]] | None:
             for f in fields(kind)
             if f.init
         }
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+    names: tuple[str, ...] = getattr(kind, "_fields", ()) if issubclass(kind, tuple) else ()
+    if names:
         hints, defaults = hints_of(kind), getattr(kind, "_field_defaults", {})
-        return {name: (hints.get(name, Any), name not in defaults) for name in kind._fields}
+        return {name: (hints.get(name, Any), name not in defaults) for name in names}
     if typing.is_typeddict(kind):
         required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
         return {name: (hint, name in required) for name, hint in hints_of(kind).items()}

@@ -234,9 +234,10 @@ def _flush() -> None:
 def _let_go_of_broken_pipes() -> None:
     """Points a stream whose reader has gone at nothing, or the interpreter would complain about it while it exits."""
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
         try:
-            if stream is not None:
-                stream.flush()
+            stream.flush()
         except (OSError, ValueError):
             _discard(stream)
 

@@ -154,7 +154,7 @@ def _choice(kind: Any, found: Any) -> Any:
     if isinstance(kind, enum.EnumMeta):
         if isinstance(found, str) and found in kind.__members__:
             return kind[found]
-        everything: list[enum.Enum] = list(kind)
+        everything: list[Any] = list(kind)
         table: dict[Any, Any] = {m.value: m for m in everything if isinstance(m.value, str | int | float)}
     else:
         table = {choice: choice for choice in typing.get_args(kind)}
