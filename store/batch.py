@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.objects import JobRow, TaskCount
 from redun.store.memo import MemoUpdate
+from redun.store.stats import Status
 
 
 class RunUpdate(NamedTuple):
@@ -35,7 +35,6 @@ class RunUpdate(NamedTuple):
     sources: tuple[tuple[Digest, Digest], ...] = ()
 
 
-@dataclass(slots=True)
 class Batch:
     """What one step of a run means, to be written in one transaction.
 
@@ -47,8 +46,18 @@ class Batch:
         tallies: call -> jobs of its subtree by task, as `Store.tally` returns them.
     """
 
-    objects: dict[Digest, tuple[str, bytes]] = field(default_factory=dict)
-    memo: list[MemoUpdate] = field(default_factory=list)
-    run: RunUpdate | None = None
-    stats: dict[str, tuple[int, int, int, int, bytes]] = field(default_factory=dict)
-    tallies: dict[Digest, list[int]] = field(default_factory=dict)
+    __slots__ = ("memo", "objects", "run", "stats", "tallies")
+
+    def __init__(
+        self,
+        objects: dict[Digest, tuple[str, bytes]] | None = None,
+        memo: list[MemoUpdate] | None = None,
+        run: RunUpdate | None = None,
+        stats: dict[str, Status] | None = None,
+        tallies: dict[Digest, list[int]] | None = None,
+    ) -> None:
+        self.objects = {} if objects is None else objects
+        self.memo = [] if memo is None else memo
+        self.run = run
+        self.stats = {} if stats is None else stats
+        self.tallies = {} if tallies is None else tallies

@@ -20,23 +20,40 @@ def create(directory: Path, name: str) -> None:
     fmt = meta.new_format(name)
     refuse_network(directory)
     meta.make_directories(directory)
-    lock = locks.take(directory / "session.lock", wait=True)  # two runs may both find no store and make one
+    lock = locks.take(directory / "runs" / "init.lock", wait=True)  # two runs may both find no store and make one
     assert lock is not None
     try:
         if (directory / "FORMAT").exists():
-            there = meta.read_format(directory).object_format
-            if there is not fmt.object_format:
-                raise StoreFormatError(
-                    f"{directory} is a store of object format {there.name}, not {name}", path=str(directory)
-                )
-            return
-        backend = LmdbBackend(directory)
-        try:
-            meta.write_identity(backend, fmt)
-            backend.sync()
-        finally:
-            backend.close()
-        soundness.record(directory, soundness.last_transaction(directory))
-        meta.write_format(directory, fmt)
+            _check_same(meta.read_format(directory), fmt, directory)
+        else:
+            _write(directory, fmt)
     finally:
+        lock.path.unlink()
         lock.release()
+
+
+def _write(directory: Path, fmt: meta.Format) -> None:
+    data = directory / "data.mdb"
+    if data.exists() and data.stat().st_size:
+        soundness.check(directory)
+    backend = LmdbBackend(directory)
+    try:
+        # A data file without a FORMAT is what a crash of `init` leaves, or of which someone has lost the FORMAT: it
+        # stays the store that it is.
+        there = meta.read_identity(backend)
+        if there is not None:
+            _check_same(there, fmt, directory)
+            fmt = there
+        else:
+            meta.write_identity(backend, fmt)
+        backend.sync()
+    finally:
+        backend.close()
+    soundness.record(directory, soundness.last_transaction(directory))
+    meta.write_format(directory, fmt)
+
+
+def _check_same(there: meta.Format, wanted: meta.Format, directory: Path) -> None:
+    if there.object_format is not wanted.object_format:
+        names = f"{there.object_format.name}, not {wanted.object_format.name}"
+        raise StoreFormatError(f"{directory} is a store of object format {names}", path=str(directory))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from redun.core.digest import ObjectFormat, object_format
 from redun.core.errors import NotAStore, StoreDamaged, StoreFormatError
@@ -22,8 +21,7 @@ _FIRST_LINE: Final = "redun store"
 _NEWER: Final = "a newer redun wrote it: upgrade"
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """What the FORMAT file says."""
 
     object_format: ObjectFormat
@@ -120,14 +118,25 @@ def write_identity(backend: Backend, fmt: Format) -> None:
     backend.write(lambda txn: txn.put_many("meta", facts))
 
 
+def read_identity(backend: Backend) -> Format | None:
+    """Returns what the tables say that FORMAT should say, or None if nothing was written there.
+
+    Raises:
+        StoreFormatError: if this program does not know the object format.
+    """
+    found = dict(backend.read(lambda txn: txn.get_many("meta", [b"id", b"objects"])))
+    if len(found) != 2:
+        return None
+    return Format(object_format(found[b"objects"].decode("ascii", "replace")), found[b"id"])
+
+
 def check_identity(backend: Backend, fmt: Format, directory: Path) -> None:
     """Checks that the tables belong to the FORMAT file next to them.
 
     Raises:
         StoreDamaged: if they do not.
     """
-    found = dict(backend.read(lambda txn: txn.get_many("meta", [b"id", b"objects"])))
-    if found != {b"id": fmt.store_id, b"objects": fmt.object_format.name.encode()}:
+    if read_identity(backend) != fmt:
         raise StoreDamaged(
             f"data.mdb in {directory} belongs to another store than FORMAT",
             path=str(directory),

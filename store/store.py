@@ -355,7 +355,7 @@ class Store:
     def tally(self, call: Digest) -> list[int] | None:
         """Returns how many jobs of each task the subtree of a call has, or None where that is not kept.
 
-        Numbers stand in the order of the distinct names of the call's task set. A walk along its children tells as well.
+        Numbers stand in the order of the distinct names of the call's task set.
         """
         return self._backend.read(lambda txn: tallies.get(txn, call))
 

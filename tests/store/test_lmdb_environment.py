@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -221,7 +222,7 @@ def test_a_full_disk_is_a_full_store_and_nothing_is_written(tmp_path: Path) -> N
     assert answer.split() == ["full", "full", "full", "True", "value", "0", "0"]
 
 
-def test_a_directory_without_permission_can_be_read_and_not_written(tmp_path: Path) -> None:
+def test_a_directory_without_permission_can_be_read_and_not_written() -> None:
     script = """
 import os, sys
 from redun.core.errors import StoreReadOnly
@@ -236,20 +237,20 @@ except StoreReadOnly as error:
 with Store.open(sys.argv[1], read_only=True) as store:
     print(len(store.resolve("")), [live.alive for live in store.live_runs()])
 """
-    with Store.init(tmp_path / "s") as store:
-        store.put("value", b"\x01")
-        store.begin_run([], {})
-    # The test's own directories are private to this user; what matters is the one of the store.
-    for place in [tmp_path, *tmp_path.parents]:
-        if place.owner() == tmp_path.owner() and place != Path("/"):
-            place.chmod(place.stat().st_mode | 0o055)
-    for path in [tmp_path / "s", *(tmp_path / "s").rglob("*")]:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    try:
-        assert _run(script, tmp_path / "s").splitlines() == ["refused", "1 [False]"]
-    finally:
-        for path in [tmp_path / "s", *(p for p in (tmp_path / "s").rglob("*") if p.is_dir())]:
-            path.chmod(0o755)
+    # Not below `tmp_path`, which is private to this user.
+    with tempfile.TemporaryDirectory() as outside:
+        path = Path(outside) / "s"
+        with Store.init(path) as store:
+            store.put("value", b"\x01")
+            store.begin_run([], {})
+        Path(outside).chmod(0o755)
+        everything = [path, *path.rglob("*")]
+        for each in everything:
+            each.chmod(0o555 if each.is_dir() else 0o444)
+        answer = _run(script, path)
+        for each in everything:
+            each.chmod(0o755)
+    assert answer.splitlines() == ["refused", "1 [False]"]
 
 
 def test_reading_makes_no_file(tmp_path: Path) -> None:
