@@ -23,13 +23,14 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CodecError, CycleError, RedunError
 from redun.core.expressions import Expression
-from redun.core.keys import BindError, bind, call_key, code_id, prepare
+from redun.core.keys import BindError, bind, call_key
 from redun.core.objects import Flag, How, Why
 from redun.core.operations import OPERATIONS, is_pure
 from redun.core.reduction import CALL, Arg, Node, Reduction, reduce
 from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, registry
 from redun.core.values import Encoded, Encoder
 from redun.executor.engine import ROOT
+from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import Failure, Job, Operation, Unit
 from redun.executor.states import ENDED, State
 
@@ -46,8 +47,9 @@ class Evaluator:
         root: the root job.
     """
 
-    def __init__(self, encoder: Encoder, fetch: Fetch) -> None:
+    def __init__(self, encoder: Encoder, fetch: Fetch, fingerprints: Fingerprints | None = None) -> None:
         self.encoder = encoder
+        self.fingerprints = fingerprints or Fingerprints(encoder.format)
         self.fetch = fetch
         self.asks: list[Job] = []
         self.runs: list[Job] = []
@@ -187,7 +189,7 @@ class Evaluator:
 
     def _job(self, node: Node, scope: Job | None) -> Job:
         task = node.task or registry.find(node.name)
-        prepared = prepare(task, self.encoder.format)
+        prepared = self.fingerprints.prepare(task)
         if prepared.digest not in self._known:
             self._known.add(prepared.digest)
             self.encoder.objects.update(prepared.objects)
@@ -362,7 +364,7 @@ class Evaluator:
                 if not arg.inspected:
                     self.value(arg)
                 for obj in arg.code:
-                    digest, objects = code_id(obj, self.encoder.format)
+                    digest, objects = self.fingerprints.code_id(obj)
                     if digest is not None:
                         found.add(digest)
                         self.encoder.objects.update(objects)

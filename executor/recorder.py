@@ -14,7 +14,7 @@ from redun.core.classes import UnavailableError
 from redun.core.codec import array_header, pointer_bytes
 from redun.core.digest import Digest
 from redun.core.errors import RedunError
-from redun.core.keys import CodeExternal, code_id, prepare
+from redun.core.keys import CodeExternal
 from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
 from redun.core.reduction import CALL
 from redun.core.tasks import registry
@@ -156,7 +156,7 @@ class Recorder:
         """Notes the source of a task inside a whole replay: the history shows it as it is now."""
         task = registry.get(name)
         if task is not None:
-            prepared = prepare(task, self._encoder.format)
+            prepared = self._evaluator.fingerprints.prepare(task)
             self.sources[digest] = prepared.source
             self._encoder.objects[prepared.source] = prepared.objects[prepared.source]
 
@@ -289,7 +289,7 @@ class Recorder:
             code += value.code
         ids = [self._encoder.value(external) for external in found]
         for obj in code:
-            digest, objects = code_id(obj, self._encoder.format)
+            digest, objects = self._evaluator.fingerprints.code_id(obj)
             if digest is not None and not isinstance(obj, type):
                 self._encoder.objects.update(objects)
                 name = obj.fullname if hasattr(obj, "fullname") else f"{obj.__module__}:{obj.__qualname__}"

@@ -9,31 +9,33 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
 from redun.core import limits
 from redun.core.decoding import Decoder
-from redun.core.digest import Digest, Key
-from redun.core.errors import NotFound, UnknownExecutor
+from redun.core.digest import Digest
+from redun.core.errors import UnknownExecutor
 from redun.core.files import STATS
 from redun.core.keys import call_key, spread
 from redun.core.objects import CallRecord, How, Status, TaskCount, TaskRecord, job_id
 from redun.core.replays import inner_calls
 from redun.core.values import Encoder
+from redun.executor.accepted import accepted
 from redun.executor.compare import Comparer
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
+from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import Memoizer
 from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
+from redun.executor.pending import Pending
 from redun.executor.pools.threads import Answer, Reply, ThreadPool, Work
 from redun.executor.recorder import Recorder
 from redun.executor.states import State
 from redun.executor.stopping import stop_requests
 from redun.executor.verify import Verifier
-from redun.store import Batch, LiveRun, MemoRow, RunUpdate, Store
+from redun.store import Batch, LiveRun, RunUpdate, Store
 
 #: Jobs asked for at a time: small enough that a pool is busy early, large enough to make one transaction worth it.
 _ASK: Final = 1000
@@ -43,50 +45,6 @@ _TOGETHER: Final = 200
 _PROGRESS_SECONDS: Final = 0.25
 #: How long a run that is asked to stop waits for bodies that are running.
 _GRACE_SECONDS: Final = 1.0
-
-
-class Pending:
-    """The store as this run sees it: what is stored, and what it has still to write."""
-
-    def __init__(self, store: Store, encoder: Encoder) -> None:
-        self.store = store
-        self.encoder = encoder
-        self.objects: dict[Digest, tuple[str, bytes]] = {}
-
-    def settle(self) -> dict[Digest, tuple[str, bytes]]:
-        """Moves what the encoder has made to what is to be written, and returns it."""
-        fresh = self.encoder.objects
-        self.encoder.objects = {}
-        self.objects.update(fresh)
-        return fresh
-
-    def lookup(self, keys: Sequence[Key]) -> list[MemoRow | None]:
-        """Returns memo rows, after comparing every new object with what is stored."""
-        return self.store.lookup(self.settle(), keys)
-
-    def get_many(self, digests: Sequence[Digest]) -> list[tuple[str, Any] | None]:
-        """Returns (kind, payload) of each object, None where there is none."""
-        return list(self.store.get_many(digests))
-
-    def tally(self, call: Digest) -> list[int] | None:
-        """Returns how many jobs of each task the subtree of a call has; None where that is not kept."""
-        return self.store.tally(call)
-
-    def fetch(self, digest: Digest) -> tuple[str, Any]:
-        """Returns (kind, payload) of an object that this run refers to.
-
-        Raises:
-            NotFound: if it is neither stored nor about to be.
-        """
-        found = self.encoder.objects.get(digest) or self.objects.get(digest)
-        if found is not None:
-            return found
-        stored = self.store.get_many([digest])[0]
-        if stored is None:
-            raise NotFound(f"object {digest.hex()} is missing", hint="redun fsck tells what else is")
-        if stored[0] == "blob":
-            return "blob", self.store.open_blob(digest)
-        return stored
 
 
 class Run:
@@ -109,8 +67,9 @@ class Run:
         encoder = Encoder(store.format)
         encoder.write_blob = lambda digest, data: _write_blob(store, digest, data)
         self._pending = Pending(store, encoder)
-        self._evaluator = Evaluator(encoder, self._pending.fetch)
-        self._verifier = Verifier(store.format, self._pending.fetch, store.superseded)
+        fingerprints = Fingerprints(store.format, accepted(store))
+        self._evaluator = Evaluator(encoder, self._pending.fetch, fingerprints)
+        self._verifier = Verifier(fingerprints, self._pending.fetch, store.superseded)
         self._memoizer = Memoizer(
             self._evaluator,
             self._pending,

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from redun.core.decoding import Decoder
-from redun.core.digest import Digest, ObjectFormat
+from redun.core.digest import Digest
 from redun.core.errors import CodecError, NotFound, RedunError
-from redun.core.keys import prepare
 from redun.core.objects import ExtRecord, HeadRecord, TaskSetRecord, parse_footprint
 from redun.core.tasks import Task, registry
 from redun.core.values import External
+from redun.executor.fingerprints import Fingerprints
 
 Fetch = Callable[[Digest], tuple[str, Any]]
 
@@ -24,8 +24,8 @@ Fetch = Callable[[Digest], tuple[str, Any]]
 class Verifier:
     """Verifies footprints of one run."""
 
-    def __init__(self, fmt: ObjectFormat, fetch: Fetch, superseded: Callable[[str], int]) -> None:
-        self._format = fmt
+    def __init__(self, fingerprints: Fingerprints, fetch: Fetch, superseded: Callable[[str], int]) -> None:
+        self._fingerprints = fingerprints
         self._fetch = fetch
         self._superseded = superseded
         self._parts: dict[Digest, HeadRecord | TaskSetRecord | ExtRecord] = {}
@@ -110,7 +110,7 @@ class Verifier:
         if task is None or not reads_cache(task.task_options):
             return False
         try:
-            prepared = prepare(task, self._format)
+            prepared = self._fingerprints.prepare(task)
         except RedunError:
             return False
         if prepared.digest != digest or not prepared.cacheable:

@@ -1,0 +1,69 @@
+"""A dry run: what would be answered from the store and what would run. Nothing runs, nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redun.core.objects import How, TaskCount
+from redun.core.values import Encoder
+from redun.executor.accepted import accepted
+from redun.executor.compare import Comparer
+from redun.executor.evaluator import Evaluator
+from redun.executor.fingerprints import Fingerprints
+from redun.executor.jobs import Job
+from redun.executor.memoize import Memoizer
+from redun.executor.pending import Pending
+from redun.executor.states import State
+from redun.executor.verify import Verifier
+from redun.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a run would do.
+
+    Attributes:
+        hits: jobs that the store answers.
+        misses: jobs that would run, in the order in which they are met; what they would call is not known.
+        unknown: jobs that wait for the result of a miss.
+        counts: by task; misses count as running, unknown ones as pending.
+    """
+
+    hits: int
+    misses: list[Job]
+    unknown: int
+    counts: list[TaskCount]
+
+
+def dry_run(store: Store, expression: Any, *, cache: bool = True, replay: Literal["whole", "step"] = "whole") -> DryRun:
+    """Returns what running the expression would do. Bodies of missing jobs are not run, so what lies beyond them is
+    unknown.
+
+    Raises:
+        CodecError: if the expression holds something that cannot be encoded.
+        StoreError: if the store cannot be read.
+    """
+    encoder = Encoder(store.format)
+    pending = Pending(store, encoder)
+    fingerprints = Fingerprints(store.format, accepted(store))
+    evaluator = Evaluator(encoder, pending.fetch, fingerprints)
+    verifier = Verifier(fingerprints, pending.fetch, store.superseded)
+    memoizer = Memoizer(
+        evaluator, pending, verifier, Comparer(store), fetch=pending.fetch, read=cache, whole=replay == "whole"
+    )
+    evaluator.submit(expression)
+    misses: list[Job] = []
+    while evaluator.asks:
+        asks = evaluator.asks[:]
+        evaluator.asks.clear()
+        memoizer.answer(asks)
+        for job in evaluator.runs:
+            evaluator.started(job)
+            misses.append(job)
+        evaluator.runs.clear()
+        evaluator.ended.clear()
+        evaluator.advance()
+    waiting = [job for job in evaluator.unfinished() if job.how is How.RAN and job.state is not State.RUNNING]
+    counts = [TaskCount(name, *row) for name, row in sorted(evaluator.counts.items())]
+    return DryRun(sum(count.cached for count in counts), misses, len(waiting), counts)

@@ -1,0 +1,47 @@
+"""The fingerprints of tasks and of other code as one run knows them: as computed, or as accepted by the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from redun.core.digest import Digest, ObjectFormat
+from redun.core.keys import Prepared, code_id, prepare
+from redun.core.tasks import Task
+
+
+class Fingerprints:
+    """The fingerprints of tasks as one run knows them.
+
+    Args:
+        fmt: the object format that they are ids of.
+        accepted: fingerprints that stand for earlier ones (see `accepted`).
+    """
+
+    def __init__(self, fmt: ObjectFormat, accepted: Mapping[Digest, Digest] | None = None) -> None:
+        self._format = fmt
+        self._accepted = accepted or {}
+        self._prepared: dict[Task[..., Any], Prepared] = {}
+
+    def prepare(self, task: Task[..., Any]) -> Prepared:
+        """Returns the task's fingerprint and defaults.
+
+        Raises:
+            CannotEncode: if a default or an item of `hash_includes` has no deterministic encoding.
+        """
+        found = self._prepared.get(task)
+        if found is None:
+            found = prepare(task, self._format)
+            earlier = self._accepted.get(found.digest)
+            if earlier is not None:
+                found = replace(found, digest=earlier)
+            self._prepared[task] = found
+        return found
+
+    def code_id(self, obj: Any) -> tuple[Digest | None, dict[Digest, tuple[str, bytes]]]:
+        """Returns the fingerprint of a class, function or task that a value refers to, and the objects it needs."""
+        if isinstance(obj, Task):
+            prepared = self.prepare(obj)
+            return prepared.digest, prepared.objects
+        return code_id(obj, self._format)

@@ -1,0 +1,55 @@
+"""The store as one run sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redun.core.digest import Digest, Key
+from redun.core.errors import NotFound
+from redun.core.values import Encoder
+from redun.store import MemoRow, Store
+
+
+class Pending:
+    """The store as this run sees it: what is stored, and what it has still to write."""
+
+    def __init__(self, store: Store, encoder: Encoder) -> None:
+        self.store = store
+        self.encoder = encoder
+        self.objects: dict[Digest, tuple[str, bytes]] = {}
+
+    def settle(self) -> dict[Digest, tuple[str, bytes]]:
+        """Moves what the encoder has made to what is to be written, and returns it."""
+        fresh = self.encoder.objects
+        self.encoder.objects = {}
+        self.objects.update(fresh)
+        return fresh
+
+    def lookup(self, keys: Sequence[Key]) -> list[MemoRow | None]:
+        """Returns memo rows, after comparing every new object with what is stored."""
+        return self.store.lookup(self.settle(), keys)
+
+    def get_many(self, digests: Sequence[Digest]) -> list[tuple[str, Any] | None]:
+        """Returns (kind, payload) of each object, None where there is none."""
+        return list(self.store.get_many(digests))
+
+    def tally(self, call: Digest) -> list[int] | None:
+        """Returns how many jobs of each task the subtree of a call has; None where that is not kept."""
+        return self.store.tally(call)
+
+    def fetch(self, digest: Digest) -> tuple[str, Any]:
+        """Returns (kind, payload) of an object that this run refers to.
+
+        Raises:
+            NotFound: if it is neither stored nor about to be.
+        """
+        found = self.encoder.objects.get(digest) or self.objects.get(digest)
+        if found is not None:
+            return found
+        stored = self.store.get_many([digest])[0]
+        if stored is None:
+            raise NotFound(f"object {digest.hex()} is missing", hint="redun fsck tells what else is")
+        if stored[0] == "blob":
+            return "blob", self.store.open_blob(digest)
+        return stored
