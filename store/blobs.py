@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import tempfile
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from redun.core.errors import StoreError
-from redun.store.filesystem import sync_directory, translated
+from redun.store.filesystem import new_file, new_name, sync_directory, translated
 
 
 class Staged(Protocol):
@@ -53,9 +52,8 @@ class _StagedFile:
     def __init__(self, area: FileBlobs) -> None:
         self._area = area
         with translated(area.incoming):
-            descriptor, name = tempfile.mkstemp(dir=area.incoming)
-        self._path: Path | None = Path(name)
-        self._file: BinaryIO = os.fdopen(descriptor, "w+b")
+            path, self._file = new_file(area.incoming)
+        self._path: Path | None = path
 
     def write(self, part: bytes | memoryview) -> None:
         with translated(self._area.incoming):
@@ -71,7 +69,7 @@ class _StagedFile:
         assert self._path is not None
         with translated(target):
             self._file.flush()
-            os.fchmod(self._file.fileno(), 0o444)
+            os.fchmod(self._file.fileno(), os.fstat(self._file.fileno()).st_mode & 0o444)
             os.fsync(self._file.fileno())
             if not target.parent.exists():
                 target.parent.mkdir(exist_ok=True)
@@ -131,7 +129,8 @@ class FileBlobs:
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
         """See `BlobArea.keep_collision`."""
         with translated(self.collisions):
-            where = Path(tempfile.mkdtemp(prefix=f"{digest.hex()}-", dir=self.collisions))
+            where = new_name(self.collisions, f"{digest.hex()}-")
+            where.mkdir()
             (where / "stored").write_bytes(stored)
             (where / "offered").write_bytes(offered)
         return str(where)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import weakref
 from pathlib import Path
 from typing import Final, Protocol
@@ -94,7 +93,7 @@ def is_held(path: Path) -> bool:
     return False
 
 
-_RUN_NAME: Final = re.compile("[0-9a-f]{32}")
+_HEX: Final = frozenset("0123456789abcdef")
 
 
 class RunLocks(Protocol):
@@ -148,8 +147,8 @@ class FileRunLocks:
 
     def known(self) -> list[bytes]:
         """See `RunLocks.known`."""
-        names = [entry.name.removesuffix(".lock") for entry in os.scandir(self._directory)]
-        return [bytes.fromhex(name) for name in names if _RUN_NAME.fullmatch(name)]
+        names = [entry.name for entry in os.scandir(self._directory)]
+        return [bytes.fromhex(name[:32]) for name in names if name[32:] == ".lock" and set(name[:32]) <= _HEX]
 
     def close(self) -> None:
         """See `RunLocks.close`."""
