@@ -12,6 +12,7 @@ from redun.core.digest import Digest
 from redun.core.errors import CodecError, StoreError
 from redun.core.job_links import JobLinks
 from redun.core.objects import CallRecord, Outcome, TaskRecord, Why
+from redun.core.values import Encoded
 from redun.store import Store
 
 #: Calls of one task that are remembered, and how far back they are looked for.
@@ -25,6 +26,9 @@ class Compared(NamedTuple):
 
     why: Why
     call: Digest | None
+
+
+_FIRST: Final = Compared(Why.FIRST, None)
 
 
 class _Calls:
@@ -59,14 +63,17 @@ class Comparer:
         self._store = store
         self._tasks: dict[str, _Calls] | None = None
 
-    def compare(self, fullname: str, task: Digest, args: tuple[Digest, ...]) -> Compared:
+    def compare(self, fullname: str, task: Digest, bound: Sequence[Encoded]) -> Compared:
         """Returns why a call that no memo row answers has to run."""
         if self._tasks is None:
             self._tasks = self._load()
         calls = self._tasks.get(fullname)
-        nearest = None if calls is None else calls.nearest(args)
+        if calls is None:
+            return _FIRST
+        args = tuple(arg.digest for arg in bound if arg.digest is not None)
+        nearest = calls.nearest(args)
         if nearest is None:
-            return Compared(Why.FIRST, None)
+            return _FIRST
         digest, record = nearest
         if record.args != args:
             return Compared(Why.ARGUMENT if record.task == task else Why.CODE, digest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from redun.core.objects import How, TaskCount
+from redun.core.objects import TaskCount
 from redun.core.values import Encoder
 from redun.executor.accepted import accepted
 from redun.executor.compare import Comparer
@@ -64,6 +64,6 @@ def dry_run(store: Store, expression: Any, *, cache: bool = True, replay: Litera
         evaluator.runs.clear()
         evaluator.ended.clear()
         evaluator.advance()
-    waiting = [job for job in evaluator.unfinished() if job.how is How.RAN and job.state is not State.RUNNING]
+    waiting = [job for job in evaluator.unfinished() if job.state is State.WAITING]
     counts = [TaskCount(name, *row) for name, row in sorted(evaluator.counts.items())]
     return DryRun(sum(count.cached for count in counts), misses, len(waiting), counts)

@@ -277,8 +277,10 @@ class Evaluator:
             return
         try:
             self._bind(job)
-            ids = [self.encoder.identify(arg) for arg in job.args]
-            job.key = call_key(self.encoder.format, job.prepared.digest, ids, self._code_ids(job))
+            identify = self.encoder.identify
+            ids = [arg.digest or identify(arg) for arg in job.args]
+            code = () if all(arg.plain for arg in job.args) else self._code_ids(job)
+            job.key = call_key(self.encoder.format, job.prepared.digest, ids, code)
         except (BindError, RedunError) as error:
             self._number(job)
             job.move(State.KEYED)
@@ -333,7 +335,11 @@ class Evaluator:
 
     def _bind(self, job: Job) -> None:
         node, units = job.node, job.units
-        args = [self._resolve(arg, units) for arg in node.args]
+        args = [arg if type(arg) is Encoded and not arg.nodes else self._resolve(arg, units) for arg in node.args]
+        if len(args) == job.prepared.simple and not node.kwargs:
+            job.args = args  # nearly every call: positional arguments, all given
+            job.units = ()
+            return
         kwargs = {name: self._resolve(arg, units) for name, arg in node.kwargs.items()} if node.kwargs else {}
         bound, job.applied = bind(job.prepared, args, kwargs, self._gather)
         lazy = self._defaults(job)

@@ -88,9 +88,9 @@ class Memoizer:
                 self._replay(job, row, found.get(row.reduction))
 
     def _unknown(self, job: Job) -> None:
-        ids = tuple(arg.digest for arg in job.args if arg.digest is not None)
-        why, job.compared = self._comparer.compare(job.task.fullname, job.prepared.digest, ids)
-        self._evaluator.miss(job, why)
+        compared = self._comparer.compare(job.task.fullname, job.prepared.digest, job.args)
+        job.compared = compared.call
+        self._evaluator.miss(job, compared.why)
 
     # -- without the memo ---------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from redun.core.digest import Digest
 from redun.core.errors import RedunError
 from redun.core.keys import CodeExternal
 from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
-from redun.core.reduction import CALL
+from redun.core.reduction import CALL, Reduction
 from redun.core.tasks import registry
 from redun.core.values import Encoded, Encoder
 from redun.executor.evaluator import Evaluator
@@ -52,6 +52,8 @@ class Recorder:
         self._encoder: Encoder = evaluator.encoder
         self._uuid = uuid
         self._footprints = Footprints(self._encoder.put)
+        #: task -> (set of tasks, head) of its jobs that depended on nothing else.
+        self._bare: dict[Digest, tuple[TaskSet, Digest]] = {}
         self._traces: dict[int, tuple[Failure, Digest]] = {}
         self.memo: list[MemoUpdate] = []
         self.rows: list[JobRow] = []
@@ -171,8 +173,11 @@ class Recorder:
         elif job.call is None:
             ids = [arg.digest for arg in job.args]
             job.call = self._encoder.put("call", leaf_call(job.prepared.digest, ids, result.digest))
-        self._footprint(job)
-        self._tally(job)
+        if self._is_bare(job, reduction, result):
+            self._bare_footprint(job)
+        else:
+            self._footprint(job)
+            self._tally(job)
         assert job.head is not None
         known = job.remembered
         if known is not None and any(row.call == job.call and row.head == job.head for row in known):
@@ -242,6 +247,24 @@ class Recorder:
             self.tallies[job.call] = [tally.get(name, 0) for name in names]
 
     # -- footprints ---------------------------------------------------------------------------------------------------
+
+    def _is_bare(self, job: Job, reduction: Reduction, result: Encoded) -> bool:
+        """Whether all that the job depended on is its own task, as with nearly every leaf: its footprint is known."""
+        return (
+            result.plain
+            and not reduction.nodes
+            and not (job.extras or job.applied or job.flags or job.unkept or job.node.options)
+            and job.prepared.cacheable
+        )
+
+    def _bare_footprint(self, job: Job) -> None:
+        known = self._bare.get(job.prepared.digest)
+        if known is None:
+            self._footprint(job)
+            assert job.head is not None
+            self._bare[job.prepared.digest] = (job.tasks, job.head)
+        else:
+            job.tasks, job.head = known
 
     def _footprint(self, job: Job) -> None:
         prints = self._footprints

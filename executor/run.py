@@ -22,6 +22,7 @@ from redun.core.objects import CallRecord, How, Status, TaskCount, TaskRecord, j
 from redun.core.replays import inner_calls
 from redun.core.values import Encoder
 from redun.executor.accepted import accepted
+from redun.executor.collector import calm_collector
 from redun.executor.compare import Comparer
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
@@ -103,7 +104,7 @@ class Run:
         if self._observer is not None:
             self._observer.started(format_uuid(self._live.uuid))
         STATS.backing = self._store.stat_memo_get
-        with stop_requests(self.stop):
+        with stop_requests(self.stop), calm_collector():
             self._evaluator.submit(expression)
             self._loop()
             if self._stopping:
@@ -171,8 +172,8 @@ class Run:
 
     def _submit(self) -> None:
         """Sends what is ready while there are threads for it. A task never seen before goes one by one, so that those
-        that sleep run side by side; one that was seen to be tiny goes in handfuls, two at a time: bodies that short hold
-        the interpreter all the while, so more threads would only wait for each other."""
+        that sleep run side by side; one that was seen to be tiny goes in handfuls, two at a time: bodies that short
+        hold the interpreter all the while, so more threads would only wait for each other."""
         pool = self._pool
         free = pool.threads + 2 - pool.messages
         while self._ready_count and free > 0:

@@ -160,7 +160,7 @@ class Verifier:
 def reads_cache(options: dict[str, Any]) -> bool:
     """Returns whether jobs with these options may be answered from earlier executions."""
     scope = options.get("cache_scope", "BACKEND" if options.get("cache", True) else "CSE")
-    return getattr(scope, "name", scope) == "BACKEND"
+    return bool(getattr(scope, "name", scope) == "BACKEND")
 
 
 def _is_shallow(task: Task[..., Any] | None) -> bool:
