@@ -13,5 +13,7 @@ settings.register_profile(
 )
 settings.load_profile("ci")
 
-for _name in [name for name in os.environ if name.startswith("REDUN_")] + ["NO_COLOR", "FORCE_COLOR", "COLUMNS"]:
+for _name in [name for name in os.environ if name.startswith("REDUN_")]:
+    del os.environ[_name]
+for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(_name, None)
