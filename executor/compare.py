@@ -5,20 +5,21 @@ Read from the job pages of the last executions, once a run and only when a job m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.errors import CodecError, StoreError
 from redun.core.job_links import JobLinks
-from redun.core.objects import CallRecord, Outcome, TaskRecord, Why
+from redun.core.objects import CallRecord, Outcome, TaskRecord, Why, call_task
 from redun.core.values import Encoded
 from redun.store import Store
 
 #: Calls of one task that are remembered, and how far back they are looked for.
 _CALLS: Final = 64
 _EXECUTIONS: Final = 64
-_ROWS: Final = 20_000
+_ROWS: Final = 5_000
 
 
 class Compared(NamedTuple):
@@ -86,33 +87,37 @@ class Comparer:
         names: dict[Digest, str] = {}
         rows = 0
         try:
-            for number, (_, execution) in enumerate(self._store.executions()):
-                if number == _EXECUTIONS or rows > _ROWS:
+            for links in self._newest_pages():
+                rows += len(links.calls)
+                if rows > _ROWS:
                     break
-                for payload in self._pages(execution.pages):
-                    links = JobLinks.parse(payload)
-                    rows += len(links.calls)
-                    self._add(tasks, names, [call for call in links.calls if call is not None])
+                self._add(tasks, names, [call for call in links.calls if call is not None])
         except (StoreError, CodecError):
             pass  # a history that cannot be read says nothing; the run itself does not need it
         return tasks
 
-    def _pages(self, pages: Sequence[Digest]) -> list[bytes]:
-        found = self._store.get_many(list(reversed(pages)))
-        return [bytes(item[1]) for item in found if item is not None and item[0] == "jobs"]
+    def _newest_pages(self) -> Iterator[JobLinks]:
+        for _, execution in islice(self._store.executions(), _EXECUTIONS):
+            for page in reversed(execution.pages):
+                kind, payload = self._store.get(page)
+                if kind == "jobs":
+                    yield JobLinks.parse(bytes(payload))
 
     def _add(self, tasks: dict[str, _Calls], names: dict[Digest, str], digests: list[Digest]) -> None:
         found = self._store.get_many(digests)
         for digest, item in zip(digests, found, strict=True):
             if item is None:
                 continue
-            record = CallRecord.parse(bytes(item[1]))
-            name = names.get(record.task)
+            payload = bytes(item[1])
+            task = call_task(payload)
+            name = names.get(task)
             if name is None:
-                name = names[record.task] = _name(self._store.get, record.task)
-            calls = tasks.setdefault(name, _Calls())
+                name = names[task] = _name(self._store.get, task)
+            calls = tasks.get(name)
+            if calls is None:
+                calls = tasks[name] = _Calls()
             if calls.count < _CALLS:
-                calls.add(digest, record)
+                calls.add(digest, CallRecord.parse(payload))
 
 
 def _name(get: Callable[[Digest], tuple[str, Any]], task: Digest) -> str:

@@ -126,6 +126,9 @@ class Run:
             self._record()
             if evaluator.failed:
                 self._pool.halt()
+            elif self._is_alone():
+                self._run_alone()
+                continue
             else:
                 self._submit()
             if self._pool.messages:
@@ -199,6 +202,20 @@ class Run:
                     free -= 1
             if not waiting:
                 return
+
+    def _is_alone(self) -> bool:
+        """Whether one tiny job is all there is to do: a link of a chain."""
+        if self._ready_count != 1 or self._pool.messages:
+            return False
+        return all(self._is_tiny(job) for jobs in self._ready.values() for job in jobs)
+
+    def _run_alone(self) -> None:
+        (jobs,) = (jobs for jobs in self._ready.values() if jobs)
+        self._ready.clear()
+        self._ready_count = 0
+        work = self._work(jobs.popleft())
+        if work is not None:
+            self._digest(self._pool.run_here([work]))
 
     def _is_tiny(self, job: Job) -> bool:
         return self._speed.get(id(job.task), _TINY_NS) < _TINY_NS

@@ -290,6 +290,12 @@ class CallRecord(NamedTuple):
 _TREE: Final = {"level": natural, "count": natural, "children": many(pointer, limits.TREE_FANOUT)}
 
 
+def call_task(payload: bytes) -> Digest:
+    """Returns the task of a call without reading the rest of it: it is the second field, a pointer."""
+    start, size = (4, 16) if payload[2] == 0xD8 else (5, 32)
+    return Digest(payload[start : start + size])
+
+
 class TreeRecord(NamedTuple):
     """A list too long for one object. At level 0 the children are segments (`value` objects) or arguments.
 
