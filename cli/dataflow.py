@@ -252,7 +252,6 @@ def _gave(call: CallRecord) -> tuple[Outcome, Digest | None]:
 
 def dataflow_lines(graph: Graph, flow: Dataflow, limit: int) -> Iterator[str]:
     """Yields the lines of a dataflow, without indentation; values are cut to `limit` characters."""
-    subject, _ = flow.subject
     for number, block in enumerate(flow.blocks):
         if number:
             yield ""
@@ -268,7 +267,7 @@ def dataflow_lines(graph: Graph, flow: Dataflow, limit: int) -> Iterator[str]:
             yield f"  ... {block.hidden:,} more"
     if flow.cut:
         yield ""
-        yield f"... and further up: redun log on one of the calls above shows more than {subject} can here"
+        yield "... further up: redun log with one of the ids above goes on from there"
 
 
 def _step_text(step: Step) -> str:

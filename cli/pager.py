@@ -35,4 +35,6 @@ def _page(lines: Iterable[str], found: Settings) -> None:
     import click
 
     colored = wants_color(found.color, sys.stdout, os.environ)
-    click.echo_via_pager((f"{line}\n" for line in lines), color=colored or None)
+    rest = iter(lines)
+    # click itself ends the text with a line break
+    click.echo_via_pager(chain(islice(rest, 1), (f"\n{line}" for line in rest)), color=colored or None)
