@@ -10,6 +10,7 @@ an object of its own, a container above `CONTAINER_BYTES` a tree of segments.
 
 from __future__ import annotations
 
+import copyreg
 import re
 from collections.abc import Callable, Iterable, Iterator
 from types import NoneType
@@ -411,10 +412,8 @@ def _culprit(obj: Any, path: str, encoder: Encoder, depth: int) -> str:
     for step, child in _members(obj) if depth < 50 else ():
         try:
             encoder.pack(child)
-        except CodecError:
+        except Exception:  # noqa: BLE001  whatever the object's own code raises, this is the way to it
             return _culprit(child, path + step, encoder, depth + 1)
-        except Exception:  # noqa: BLE001  whatever it is, this is where
-            return path + step
     return path
 
 
@@ -427,8 +426,9 @@ def _members(obj: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"[{i}]", item) for i, item in enumerate(obj))
     elif isinstance(obj, (set, frozenset)):
         yield from ((f"{{{item!r:.40}}}", item) for item in obj)
-    elif hasattr(obj, "__dict__") and not isinstance(obj, type):
-        yield from ((f".{name}", value) for name, value in vars(obj).items())
+    elif not isinstance(obj, type):
+        names = [*getattr(obj, "__dict__", ()), *copyreg._slotnames(type(obj))]  # type: ignore[attr-defined]  # pickle's own
+        yield from ((f".{name}", getattr(obj, name)) for name in names if hasattr(obj, name))
 
 
 # -- the types of Python itself ---------------------------------------------------------------------------------------
