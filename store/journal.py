@@ -92,12 +92,14 @@ class Journal:
         """See `Store.begin_run`."""
         uuid = _new_uuid()
         facts = {"host": host_name(), "boot": boot_id(), "pid": str(os.getpid()), **info}
+        facts = {_text(name): _text(fact) for name, fact in sorted(facts.items())}
+        words = tuple(map(_text, argv))
         start = now()
-        header = pack([_VERSION, list(argv), [list(pair) for pair in sorted(facts.items())], start])
+        header = pack([_VERSION, list(words), [list(pair) for pair in facts.items()], start])
         if not self._locks.take(uuid):
             raise InternalError(f"the lock of the new run {uuid.hex()} is held")
         self._write(lambda txn: txn.put("live", uuid + _HEADER, header))
-        return LiveRun(self, uuid, start, tuple(argv), facts)
+        return LiveRun(self, uuid, start, words, facts)
 
     def entries(self, update: RunUpdate) -> Rows:
         """Returns the rows of `live` for an update: a constant number of them, whatever the number of jobs."""
@@ -147,15 +149,11 @@ class Journal:
 
         chunks = [tuple(rows[i : i + limits.PAGE_ROWS]) for i in range(0, len(rows), limits.PAGE_ROWS)]
         listed = [*pages, *(put("jobs", JobsRecord(uuid, chunk).payload()) for chunk in chunks)]
-        level, leaves = 0, [1] * len(listed)
+        level, total = 0, len(listed)
         while len(listed) > limits.TREE_FANOUT or (level and len(listed) > 1):
-            spans = [slice(i, i + limits.TREE_FANOUT) for i in range(0, len(listed), limits.TREE_FANOUT)]
-            counts = [sum(leaves[span]) for span in spans]
-            listed = [
-                put("tree", TreeRecord(level, count, tuple(listed[span])).payload())
-                for span, count in zip(spans, counts, strict=True)
-            ]
-            level, leaves = level + 1, counts
+            groups = [tuple(listed[i : i + limits.TREE_FANOUT]) for i in range(0, len(listed), limits.TREE_FANOUT)]
+            listed = [put("tree", TreeRecord(level, total, group).payload()) for group in groups]
+            level += 1
         return objects, tuple(listed)
 
     # -- looking at runs --
@@ -250,7 +248,7 @@ class Journal:
             pages=pages,
             rows=max([info.rows, *(row.number + 1 for row in rows)]),
             counts=info.counts,
-            sources=info.sources,
+            sources=tuple(sorted(info.sources)),
         )
         prepared = self._prepare(objects)
         self._write(lambda txn: self._seal_in(txn, prepared, Batch(), record, "interrupted"))
@@ -309,9 +307,9 @@ class LiveRun:
             pages=tuple(pages),
             rows=rows,
             counts=tuple(counts),
-            sources=tuple(sources),
+            sources=tuple(sorted(sources)),
             trace=trace,
-            tags=tuple(tags),
+            tags=tuple((_text(name), _text(value)) for name, value in tags),
         )
         return self._journal.seal(self, batch, record, tail)
 
@@ -329,6 +327,11 @@ def check_live(txn: ReadTransaction, uuid: bytes) -> None:
 def lasting(info: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Returns the facts of a run that belong to its execution, sorted."""
     return tuple(sorted((name, value) for name, value in info.items() if name not in _FLEETING))
+
+
+def _text(word: str) -> str:
+    """Returns a word of a command line as text that can be stored: bytes that are not UTF-8 are spelled out."""
+    return word.encode("utf-8", "backslashreplace").decode()
 
 
 def _new_uuid() -> bytes:

@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 
 from redun.core import limits
 from redun.core.digest import DEFAULT_FORMAT, Digest, Key, ObjectFormat, self_test
-from redun.core.errors import StoreLocked, StoreReadOnly
+from redun.core.errors import StoreError, StoreLocked, StoreReadOnly
 from redun.core.frame import object_id
 from redun.core.objects import ExecRecord, JobsRecord
 from redun.store import filesystem, history, locks, meta, refs, soundness, stats, tallies, walk
@@ -200,8 +200,19 @@ class Store:
 
         Raises:
             StoreDamaged: if the bytes of one do not fit its id.
+            StoreError: if one is larger than `limits.OBJECT_BYTES`, which only `open_blob` gives.
         """
-        return [None if item is None else (item[0], bytes(item[1])) for item in self._fetch(digests)]
+        return [None if item is None else (item[0], self._in_memory(item[1])) for item in self._fetch(digests)]
+
+    @staticmethod
+    def _in_memory(payload: bytes | memoryview) -> bytes:
+        if isinstance(payload, bytes):
+            return payload
+        if len(payload) > limits.OBJECT_BYTES:
+            raise StoreError(
+                f"an object of {len(payload)} bytes is not read as a whole", hint="Store.open_blob maps it"
+            )
+        return bytes(payload)
 
     def _fetch(self, digests: Sequence[Digest]) -> list[tuple[str, bytes | memoryview] | None]:
         found = dict(self._backend.read(lambda txn: txn.get_many("objects", sorted(digests))))

@@ -23,6 +23,7 @@ from redun.core.objects import (
     Status,
     TaskCount,
     TraceRecord,
+    check,
 )
 from redun.store import Batch, LiveRun, MemoUpdate, RunUpdate, Store
 
@@ -149,6 +150,22 @@ def test_many_pages_are_listed_by_a_tree(store: Store, row: Row, monkeypatch: py
     assert len(record.pages) == (4 if count == 4 else 1)
     assert [page.rows[0].number for page in store.job_pages(record.pages)] == list(range(count))
     assert store.get(record.pages[0])[0] == ("jobs" if count == 4 else "tree")
+
+
+def test_words_that_are_not_utf8_are_spelled_out(store: Store) -> None:
+    run = store.begin_run(["caf\udce9", "ok"], {"user": "\udcff"})
+    (live,) = store.live_runs()
+    _seal(run, tags=[("t", "\ud800")])
+    ((_, record),) = store.executions()
+    assert live.argv == record.argv == ("caf\\udce9", "ok")
+    assert dict(record.info)["user"] == live.info["user"] == "\\udcff"
+    assert record.tags == (("t", "\\ud800"),)
+
+
+def test_a_sealed_execution_is_canonical_whatever_the_order_of_its_sources(store: Store) -> None:
+    ids = [Digest(bytes([i]) * store.format.size) for i in (3, 1, 2)]
+    sealed = _seal(store.begin_run([], {"z": "1", "a": "2"}), sources=[(i, i) for i in ids])
+    check(*store.get(sealed))
 
 
 # -- the dead ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from redun.core import limits
 from redun.core.codec import Pointer, pack
 from redun.core.digest import Digest, Key, ObjectFormat
-from redun.core.errors import DigestCollision, NotFound, StoreDamaged, StoreReadOnly
+from redun.core.errors import DigestCollision, NotFound, StoreDamaged, StoreError, StoreReadOnly
 from redun.core.frame import frame, object_id
 from redun.core.objects import SourceRecord, Status
 from redun.store import Batch, MemoUpdate, Store
@@ -105,6 +105,15 @@ def test_an_opened_blob_outlives_the_store(tmp_path: Path) -> None:
     with Store.init(tmp_path) as store:
         view = store.open_blob(store.put("blob", LARGE))
     assert bytes(view) == LARGE
+
+
+def test_an_object_too_large_for_memory_is_only_mapped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = store.put("blob", LARGE)
+    monkeypatch.setattr(limits, "OBJECT_BYTES", limits.MIB)
+    with pytest.raises(StoreError, match="open_blob"):
+        store.get(digest)
+    assert bytes(store.open_blob(digest)) == LARGE
+    assert [len(payload) for _, _, payload in store.walk([digest])] == [len(LARGE)]
 
 
 def test_resolve_finds_every_prefix_of_an_id(store: Store) -> None:
