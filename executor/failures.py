@@ -18,7 +18,11 @@ _TEXT: Final = 10_000
 def summary(error: BaseException) -> str:
     """Returns the last line of a traceback, as Python words it; an error whose text cannot be made is still named."""
     try:
-        return "".join(traceback.format_exception_only(error)).split("\n")[0][:_TEXT]
+        lines = "".join(traceback.format_exception_only(error)).rstrip("\n").split("\n")
+        if isinstance(error, SyntaxError):  # Python puts where it is before what it is
+            return lines[-1][:_TEXT]
+        notes = sum(str(note).count("\n") + 1 for note in getattr(error, "__notes__", ()))
+        return "\n".join(lines[: len(lines) - notes] if notes else lines)[:_TEXT]
     except Exception:  # noqa: BLE001  the user's own __str__ may raise anything
         return type(error).__name__
 

@@ -178,7 +178,7 @@ class Run:
         that sleep run side by side; one that was seen to be tiny goes in handfuls, two at a time: bodies that short
         hold the interpreter all the while, so more threads would only wait for each other."""
         pool = self._pool
-        free = pool.threads + 2 - pool.messages
+        free = pool.threads - pool.messages
         while self._ready_count and free > 0:
             waiting = False
             for task, jobs in list(self._ready.items()):
@@ -243,10 +243,9 @@ class Run:
     def _collect(self) -> None:
         timeout = max(self._deadline - time.monotonic(), 0.0) if self._unwritten else _PROGRESS_SECONDS
         reply = self._pool.take(timeout)
-        if reply is None:
-            self._tick()
-            return
-        self._digest(reply)
+        if reply is not None:
+            self._digest(reply)
+        self._tick()
 
     def _digest(self, reply: Reply) -> None:
         answers, left = reply

@@ -7,9 +7,7 @@ costs one `stat`, because the hash of a file is remembered by its size, times an
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -63,6 +61,8 @@ class StatMemo:
 
 
 def _hash_file(path: str) -> bytes | None:
+    import hashlib  # it loads OpenSSL, which takes 3 ms of every start
+
     hasher = hashlib.sha256()
     try:
         with open(path, "rb", buffering=0) as stream:
@@ -213,8 +213,11 @@ class _AtomicWriter:
         self._file = file
         _make_parent(file.path)
         directory = os.path.dirname(os.path.abspath(file.path))
-        handle, self._temporary = tempfile.mkstemp(prefix=f".{file.basename()}.", suffix=".part", dir=directory)
-        os.chmod(self._temporary, _mode_of(file.path))
+        # not `tempfile`: it costs every start 4 ms, and the name only has to be new
+        self._temporary = os.path.join(directory, f".{file.basename()[:200]}.{os.urandom(8).hex()}.part")
+        handle = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if os.path.exists(file.path):
+            os.fchmod(handle, os.stat(file.path).st_mode & 0o7777)
         self._stream: IO[Any] = os.fdopen(handle, mode, encoding=_encoding(mode, encoding))
 
     def __getattr__(self, name: str) -> Any:
@@ -245,15 +248,6 @@ class _AtomicWriter:
         if not self._stream.closed:
             self._stream.close()
             os.unlink(self._temporary)
-
-
-def _mode_of(path: str) -> int:
-    try:
-        return os.stat(path).st_mode & 0o7777
-    except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
 
 
 def _encoding(mode: str, encoding: str | None) -> str | None:
