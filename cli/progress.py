@@ -104,6 +104,7 @@ class RunLines:
     """
 
     def __init__(self, stream: IO[str] | None, paint: Paint, command: str, level: int) -> None:
+        self.wants_jobs = level > 0
         self._stream = stream
         self._writer = LineWriter(stream)
         self._paint = paint

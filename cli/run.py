@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import click
 
@@ -34,6 +34,10 @@ class _Wishes(NamedTuple):
     cache: bool
     jobs: int | None
     as_json: bool
+    replay: Literal["whole", "step"]
+    dry_run: bool
+    accepted: tuple[str, ...]
+    withdrawn: tuple[str, ...]
 
 
 @click.command(
@@ -48,6 +52,26 @@ class _Wishes(NamedTuple):
     "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Task bodies that run at once (default: 20)."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+@click.option(
+    "--replay",
+    type=click.Choice(["whole", "step"]),
+    default="whole",
+    help="Replay finished subtrees in one step (default), or look up every job by itself. Results are the same.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would run; run nothing, write nothing. Exit 1 if something would."
+)
+@click.option("--dryrun", "dry_run_old", is_flag=True, hidden=True)
+@click.option(
+    "--accept-code",
+    "accepted",
+    multiple=True,
+    metavar="TASK",
+    help="The change of this task's code does not matter: what was computed before it stays valid.",
+)
+@click.option(
+    "--withdraw-code", "withdrawn", multiple=True, metavar="TASK", help="Take back an --accept-code of this task."
+)
 @click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the task.")
 @common_options
 @click.argument("target", metavar="FILE_OR_MODULE")
@@ -59,6 +83,11 @@ def run(
     jobs: int | None,
     as_json: bool,
     options: tuple[str, ...],
+    replay: Literal["whole", "step"],
+    dry_run: bool,
+    dry_run_old: bool,
+    accepted: tuple[str, ...],
+    withdrawn: tuple[str, ...],
     target: str,
     words: tuple[str, ...],
 ) -> int:
@@ -72,12 +101,15 @@ def run(
     redun run hello_world.py main help          what a task takes
     redun run hello_world.py main info          its id and source
     redun run hello_world.py main --greet Hi    run it
+    redun run --dry-run hello_world.py main     what would run, and why
     """
     # Here and not at the top, as all of the engine: `redun run --help` does without.
     from redun.cli.progress import RunLines, command_text
 
     found = settings(ctx)
-    wishes = _Wishes(_argv(ctx), options, not no_cache, jobs, as_json)
+    wishes = _Wishes(
+        _argv(ctx), options, not no_cache, jobs, as_json, replay, dry_run or dry_run_old, accepted, withdrawn
+    )
     level = 0 if found.quiet else 1 + bool(found.verbose)
     lines = RunLines(sys.stderr, found.paint(sys.stderr), command_text(["redun", *wishes.argv]), level)
     try:
@@ -89,6 +121,7 @@ def run(
             lines.flush()
             return _list_tasks(workflow, target, asked=bool(words))
         task = find_task(workflow, words[0], target)
+        _settle_code(workflow, target, found, lines, wishes)
         return _run_task(task, words[1:], found, lines, wishes)
     finally:
         lines.close()
@@ -180,6 +213,8 @@ def _run_task(task: Task[..., Any], words: Sequence[str], found: Settings, lines
     if arguments.request is Request.INFO:
         return _info(task, found)
     expression = _call(task, arguments, wishes.options)
+    if wishes.dry_run:
+        return _dry_run(expression, found, lines, wishes)
     execution = _execute(expression, found, lines, wishes)
     return _report(execution, task, lines, wishes)
 
@@ -239,8 +274,40 @@ def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes)
     from redun.executor.scheduler import Scheduler
 
     with open_or_create_store(found) as store:
-        scheduler = Scheduler(store, threads=wishes.jobs, cache=wishes.cache, observer=lines)
+        scheduler = Scheduler(store, threads=wishes.jobs, cache=wishes.cache, replay=wishes.replay, observer=lines)
         return scheduler.execute(expression, argv=wishes.argv)
+
+
+def _dry_run(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes) -> int:
+    from redun.cli.context import locate_store
+    from redun.cli.dry import report_dry_run
+    from redun.executor.dry_run import dry_run
+    from redun.store import Store
+
+    path = locate_store(found)
+    with Store.memory() if path is None else Store.open(path, read_only=True) as store:
+        return report_dry_run(
+            dry_run(store, expression, cache=wishes.cache, replay=wishes.replay), lines, as_json=wishes.as_json
+        )
+
+
+def _settle_code(workflow: Workflow, target: str, found: Settings, lines: RunLines, wishes: _Wishes) -> None:
+    """Notes the changes of code that are said to be of no matter, and those that are taken back."""
+    if not wishes.accepted and not wishes.withdrawn:
+        return
+    from getpass import getuser
+
+    from redun.executor.accepted import accept, withdraw
+
+    with open_or_create_store(found) as store:
+        for name in wishes.withdrawn:
+            withdraw(store, find_task(workflow, name, target))
+            lines.say(f"Withdrawn: accepted code of {_shown(name)}")
+        for name in wishes.accepted:
+            task = find_task(workflow, name, target)
+            earlier = accept(store, task, getuser())
+            said = "has not changed" if earlier is None else f"stands for {earlier.hex()[:8]}"
+            lines.say(f"Accepted: the code of {_shown(task.fullname)} {said}")
 
 
 def _report(execution: Execution, task: Task[..., Any], lines: RunLines, wishes: _Wishes) -> int:

@@ -75,7 +75,13 @@ class Execution:
 
 
 class Observer(Protocol):
-    """Watches a run. Called on the scheduler's thread, between jobs: what it takes, the run waits for."""
+    """Watches a run. Called on the scheduler's thread, between jobs: what it takes, the run waits for.
+
+    Attributes:
+        wants_jobs: whether `job` and `summed` are to be called; making an event costs some microseconds.
+    """
+
+    wants_jobs: bool
 
     def started(self, uuid: str) -> None:
         """The run has begun."""

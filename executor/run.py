@@ -65,6 +65,7 @@ class Run:
         self._live = live
         self._pool = pool
         self._observer = observer
+        self._tells = observer is not None and observer.wants_jobs
         encoder = Encoder(store.format)
         encoder.write_blob = lambda digest, data: _write_blob(store, digest, data)
         self._pending = Pending(store, encoder)
@@ -153,7 +154,7 @@ class Run:
         for job in self._evaluator.runs:
             self._queue(job)
         self._evaluator.runs.clear()
-        if self._observer is not None:
+        if self._tells:
             for job in batch:
                 if job.how is not How.RAN:
                     self._tell("Cached", job)
@@ -233,7 +234,7 @@ class Run:
         self._in_flight[job] = None
         job.started = self._now()
         job.stopped = -1
-        if self._observer is not None:
+        if self._tells:
             self._tell("Run", job)
         if job.prepared.simple >= 0:
             return Work(job, job.task.func, values, {})
@@ -297,7 +298,7 @@ class Run:
             self._unwritten += 1
             if job.state is State.DONE:
                 job.slim()
-            elif self._observer is not None and job.state is State.FAILED:
+            elif self._tells and job.state is State.FAILED:
                 self._tell("Reject", job)
         evaluator.ended.clear()
         if self._unwritten:
