@@ -9,7 +9,6 @@ import __future__
 
 import ast
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -30,7 +29,6 @@ AMBIGUOUS: Final = "several lambdas on one line"
 
 _OPTIMIZED: Final = 0x01  # set for functions, not for the bodies of modules and classes
 _ANNOTATIONS: Final = __future__.annotations.compiler_flag
-_GLOBAL: Final = re.compile(r"\bglobal\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ class ModuleSource:
         """Names that functions assign through `global`: what they are bound to depends on what has run."""
         if self._rebound is None:
             names: set[str] = set()
-            if _GLOBAL.search(self.text):
+            if "global" in self.text:
                 for node in ast.walk(self.tree):
                     if isinstance(node, ast.Global):
                         names.update(node.names)
@@ -281,10 +279,20 @@ def _capture_lambda(source: ModuleSource, code: CodeType, file: str) -> Capture:
     nodes = [node for node in ast.walk(source.tree) if isinstance(node, ast.Lambda) and node.lineno == line]
     if len(nodes) > 1:
         places = {(p[0], p[1], p[2], p[3]) for p in code.co_positions()}
-        nodes = [node for node in nodes if _place(node.body) in places]
-    if len(nodes) != 1:
+        here = [node for node in nodes if _place(node.body) in places]
+        # Python 3.12 keeps no place of a constant, and columns can be switched off: then what it compiles to decides
+        nodes = here if len(here) == 1 else [node for node in nodes if _compiles_to(node, code)]
+    texts = {normalise(text): text for text in map(source.segment, nodes)}
+    if len(texts) != 1:
         return Capture("", file, line, False, AMBIGUOUS)
-    return Capture(source.segment(nodes[0]), file, line, True)
+    return Capture(texts.popitem()[1], file, line, True)
+
+
+def _compiles_to(node: ast.Lambda, code: CodeType) -> bool:
+    alone = compile(ast.Expression(node), "<lambda>", "eval", dont_inherit=True).co_consts
+    return any(
+        type(found) is CodeType and same_code(found.replace(co_qualname=code.co_qualname), code) for found in alone
+    )
 
 
 def _place(node: ast.expr) -> tuple[int | None, ...]:
