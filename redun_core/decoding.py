@@ -66,7 +66,7 @@ class Decoder:
             raise
         except RecursionError:
             raise MalformedObject("a value is nested too deep") from None
-        except (ValueError, TypeError, msgpack.UnpackException) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, msgpack.UnpackException) as error:
             raise MalformedObject(f"payload is not a value: {error}") from None
         finally:
             self._depth -= 1

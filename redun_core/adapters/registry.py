@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from redun.core import codes
 from redun.core.decoding import READERS, Decoder
-from redun.core.errors import CannotDecode
+from redun.core.errors import CannotDecode, RedunError
 from redun.core.values import FINDERS, HANDLERS, Encoder, Handler
 
 T = TypeVar("T")
@@ -87,7 +87,12 @@ def _read(decoder: Decoder, items: Any) -> Any:
         adapter = _BY_CODE.get(code)
     if adapter is None:
         raise CannotDecode(f"no adapter for values of type {code}", hint="import the module that registers it")
-    return adapter.decode(decoder, state)
+    try:
+        return adapter.decode(decoder, state)
+    except RedunError:
+        raise
+    except Exception as error:  # a time zone that this machine does not know, an array of a dtype of a newer numpy
+        raise CannotDecode(f"a value of type {code} cannot be made here: {type(error).__name__}: {error}") from error
 
 
 FINDERS.insert(0, _finder)
