@@ -21,15 +21,19 @@ class Staged(Protocol):
         Raises:
             StoreFull: if there is no room.
         """
+        ...
 
     def view(self) -> memoryview:
         """Returns the bytes written so far."""
+        ...
 
     def keep(self, digest: bytes) -> None:
         """Makes it the payload of that id, in place of any other, so that it survives a loss of power."""
+        ...
 
     def discard(self) -> None:
         """Forgets it. Harmless after `keep`."""
+        ...
 
 
 class BlobArea(Protocol):
@@ -37,15 +41,19 @@ class BlobArea(Protocol):
 
     def stage(self) -> Staged:
         """Returns an empty payload to write to."""
+        ...
 
     def open(self, digest: bytes) -> memoryview | None:
         """Returns the payload of an id without copying it, or None."""
+        ...
 
     def confirm(self, digest: bytes) -> None:
         """Returns when a payload that is there survives a loss of power, whoever put it there."""
+        ...
 
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
         """Keeps two framed byte strings with one id for a report; returns where."""
+        ...
 
 
 class _StagedFile:

@@ -101,18 +101,23 @@ class RunLocks(Protocol):
 
     def take(self, uuid: bytes) -> bool:
         """Takes the lock; returns False if it is held."""
+        ...
 
     def drop(self, uuid: bytes) -> None:
         """Gives a lock back that this object took, and removes its traces."""
+        ...
 
     def is_held(self, uuid: bytes) -> bool:
         """Returns whether some process holds it."""
+        ...
 
     def known(self) -> list[bytes]:
         """Returns the uuids of all locks that are held or were left behind."""
+        ...
 
     def close(self) -> None:
         """Gives back all locks that this object took, so that their runs count as dead."""
+        ...
 
 
 class FileRunLocks:

@@ -47,7 +47,8 @@ def parse_format(text: str, path: Path) -> Format:
     lines = text.splitlines()
     if not lines or lines[0] != _FIRST_LINE:
         raise NotAStore(f"{path} is not the FORMAT file of a store", path=str(path), hint="redun init")
-    fields = dict(line.partition(" ")[::2] for line in lines[1:] if line)
+    facts = (line.partition(" ") for line in lines[1:] if line)
+    fields = {name: fact for name, _, fact in facts}
     layout = fields.pop("layout", "")
     if layout != str(LAYOUT):
         raise StoreFormatError(

@@ -38,18 +38,23 @@ class ReadTransaction(Protocol):
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """Returns the value of a key, or None."""
+        ...
 
     def get_many(self, table: str, keys: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
         """Returns the pairs of the keys that exist, in the order asked, without the others. Sorted keys are fastest."""
+        ...
 
     def present(self, table: str, keys: Iterable[bytes]) -> list[bytes]:
         """Returns those of the keys that exist, without reading their values."""
+        ...
 
     def scan(self, table: str, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Returns at most `limit` pairs in the order of their keys, from the first key that is not below `start`."""
+        ...
 
     def scan_keys(self, table: str, start: bytes, limit: int) -> list[bytes]:
         """Returns the keys that `scan` would return."""
+        ...
 
 
 class WriteTransaction(ReadTransaction, Protocol):
@@ -57,15 +62,19 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         """Sets the value of a key."""
+        ...
 
     def put_many(self, table: str, items: Sequence[tuple[bytes, bytes]]) -> None:
         """Sets many values. Sorted keys are fastest."""
+        ...
 
     def add_many(self, table: str, items: Sequence[tuple[bytes, bytes]]) -> int:
         """Sets the values of those keys that do not exist yet; returns how many those were."""
+        ...
 
     def delete(self, table: str, key: bytes) -> bool:
         """Removes a key; returns whether it existed."""
+        ...
 
 
 class Backend(Protocol):
@@ -80,6 +89,7 @@ class Backend(Protocol):
 
     def read(self, function: Callable[[ReadTransaction], T]) -> T:
         """Returns what the function returns for a view of the tables. The function is short and runs no user code."""
+        ...
 
     def write(self, function: Callable[[WriteTransaction], T]) -> T:
         """Returns what the function returns, after its writes have become visible to all.
@@ -88,12 +98,15 @@ class Backend(Protocol):
             StoreReadOnly: if this backend was opened for reading.
             StoreFull: if the disk or the largest map is full.
         """
+        ...
 
     def sync(self) -> None:
         """Returns when everything written so far survives a loss of power."""
+        ...
 
     def close(self) -> None:
         """Gives back files and memory. Closing twice is harmless."""
+        ...
 
 
 def scan_prefix(backend: Backend, table: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:

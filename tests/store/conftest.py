@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def store(request: pytest.FixtureRequest, fmt: ObjectFormat, tmp_path: Path) -> 
 def row() -> Callable[..., JobRow]:
     """Makes job rows with only what a test cares about."""
 
-    def make(number: int, **fields: object) -> JobRow:
+    def make(number: int, **fields: Any) -> JobRow:
         plain = JobRow(number, None, -1, Status.DONE, How.RAN, Why.FIRST, 10 * number, 5)
         return plain._replace(**fields)
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,9 @@ from redun.store import Batch, LiveRun, MemoUpdate, RunUpdate, Store
 Row = Callable[..., JobRow]
 
 
-def _seal(run: LiveRun, batch: Batch | None = None, **more: object) -> Digest:
-    plain: dict[str, object] = {"root": None, "status": Status.DONE, "rows": 0, "counts": (), "sources": ()}
-    return run.seal(batch or Batch(), **{**plain, **more})  # type: ignore[arg-type]
+def _seal(run: LiveRun, batch: Batch | None = None, **more: Any) -> Digest:
+    plain: dict[str, Any] = {"root": None, "status": Status.DONE, "rows": 0, "counts": (), "sources": ()}
+    return run.seal(batch or Batch(), **{**plain, **more})
 
 
 def _call(store: Store) -> Digest:

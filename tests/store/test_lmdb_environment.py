@@ -166,7 +166,8 @@ def test_a_table_that_an_older_store_lacks_is_empty_for_a_reader_and_made_by_a_w
         assert reader.read(lambda txn, name=table: txn.present(name, [b"k"])) == []  # type: ignore[misc]
     reader.close()
     writer = LmdbBackend(tmp_path)
-    writer.write(lambda txn: [txn.put(table, b"k", b"v") for table in TABLES])
+    for table in TABLES:
+        writer.write(lambda txn, name=table: txn.put(name, b"k", b"v"))  # type: ignore[misc]
     writer.close()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ def _id(text: str, size: int = 16) -> Digest:
     return Digest(text.encode().ljust(size, b"."))
 
 
-def _update(reduction: str = "r", call: str | None = "c", head: str | None = "h", **more: object) -> MemoUpdate:
+def _update(reduction: str = "r", call: str | None = "c", head: str | None = "h", **more: Any) -> MemoUpdate:
     plain = MemoUpdate(
         Key(_id("k")),
         "t",
@@ -196,7 +197,7 @@ def test_calls_before_the_replacement_are_doubtful_and_later_ones_are_not(store:
     [{"head": None}, {"call": None}, {"reduction": b"short"}, {"call": b"c" * 20}],
     ids=lambda change: str(*change),
 )
-def test_an_update_that_does_not_fit_is_refused(fmt: ObjectFormat, change: dict[str, object]) -> None:
+def test_an_update_that_does_not_fit_is_refused(fmt: ObjectFormat, change: dict[str, Any]) -> None:
     good = MemoUpdate(Key(_id("k")), "t", _id("r", fmt.size), False, _id("c", fmt.size), _id("h", fmt.size))
     with Store.memory(fmt.name) as store:
         with pytest.raises(InternalError):

@@ -64,7 +64,10 @@ class _StoreMachine(RuleBasedStateMachine):
 
     @rule(target=objects, child=objects)
     def put_pointer(self, child: Digest) -> Digest:
-        return self.put(pack([Pointer(child)]), "value")
+        payload = pack([Pointer(child)])
+        digest = self.store.put("value", payload)
+        self.items[digest] = ("value", payload)
+        return digest
 
     @rule(
         key=st.sampled_from(_KEYS),
