@@ -226,9 +226,11 @@ def _complain(text: str) -> None:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # nobody is left to be told that nobody can be told
+            sys.stderr.flush()
 
 
 def _let_go_of_broken_pipes() -> None:
