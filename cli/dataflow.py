@@ -234,7 +234,7 @@ class _Tracer:
             steps.append(Step("origin"))
             return []
         arguments = graph.arguments(call)
-        item: Any = argument_item(table.nodes[frame.node], arguments, position)
+        item: Any = argument_item(table.node(frame.node), arguments, position)
         if item is DEFAULT:
             steps.append(Step("origin"))
             return []

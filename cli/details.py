@@ -81,7 +81,7 @@ def _node_of(graph: Graph, table: JobTable, parent: Job, job: Job) -> int | None
     equal = [node for node, child in zip(nodes, caller.children, strict=False) if child == job.call]
     if not equal:  # the parent has not ended, so its children are not recorded: is there only one that it can be?
         name = graph.task_name(job.call)
-        equal = [node for node in nodes if expression.nodes[node][1] == name]
+        equal = [node for node in nodes if expression.node(node)[1] == name]
         return equal[0] if len(equal) == 1 else None
     if job.inner or len(equal) == 1:
         return equal[0]

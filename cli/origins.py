@@ -75,7 +75,7 @@ def origin_of(
     """
     if type(item) is ExtType and item.code == codes.NODE:
         number = int.from_bytes(item.data, "big")
-        if table.nodes[number][0] == 0:
+        if table.node(number)[0] == 0:
             return Origin(node=number)
     nodes, literals = _ingredients(table, item)
     given = graph.arguments(call)
@@ -107,7 +107,7 @@ def _ingredients(table: Table, item: Any) -> tuple[tuple[int, ...], list[Any]]:
         part = stack.pop()
         if type(part) is ExtType and part.code == codes.NODE:
             number = int.from_bytes(part.data, "big")
-            op, _, args, kwargs, _ = table.nodes[number]
+            op, _, args, kwargs, _ = table.node(number)
             if op == 0:
                 nodes[number] = None
             elif number not in operations:

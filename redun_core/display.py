@@ -118,10 +118,10 @@ _VAR_KEYWORD: Final = 4
 def show_expr(payload: bytes | memoryview, *, limit: int = LINE, paint: Paint | None = None) -> str:
     """Returns an expression's payload as one line of calls, of at most `limit` characters."""
     try:
-        table = Table(payload)
+        table = _checked_table(payload)
     except MalformedObject:
         return "<malformed expression>"
-    return _line(table.root, _Reader(None, table.nodes), limit, paint)
+    return _line(table.root, _Reader(None, table), limit, paint)
 
 
 def pretty(payload: bytes | memoryview, *, paint: Paint | None = None, width: int = WIDTH) -> str:
@@ -136,11 +136,11 @@ def pretty(payload: bytes | memoryview, *, paint: Paint | None = None, width: in
 def pretty_expr(payload: bytes | memoryview, *, paint: Paint | None = None, width: int = WIDTH) -> str:
     """Returns an expression's payload over several lines; a node used more than once is written once, as `_4 = ...`."""
     try:
-        table = Table(payload)
+        table = _checked_table(payload)
     except MalformedObject:
         return "<malformed expression>"
     shared = _shared_nodes(table)
-    reader = _Reader(None, table.nodes, shared)
+    reader = _Reader(None, table, shared)
     lines: list[str] = []
     for number in sorted(shared):
         lines += _lines(f"_{number} = ", _Node(number), reader, paint, width)
@@ -148,10 +148,17 @@ def pretty_expr(payload: bytes | memoryview, *, paint: Paint | None = None, widt
     return "\n".join(lines)
 
 
+def _checked_table(payload: bytes | memoryview) -> Table:
+    table = Table(payload)
+    for _ in table.nodes():  # reading a node checks it
+        pass
+    return table
+
+
 def _shared_nodes(table: Table) -> frozenset[int]:
     seen: set[int] = set()
     again: set[int] = set()
-    for item in [*table.nodes, table.root]:
+    for item in (*(list(node[2:]) for node in table.nodes()), table.root):
         for number in node_numbers(item):
             (again if number in seen else seen).add(number)
     return frozenset(again)
@@ -175,12 +182,12 @@ class _Reader:
     def __init__(
         self,
         fetch: Fetch | None = None,
-        nodes: list[Any] | None = None,
+        table: Table | None = None,
         named: frozenset[int] = frozenset(),
     ) -> None:
         self._fetch = fetch
         self._fetches = _FETCHES
-        self._nodes = nodes or []
+        self._table = table
         self._named = named
 
     def form(self, item: Any, limit: int | None = None) -> Form:
@@ -215,7 +222,9 @@ class _Reader:
         return opaque(code, data, limit) if writer is None else writer(unpack(data))
 
     def _node(self, number: int) -> Form:
-        op, name, args, kwargs, options = self._nodes[number]
+        if self._table is None:
+            return Form(f"_{number}", style="id")
+        op, name, args, kwargs, options = self._table.node(number)
         if op == 1:
             return operation(name, args)
         parts = list(arguments(args, kwargs))

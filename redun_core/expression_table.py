@@ -13,44 +13,61 @@ from redun.core.errors import MalformedObject
 class Table:
     """An expression as stored: a table of nodes, and a root that refers to them.
 
+    A table may have 100,000 nodes of which one is asked for, so each is checked when it is read.
+
     Attributes:
-        nodes: [op, name, args, kwargs, options] each, after those that its arguments refer to; op 0 is the call of a
-            task, 1 an operation; `name` is text here.
         root: the item that the body returned, with references to nodes in it.
     """
 
-    __slots__ = ("nodes", "root")
+    __slots__ = ("_names", "_rows", "root")
 
     def __init__(self, payload: bytes | memoryview) -> None:
         """Reads an `expr` payload.
 
         Raises:
-            MalformedObject: if it is none, or a node refers to one that does not come before it.
+            MalformedObject: if it is none.
         """
         record = unpack(payload)
         if not isinstance(record, list) or len(record) != 4 or record[0] != 1:
             raise MalformedObject("an expression is [1, names, nodes, root]")
-        _, names, rows, self.root = record
+        _, self._names, self._rows, self.root = record
+        if not isinstance(self._names, list) or not isinstance(self._rows, list):
+            raise MalformedObject("an expression has a list of names and a list of nodes")
+        if any(number >= len(self._rows) for number in node_numbers(self.root)):
+            raise MalformedObject("an expression refers to a node that it does not have")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def node(self, number: int) -> tuple[int, str, list[Any], dict[str, Any], dict[str, Any]]:
+        """Returns (op, name, args, kwargs, options) of a node: op 0 calls the task `name`, 1 is the operation `name`.
+
+        Raises:
+            MalformedObject: if it makes no sense, or refers to a node that does not come before it.
+        """
         try:
-            self.nodes = [_node_row(names, row) for row in rows]
-            late = any(n >= number for number, node in enumerate(self.nodes) for n in node_numbers(node[2:4]))
+            op, index, args, kwargs, options = self._rows[number]
+            name = self._names[index]
+            fits = (
+                op in (0, 1) and type(name) is str and (type(args), type(kwargs), type(options)) == (list, dict, dict)
+            )
         except (TypeError, ValueError, IndexError) as error:
-            raise MalformedObject(f"an expression whose fields do not fit: {error}") from None
-        if late or any(number >= len(self.nodes) for number in node_numbers(self.root)):
-            raise MalformedObject("an expression refers to a node that does not come before it")
+            raise MalformedObject(f"node {number} of an expression makes no sense: {error}") from None
+        if not fits or any(other >= number for other in node_numbers([args, kwargs])):
+            raise MalformedObject(f"node {number} of an expression makes no sense")
+        return op, name, args, kwargs, options
+
+    def nodes(self) -> Iterator[tuple[int, str, list[Any], dict[str, Any], dict[str, Any]]]:
+        """Yields every node, as `node` returns it.
+
+        Raises:
+            MalformedObject: as `node`.
+        """
+        return (self.node(number) for number in range(len(self._rows)))
 
     def calls(self) -> list[int]:
         """Returns the numbers of the nodes that call a task, in table order: a call's children stand in this order."""
-        return [number for number, node in enumerate(self.nodes) if node[0] == 0]
-
-
-def _node_row(names: list[str], row: list[Any]) -> list[Any]:
-    op, name, args, kwargs, options = row
-    if op not in (0, 1) or type(names[name]) is not str or type(args) is not list:
-        raise ValueError(f"a node of kind {op!r}")
-    if type(kwargs) is not dict or type(options) is not dict:
-        raise ValueError("a node without keyword arguments and options")
-    return [op, names[name], args, kwargs, options]
+        return [number for number, row in enumerate(self._rows) if isinstance(row, list) and row[:1] == [0]]
 
 
 def node_numbers(item: Any) -> Iterator[int]:

@@ -65,7 +65,7 @@ def expr_to_json(payload: bytes | memoryview) -> Any:
     """
     table = Table(payload)
     shown: list[dict[str, Any]] = []
-    for op, name, args, kwargs, options in table.nodes:
+    for op, name, args, kwargs, options in table.nodes():
         entry: dict[str, Any] = {"operation" if op else "task": name, "args": _plain(args)}
         if op == 0:
             entry |= {"kwargs": _plain(kwargs), "options": _plain(options)}

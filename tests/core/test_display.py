@@ -377,7 +377,8 @@ def test_an_expression_made_by_the_language_reads_as_it_was_written() -> None:
     lazy: Any = half(3)
     reduction = reduce(Encoder(XXH3_128), {"a": lazy[0] + 1, "b": [half(x=lazy)]})
     assert show_expr(reduction.payload) == "{'a': (half(3)[0] + 1), 'b': [half(x=half(3))]}"
-    assert [Table(reduction.payload).nodes[n][1] for n in Table(reduction.payload).calls()] == ["ns.half"] * 2
+    table = Table(reduction.payload)
+    assert [table.node(number)[1] for number in table.calls()] == ["ns.half"] * 2
 
 
 def test_options_of_a_call_are_shown() -> None:
@@ -441,6 +442,6 @@ def test_a_long_chain_is_no_recursion() -> None:
 )
 def test_an_expression_that_makes_no_sense_is_malformed(record: Any) -> None:
     with pytest.raises(MalformedObject):
-        Table(pack(record))
+        list(Table(pack(record)).nodes())
     assert show_expr(pack(record)) == "<malformed expression>"
     assert pretty_expr(pack(record)) == "<malformed expression>"
