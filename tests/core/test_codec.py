@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redun.core import limits
-from redun.core.codec import ExtType, Pointer, pack, pointer_bytes, references, unpack, unpack_strict
+from redun.core.codec import (
+    ExtType,
+    Pointer,
+    array_header,
+    pack,
+    pointer_bytes,
+    references,
+    unpack,
+    unpack_strict,
+)
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject
 
@@ -99,6 +108,11 @@ def test_pointers_written_by_hand_are_those_that_pack_writes(digest: bytes):
     assert pointer_bytes(digest) == pack(Pointer(digest))
 
 
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 65535, 65536])
+def test_headers_of_arrays_written_by_hand_are_those_that_pack_writes(count: int):
+    assert array_header(count) + b"\xc0" * count == pack([None] * count)
+
+
 @pytest.mark.parametrize("size", [0, 15, 17, 31, 33])
 def test_a_pointer_of_another_size_is_refused(size: int):
     payload = msgpack.packb(msgpack.ExtType(64, bytes(size)))
@@ -112,6 +126,8 @@ def test_a_pointer_of_another_size_is_refused(size: int):
 def test_a_pointer_and_its_bytes_are_two_keys():
     both = {A: 1, bytes(A): 2}
     assert len(both) == 2
+    assert A != bytes(A)
+    assert A == Pointer(bytes(A))
     assert references(pack(both)) == [bytes(A)]
 
 

@@ -32,6 +32,7 @@ from redun.core.objects import (
     TraceRecord,
     TreeRecord,
     Why,
+    call_task,
     check,
     job_id,
     parse_footprint,
@@ -161,6 +162,14 @@ def test_enumerations_come_back_as_members_not_as_numbers():
 @given(heads | task_sets)
 def test_the_parts_of_a_footprint_are_told_apart(record: HeadRecord | TaskSetRecord):
     assert type(parse_footprint(record.payload())) is type(record)
+
+
+@FORMATS
+def test_the_task_of_a_call_is_read_without_the_rest(fmt: ObjectFormat):
+    graph = Graph(fmt)
+    for kind, payload in graph.objects.values():
+        if kind == "call":
+            assert call_task(payload) == CallRecord.parse(payload).task == graph.ids["task"]
 
 
 def test_an_empty_node_of_external_values_is_a_footprint():
