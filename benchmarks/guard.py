@@ -38,7 +38,11 @@ def compare(now: Mapping[str, float], then: Mapping[str, float]) -> list[str]:
         lines.append(f"{name:<52} {before:>9.2f} {value:>9.2f}  {100 * (change - 1):+.0f}% {word}".rstrip())
     lines += [f"{name:<52} not measured any more" for name in then if name not in now]
     verdict = f"{worse} of {len(now)} cost more than {100 * (_TOLERATED - 1):.0f}% above what was recorded"
-    return [*lines, verdict if worse else "nothing costs more than what was recorded, within what machines differ by"]
+    if not then:
+        verdict = "nothing is recorded yet to compare with"
+    elif not worse:
+        verdict = f"nothing costs {100 * (_TOLERATED - 1):.0f}% more than what was recorded"
+    return [*lines, verdict]
 
 
 def main() -> None:
@@ -47,7 +51,7 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path, default=RECORDED, help="the table to compare with")
     options = parser.parse_args()
     try:
-        then = json.loads(options.recorded.read_text())["ratios"]
+        then = json.loads(options.recorded.read_text())["ratios"] if options.recorded.exists() else {}
         start = time.monotonic()
         now = ratios(Bench(quick=True, directory=work_directory(None), repeat=1))
         print("\n".join(compare(now, then)))

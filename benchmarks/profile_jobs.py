@@ -1,8 +1,8 @@
 """Where the time of a trivial job goes: `python -m benchmarks.profile_jobs [--jobs N] [--functions N]`.
 
-Profiles the scheduler's thread over a fan-out, cold, then warm step by step, and prints microseconds a job by module and
-by function. A profiler makes every call dearer, small functions most of all, so shares are scaled to the time that the
-same run takes without it. Bodies run in other threads and are not in it; waiting for them is.
+Profiles the scheduler's thread over a fan-out, cold, then warm step by step, and prints microseconds a job by module
+and by function. A profiler makes every call dearer, small functions most of all, so shares are scaled to the time that
+the same run takes without it. Bodies run in other threads and are not in it; waiting for them is.
 
 The name is not `profile`: as a file beside scripts it would hide the standard library's module of that name.
 """

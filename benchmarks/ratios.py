@@ -60,4 +60,4 @@ def _processes(directory: Path) -> dict[str, float]:
 
 
 def _bytes(directory: Path) -> dict[str, float]:
-    return {"bytes of pages in use a job": usage(directory / "chain").pages / _JOBS}
+    return {"pages in use, bytes a job of a chain": usage(directory / "chain").pages / _JOBS}

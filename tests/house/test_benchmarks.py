@@ -1,0 +1,47 @@
+"""The benchmarks run: only their smallest row, since a figure is no test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.house.source_tree import ROOT
+
+
+def _python(*words: str) -> subprocess.CompletedProcess[str]:
+    """Runs a module of the checkout with the environment's interpreter."""
+    environment = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/")}
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_row_prints_its_figures_and_whether_targets_are_reached(tmp_path: Path):
+    done = _python("-m", "benchmarks", "--quick", "--repeat", "1", "--rows", "bytes", "--dir", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "bytes a trivial job: pages in use" in done.stdout
+    assert "of 2 targets are reached" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_that_is_not_there_is_named_with_those_that_are():
+    done = _python("-m", "benchmarks", "--rows", "nonsense")
+    assert done.returncode == 1
+    assert "no row 'nonsense': there are fan-out, " in done.stderr
+
+
+def test_the_guard_points_at_what_costs_more_than_was_recorded():
+    code = "from benchmarks.guard import compare; print(*compare({'a': 1, 'b': 3}, {'a': 1.1, 'b': 2}), sep='\\n')"
+    lines = _python("-c", code).stdout.splitlines()
+    assert [line.split()[0] for line in lines if "SLOWER" in line] == ["b"]
+    assert lines[-1].startswith("1 of 2 cost more")
+
+
+def test_the_guard_never_fails(tmp_path: Path):
+    broken = tmp_path / "table.json"
+    broken.write_text("{")
+    done = _python("-m", "benchmarks.guard", "--recorded", str(broken))
+    assert done.returncode == 0
+    assert "could not measure" in done.stderr
