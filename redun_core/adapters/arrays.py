@@ -5,6 +5,7 @@ A large array is a blob that is hashed and written in place; reading it gives a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ from redun.core.values import Encoder
 def _portable(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype.hasobject:
         raise CannotEncode(f"an array of dtype {dtype} holds Python objects", hint="use a list, or a typed array")
+    if dtype.type in (np.longdouble, np.clongdouble):
+        raise CannotEncode(
+            f"dtype {dtype} is another on every machine, and part of its bytes is not set", hint="use float64"
+        )
     return dtype.newbyteorder("<")
 
 
@@ -53,8 +58,10 @@ def _scalar(_: Encoder, scalar: np.generic[Any]) -> Any:
     return [_descr(dtype), np.asarray(scalar, dtype=dtype).tobytes()]
 
 
-def _read_scalar(_: Decoder, state: Any) -> Any:
-    return np.frombuffer(state[1], dtype=_dtype(state[0]))[0]
+def _scalar_reader(kind: type[np.generic[Any]]) -> Callable[[Decoder, Any], Any]:
+    # types of C that are equally wide (int64 and longlong) have one dtype string, so the type itself has to say
+    fixed = None if issubclass(kind, (np.flexible, np.datetime64, np.timedelta64)) else np.dtype(kind).newbyteorder("<")
+    return lambda _, state: np.frombuffer(state[1], dtype=_dtype(state[0]) if fixed is None else fixed)[0]
 
 
 def _read_dtype(_: Decoder, state: Any) -> np.dtype[Any]:
@@ -63,7 +70,12 @@ def _read_dtype(_: Decoder, state: Any) -> np.dtype[Any]:
 
 register(np.ndarray, "numpy.ndarray", _array, _read_array)
 for _kind in sorted(set(np.sctypeDict.values()), key=lambda kind: kind.__name__):
-    if not issubclass(_kind, np.object_):
-        register(_kind, f"numpy.{_kind.__name__}", _scalar, _read_scalar)
+    if not issubclass(_kind, (np.object_, np.character)):
+        register(_kind, f"numpy.{_kind.__name__}", _scalar, _scalar_reader(_kind))
+# through numpy's own conversions these would lose zeros at their end
+register(np.str_, "numpy.str_", lambda _, text: str.__str__(text), lambda _, state: np.str_(state))
+register(
+    np.bytes_, "numpy.bytes_", lambda _, data: bytes.__getitem__(data, slice(None)), lambda _, state: np.bytes_(state)
+)
 for _member in {type(np.dtype(kind)) for kind in np.sctypeDict.values()}:
     register(_member, "numpy.dtype", lambda _, dtype: _descr(dtype.newbyteorder("<")), _read_dtype)
