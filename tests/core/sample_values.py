@@ -19,10 +19,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from redun.core import files, keys  # noqa: F401  they register what can be stored
 from redun.core.digest import DEFAULT_FORMAT, Digest, ObjectFormat
 from redun.core.frame import object_id
 from redun.core.values import Encoder
-from redun.core import files, keys  # noqa: F401  they register what can be stored
 
 T = TypeVar("T")
 
@@ -444,10 +444,15 @@ def _parts(a: Any) -> list[Any]:
     if isinstance(a, (list, tuple)):
         return list(a)
     if isinstance(a, (set, frozenset)):
-        return sorted(a, key=lambda item: (type(item).__name__, repr(item)))
+        return sorted(a, key=_place)
     if isinstance(a, BaseException):
         return [a.args, a.__cause__, str(a)]
     return []
+
+
+def _place(item: Any) -> tuple[str, str]:
+    inner = sorted(map(_place, item)) if isinstance(item, (frozenset, tuple)) else item
+    return type(item).__name__, repr(inner)
 
 
 def _alike_parts(a: Any, b: Any) -> bool:
@@ -468,4 +473,3 @@ def ids(values: dict[str, Any], fmt: ObjectFormat = DEFAULT_FORMAT) -> dict[str,
 def fetcher(encoder: Encoder) -> Callable[[Digest], tuple[str, bytes]]:
     """Returns what reads the objects that an encoder has put."""
     return lambda digest: encoder.objects[digest]
-

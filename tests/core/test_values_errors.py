@@ -193,8 +193,8 @@ NESTING: dict[str, Callable[[Any], Any]] = {
     "tuple": lambda x: (x,),
     "dict": lambda x: {"a": x},
     "frozenset": lambda x: frozenset([x]),
-    "dataclass": lambda x: Linked(x),
-    "object": lambda x: Box(x),
+    "dataclass": Linked,
+    "object": Box,
     "list subclass": lambda x: MyList([x]),
     "mixed": lambda x: [({"a": Linked(x)},)],
 }

@@ -38,7 +38,9 @@ leaves = (
 )
 hashable_leaves = st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.floats(allow_nan=False)
 hashables = st.recursive(
-    hashable_leaves, lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3), max_leaves=6
+    hashable_leaves,
+    lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3),
+    max_leaves=6,
 )
 
 
@@ -119,7 +121,9 @@ def test_two_values_have_the_same_bytes_exactly_if_they_cannot_be_told_apart(a: 
     assert (encoder.encode(a).payload == encoder.encode(b).payload) == alike(a, b)
 
 
-@pytest.mark.parametrize("wrap", [list, tuple, MyList, MyTuple, lambda items: Point(0, items), lambda items: {0: items}])
+@pytest.mark.parametrize(
+    "wrap", [list, tuple, MyList, MyTuple, lambda items: Point(0, items), lambda items: {0: items}]
+)
 def test_numbers_that_are_equal_in_python_stay_apart_inside_containers(wrap: Any):
     encoder = Encoder(DEFAULT_FORMAT)
     payloads = {encoder.encode(wrap([x])).payload for x in (1, 1.0, True, 1 + 0j, b"1", "1", 0, -0.0, 0.0, False)}
