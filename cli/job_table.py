@@ -13,7 +13,7 @@ from redun.cli.graph import Graph
 from redun.core.digest import Digest
 from redun.core.errors import NotFound
 from redun.core.job_links import JobLinks
-from redun.core.objects import How, JobRow, JobsRecord, Outcome, Status, TreeRecord, job_id
+from redun.core.objects import How, JobRow, JobsRecord, Outcome, Status, TreeRecord, Why, job_id
 from redun.core.replays import inner_calls
 from redun.store import Store
 from redun.store.lookup_names import JobName, Run
@@ -59,6 +59,10 @@ class JobTable:
             links = JobLinks.parse(payload)
             self._parents.update(zip(links.numbers, links.parents, strict=True))
             self._places.update((number, (index, offset)) for offset, number in enumerate(links.numbers))
+        if run.root is not None and 0 not in self._parents:
+            # the root job of a run that has not ended, or was cut off: it has a call before it has a row
+            self._loose[0] = JobRow(0, run.root, ROOT, run.status, How.RAN, Why.NONE, 0, -1)
+            self._parents[0] = ROOT
         self._children: dict[int, list[int]] = defaultdict(list)
         for number in sorted(self._parents):
             parent = self._parents[number]

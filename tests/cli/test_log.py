@@ -23,7 +23,8 @@ from redun.cli.exits import UsageError
 from redun.cli.filters import read_since, read_status
 from redun.cli.history_view import clock, command_text, duration_text
 from redun.cli.log_json import json_text
-from redun.core.objects import How, JobRow, Status, TaskCount, Why, job_id
+from redun.core.digest import Digest
+from redun.core.objects import CallRecord, How, JobRow, Outcome, Status, TaskCount, Why, job_id
 from redun.executor.scheduler import Scheduler
 from redun.store import Batch, RunUpdate, Store
 from redun.store.lookup_names import runs
@@ -253,6 +254,36 @@ def test_a_running_execution_shows_what_has_ended_and_what_runs(store: Store, lo
     identity = job_id(store.format.hash, live.uuid, 0).hex()
     assert "[ RUN  ]" in log(identity).splitlines()[0]
     assert json.loads(log(identity, "--json"))["duration"] is None
+
+
+def test_the_root_of_a_run_that_was_cut_off_is_shown_above_what_had_ended(store: Store, log: Log) -> None:
+    execute(store, main())
+    done = next(store.job_pages(next(runs(store)).pages)).rows
+    root, leaf = (next(row for row in done if row.number == number) for number in (0, 1))
+    live = store.begin_run(["run", "w.py", "main"], {})
+    live.seal(Batch(), root=root.call, status=Status.INTERRUPTED, rows=2, counts=[], sources=[], tail=[leaf])
+    assert masked(log("-")).endswith(
+        "Job ID [INTERR] TIME:  ns.log.main(greet='Hello')\n  Job ID [ DONE ] TIME:  ns.log.get_planet()\n"
+    )
+
+
+def test_what_is_missing_from_the_store_is_shown_as_missing(store: Store, log: Log) -> None:
+    gone = Digest(bytes(16))
+    call = store.put("call", CallRecord(gone, (gone,), gone, Outcome.VALUE, gone, (gone,)).payload())
+    rows = [
+        JobRow(number, digest, parent, Status.DONE, How.RAN, Why.FIRST, 0, 1, trace=gone)
+        for number, digest, parent in ((0, call, -1), (1, gone, 0), (2, None, 0))
+    ]
+    live = store.begin_run(["run"], {})
+    live.seal(Batch(), root=call, status=Status.FAILED, rows=3, counts=[], sources=[(gone, gone)], tail=rows)
+    listed = masked(log("-")).splitlines()[-3:]
+    assert [line.split("  ")[-1] for line in listed] == ["?(arg0=<missing>)", "<call ID missing>", "?()"]
+    shown = [log(identity) for identity in job_ids(log, "-")]
+    assert "  Task 00000000000000000000000000000000 (not in the store)\n" in shown[0]
+    assert "    result <-- <" in shown[0]
+    assert "CallNode UNKNOWN" in shown[1]
+    for identity in job_ids(log, "-"):
+        assert json.loads(log(identity, "--json"))["kind"] == "job"
 
 
 # -- jobs -------------------------------------------------------------------------------------------------------------
