@@ -147,12 +147,15 @@ class Store:
     def close(self) -> None:
         """Closes the store. A run of it that is not sealed counts as dead from here on. Closing twice is harmless."""
         self._run_locks.close()
-        if self._session is not None and self.path is not None and self._session.is_held:
-            transaction = soundness.last_transaction(self.path)
-            self._backend.sync()
-            soundness.record(self.path, transaction)
-            self._session.release()
-        self._backend.close()
+        try:
+            if self._session is not None and self._session.is_held and self.path is not None:
+                transaction = soundness.last_transaction(self.path)
+                self._backend.sync()
+                soundness.record(self.path, transaction)
+        finally:
+            if self._session is not None:
+                self._session.release()
+            self._backend.close()
 
     def __enter__(self) -> Self:
         return self
