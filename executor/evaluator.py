@@ -27,7 +27,7 @@ from redun.core.keys import BindError, bind, call_key
 from redun.core.objects import Flag, How, Why
 from redun.core.operations import OPERATIONS, is_pure
 from redun.core.reduction import CALL, Arg, Node, Reduction, reduce
-from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, registry
+from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, Task, registry
 from redun.core.values import Encoded, Encoder
 from redun.executor.engine import ROOT
 from redun.executor.fingerprints import Fingerprints
@@ -145,12 +145,15 @@ class Evaluator:
     def returned(self, job: Job, value: Any) -> None:
         """The body returned."""
         try:
-            reduction = reduce(self.encoder, value)
+            reduction = reduce(self.encoder, value, self._pin)
         except (CodecError, RedunError) as error:
             error.add_note(f"in the value that task {job.task.fullname} returned")
             self.raised(job, Failure(error, None, job))
             return
         self._take(job, reduction)
+
+    def _pin(self, task: Task[..., Any]) -> Digest:
+        return self.fingerprints.prepare(task).digest
 
     def raised(self, job: Job, failure: Failure) -> None:
         """The body raised, or could not be run."""

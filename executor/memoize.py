@@ -16,7 +16,7 @@ from redun.core.digest import Digest, Key
 from redun.core.errors import CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
 from redun.core.objects import CallRecord, HeadRecord, How, Outcome, TaskRecord, Why
-from redun.core.reduction import CALL, Reduction, read_reduction
+from redun.core.reduction import CALL, Node, Reduction, read_reduction
 from redun.core.replays import inner_calls
 from redun.core.tasks import registry
 from redun.core.values import Encoded, External
@@ -237,8 +237,8 @@ class Memoizer:
         externals: list[External] = []
         code: list[Any] = []
         for node in reduction.nodes:
-            if node.op == CALL and registry.get(node.name) is None:
-                raise CodecError(f"task {node.name} is not registered any more")
+            if node.op == CALL:
+                self._check_task(node)
             for arg in (*node.args, *node.kwargs.values()):
                 if type(arg) is not int and not arg.plain:  # type: ignore[union-attr]  # no number: Encoded
                     self._inspect(arg, externals, code)  # type: ignore[arg-type]
@@ -247,6 +247,13 @@ class Memoizer:
         reduction.externals = tuple(externals)
         reduction.code = tuple(dict.fromkeys(code))
         return reduction
+
+    def _check_task(self, node: Node) -> None:
+        task = registry.get(node.name)
+        if task is None:
+            raise CodecError(f"task {node.name} is not registered any more")
+        if node.pinned is not None and self._evaluator.fingerprints.prepare(task).digest != node.pinned:
+            raise CodecError(f"task {node.name} was made by a body and is not registered with that code")
 
     def _inspect(self, arg: Encoded, externals: list[External], code: list[Any]) -> None:
         decoder = Decoder(self._fetch, lambda number: number)

@@ -48,6 +48,8 @@ class Table:
         try:
             op, index, args, kwargs, options = self._rows[number]
             name = self._names[index]
+            if type(name) is list:  # a task pinned to a fingerprint: [name, pointer]
+                name = name[0]
             fits = (
                 op in (0, 1) and type(name) is str and (type(args), type(kwargs), type(options)) == (list, dict, dict)
             )

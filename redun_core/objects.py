@@ -468,8 +468,8 @@ def parse_footprint(payload: bytes, *, strict: bool = False) -> HeadRecord | Tas
 
 # -- all kinds --------------------------------------------------------------------------------------------------------
 
-#: An expression is a record as far as its frame of fields goes; what the nodes say is for `expressions` to read.
-_EXPR: Final = {"names": many(text), "nodes": many(many(anything)), "root": anything}
+#: An expression is a record as far as its frame of fields goes; what the names and nodes say is for `reduction` to read.
+_EXPR: Final = {"names": many(anything), "nodes": many(many(anything)), "root": anything}
 
 _PARSERS: Final[dict[str, Callable[..., Any]]] = {
     "tree": TreeRecord.parse,

@@ -6,19 +6,25 @@ A body returns a value or something that holds expressions. The second becomes a
 
 `nodes` are in post-order: what a node's arguments need stands before it, each shared expression once, so a table has no
 ring and its order is that in which its calls are evaluated. Arguments refer to earlier nodes by their number. No step
-recurses, however long a chain of calls is. `names` holds each task or operation name once. An expression holds task *names*, never their code: that is what makes a change of code
-visible when a recorded reduction is replayed.
+recurses, however long a chain of calls is.
+
+`names` holds each task or operation name once. An expression holds task *names*, never their code: that is what makes a
+change of code visible when a recorded reduction is replayed. Only a task that came to be while a body ran (a factory's)
+is *pinned*: its name stands with its fingerprint, `[name, pointer]`, because another body may give that name to other
+code.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgpack
 
 from redun.core import codes, limits
 from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, pack, pointer_bytes, unpack
+from redun.core.digest import Digest
 from redun.core.errors import CodecError, MalformedObject
 from redun.core.expressions import Expression, Operation, TaskCall, node_ext
 from redun.core.tasks import Task
@@ -40,9 +46,10 @@ class Node:
         task: the task itself where the expression was made in this process.
         args, kwargs: arguments as they were written.
         options: options given at the call.
+        pinned: fingerprint that the task of that name must have.
     """
 
-    __slots__ = ("args", "kwargs", "name", "op", "options", "task")
+    __slots__ = ("args", "kwargs", "name", "op", "options", "pinned", "task")
 
     def __init__(
         self,
@@ -59,6 +66,7 @@ class Node:
         self.kwargs = kwargs
         self.options = options
         self.task = task
+        self.pinned: Digest | None = None
 
 
 class Reduction:
@@ -82,15 +90,21 @@ class Reduction:
         self.code: tuple[Any, ...] = ()
 
 
-def reduce(encoder: Encoder, obj: Any) -> Reduction:
+Pin = Callable[[Task[..., Any]], Digest | None]
+
+
+def reduce(encoder: Encoder, obj: Any, pin: Pin | None = None) -> Reduction:
     """Returns the reduction that a body's return value is.
+
+    Args:
+        pin: gives the fingerprint of a task that its name alone does not tell, None for all others.
 
     Raises:
         CannotEncode, ValueTooDeep: if something in it has no deterministic encoding.
     """
     if type(obj) in PLAIN:
         return Reduction(Encoded(encoder.pack(obj), obj, True), [], b"")
-    table = _Table(encoder)
+    table = _Table(encoder, pin)
     encoder.place = table.place
     try:
         return table.build(obj)
@@ -101,11 +115,12 @@ def reduce(encoder: Encoder, obj: Any) -> Reduction:
 class _Table:
     """Builds the table of one reduction."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, pin: Pin | None) -> None:
         self.encoder = encoder
+        self.pin = pin
         self.places: dict[int, int] = {}
         self.waiting: list[Expression] = []
-        self.names: dict[str, int] = {}
+        self.names: dict[tuple[str, Digest | None], int] = {}
         self.externals: list[External] = []
         self.code: list[Any] = []
 
@@ -123,7 +138,7 @@ class _Table:
         order = _post_order(reduction.root, reduction.nodes)
         if order == list(range(len(order))):
             return reduction
-        again = _Table(self.encoder)
+        again = _Table(self.encoder, self.pin)
         again.waiting = [self.waiting[number] for number in order]
         again.places = {id(expression): number for number, expression in enumerate(again.waiting)}
         self.encoder.place = again.place
@@ -141,8 +156,16 @@ class _Table:
         payload = b""
         if nodes:
             head = _PACKER.pack_array_header
+            names = [name if pinned is None else [name, Pointer(pinned)] for name, pinned in self.names]
             payload = b"".join(
-                [head(4), b"\x01", pack(list(self.names)), head(len(parts)), *parts, root_bytes],
+                [
+                    head(4),
+                    b"\x01",
+                    pack(names),
+                    head(len(parts)),
+                    *parts,
+                    root_bytes,
+                ],
             )
         reduction = Reduction(root, nodes, payload)
         reduction.externals = tuple(self.externals)
@@ -153,6 +176,8 @@ class _Table:
         if type(expression) is TaskCall:
             task = expression._redun_task
             node = Node(CALL, task.fullname, [], {}, expression._redun_options, task)
+            if task.made_in_body and self.pin is not None:
+                node.pinned = self.pin(task)
             args: tuple[Any, ...] = expression._redun_args
             kwargs: dict[str, Any] = expression._redun_kwargs
         elif type(expression) is Operation:
@@ -160,7 +185,7 @@ class _Table:
             args, kwargs = expression._redun_operands, {}
         else:
             raise CodecError(f"an expression of type {type(expression).__name__} cannot be evaluated")
-        name = self.names.setdefault(node.name, len(self.names))
+        name = self.names.setdefault((node.name, node.pinned), len(self.names))
         parts = [_NODE_HEAD[node.op], _PACKER.pack(name), _PACKER.pack_array_header(len(args))]
         for value in args:
             arg, data = self.argument(value)
@@ -253,17 +278,23 @@ def read_reduction(payload: bytes) -> Reduction:
     return Reduction(_read_arg(root, len(rows)), nodes, payload)
 
 
-def _read_node(names: list[str], row: list[Any], count: int) -> Node:
-    op, name, args, kwargs, options = row
+def _read_node(names: list[Any], row: list[Any], count: int) -> Node:
+    op, index, args, kwargs, options = row
     if op not in _NODE_HEAD:
         raise MalformedObject(f"an expression of unknown kind {op!r}")
-    return Node(
+    name = names[index]
+    pinned: Digest | None = None
+    if type(name) is list:
+        name, pinned = name[0], name[1].digest
+    node = Node(
         op,
-        names[name],
+        name,
         [_read_arg(arg, count) for arg in args],
         {key: _read_arg(arg, count) for key, arg in kwargs.items()} if kwargs else {},
         options or None,
     )
+    node.pinned = pinned
+    return node
 
 
 def _read_arg(item: Any, count: int) -> Arg:

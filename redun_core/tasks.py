@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, Final, Generic, ParamSpec, TypeVar, cast, overload
@@ -31,6 +32,15 @@ _SCOPES: Final = ("NONE", "CSE", "BACKEND")
 _OWN: Final = frozenset({"name", "namespace", "version", "hash_includes", "nout", "code", "track_versions", "source"})
 
 
+class _Running(threading.local):
+    """Whether this thread runs the body of a task: a task that is made then is known by its code, not only by name."""
+
+    body: bool = False
+
+
+running: Final = _Running()
+
+
 class Task(Generic[P, R]):
     """A function that is called lazily and whose calls are cached, recorded and run in parallel.
 
@@ -41,6 +51,7 @@ class Task(Generic[P, R]):
         defaults: the default of each parameter that has one, as it was when the function was defined.
         task_options: options given to `@task`, those that steer its jobs (`cache`, `check_valid`, `executor`, ...).
         capture: its source, read when it was registered.
+        made_in_body: whether it was made while the body of a task ran.
     """
 
     def __init__(self, func: Callable[P, R], options: Mapping[str, Any]) -> None:
@@ -61,6 +72,7 @@ class Task(Generic[P, R]):
         self.task_options: dict[str, Any] = {k: v for k, v in options.items() if k not in _OWN}
         self.capture: Capture = capture(func)
         self._nout: int | None = options.get("nout")
+        self.made_in_body = running.body
         self.__doc__ = func.__doc__
         self.__name__ = self.name
         self.__module__ = func.__module__

@@ -13,6 +13,8 @@ from queue import Empty, SimpleQueue
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
+from redun.core.tasks import running
+
 #: A worker gives back the rest of its message after this time.
 _PATIENCE_NS: Final = 10_000_000
 
@@ -103,6 +105,13 @@ class ThreadPool:
             self._outbox.put(self._work(message))
 
     def _work(self, message: list[Work]) -> Reply:
+        running.body = True
+        try:
+            return self._answers(message)
+        finally:
+            running.body = False
+
+    def _answers(self, message: list[Work]) -> Reply:
         answers: list[Answer] = []
         begin = start = perf_counter_ns()
         for position, (tag, function, args, kwargs) in enumerate(message):
