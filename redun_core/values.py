@@ -426,7 +426,7 @@ def _members(obj: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"[{i}]", item) for i, item in enumerate(obj))
     elif isinstance(obj, (set, frozenset)):
         yield from ((f"{{{item!r:.40}}}", item) for item in obj)
-    elif not isinstance(obj, type):
+    elif not isinstance(obj, type) and not type(obj).__module__.startswith("redun."):  # ours hold no parts of a value
         names = [*getattr(obj, "__dict__", ()), *copyreg._slotnames(type(obj))]  # type: ignore[attr-defined]  # pickle's own
         yield from ((f".{name}", getattr(obj, name)) for name in names if hasattr(obj, name))
 
