@@ -164,7 +164,7 @@ def test_causes_notes_and_groups_are_kept():
 
 
 def test_the_traceback_and_context_are_not_part_of_an_error_value():
-    with pytest.raises(ValueError, match="1") as caught:
+    with pytest.raises(ValueError, match="1") as caught:  # noqa: PT012
         try:
             int("x")
         except ValueError:
