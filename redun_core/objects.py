@@ -34,6 +34,7 @@ from redun.core.shapes import (
     SCHEMA,
     anything,
     ascending,
+    either,
     fit_record,
     many,
     maybe,
@@ -469,7 +470,7 @@ def parse_footprint(payload: bytes, *, strict: bool = False) -> HeadRecord | Tas
 # -- all kinds --------------------------------------------------------------------------------------------------------
 
 #: An expression is a record as far as its frame of fields goes; what the names and nodes say is for `reduction` to read.
-_EXPR: Final = {"names": many(anything), "nodes": many(many(anything)), "root": anything}
+_EXPR: Final = {"names": many(either(text, row(text, pointer))), "nodes": many(many(anything)), "root": anything}
 
 _PARSERS: Final[dict[str, Callable[..., Any]]] = {
     "tree": TreeRecord.parse,

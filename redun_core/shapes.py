@@ -82,6 +82,11 @@ def maybe(shape: Shape) -> Shape:
     return lambda item: item is None or shape(item)
 
 
+def either(one: Shape, other: Shape) -> Shape:
+    """Returns the shape that both have."""
+    return lambda item: one(item) or other(item)
+
+
 def row(*shapes: Shape) -> Shape:
     """Returns the shape of an array with just these items."""
 
