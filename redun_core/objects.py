@@ -469,7 +469,7 @@ def parse_footprint(payload: bytes, *, strict: bool = False) -> HeadRecord | Tas
 
 # -- all kinds --------------------------------------------------------------------------------------------------------
 
-#: An expression is a record as far as its frame of fields goes; what the names and nodes say is for `reduction` to read.
+#: An expression is a record as far as its frame of fields goes; what its nodes say is for `reduction` to read.
 _EXPR: Final = {"names": many(either(text, row(text, pointer))), "nodes": many(many(anything)), "root": anything}
 
 _PARSERS: Final[dict[str, Callable[..., Any]]] = {
