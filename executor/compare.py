@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from redun.core.digest import Digest
 from redun.core.errors import CodecError, StoreError
 from redun.core.job_links import JobLinks
+from redun.core.keys import code_id
 from redun.core.objects import CallRecord, Outcome, TaskRecord, Why, call_task
 from redun.core.values import Encoded
 from redun.store import Store
@@ -20,6 +21,8 @@ from redun.store import Store
 _CALLS: Final = 64
 _EXECUTIONS: Final = 64
 _ROWS: Final = 5_000
+#: How a call ends that called nothing: the two empty arrays of its children and extras.
+_CHILDLESS: Final = b"\x90\x90"
 
 
 class Compared(NamedTuple):
@@ -80,18 +83,30 @@ class Comparer:
             return Compared(Why.ARGUMENT if record.task == task else Why.CODE, digest)
         if record.task != task:
             return Compared(Why.CODE, digest)
-        return Compared(Why.ERROR if record.outcome is Outcome.RAISED else Why.MISSING, digest)
+        if record.outcome is Outcome.RAISED:
+            return Compared(Why.ERROR, digest)
+        # the code of the user's own classes among the arguments is part of the key and of nothing else
+        classed = record.outcome is Outcome.VALUE and any(self._is_own(obj) for arg in bound for obj in arg.code)
+        return Compared(Why.CODE if classed else Why.MISSING, digest)
+
+    def _is_own(self, obj: object) -> bool:
+        return code_id(obj, self._store.format)[0] is not None
 
     def _load(self) -> dict[str, _Calls]:
         tasks: dict[str, _Calls] = {}
         names: dict[Digest, str] = {}
+        seen: set[Digest] = set()
         rows = 0
         try:
             for links in self._newest_pages():
                 rows += len(links.calls)
                 if rows > _ROWS:
                     break
-                self._add(tasks, names, [call for call in links.calls if call is not None])
+                calls = [call for call in links.calls if call is not None]
+                while calls and len(seen) < _ROWS:  # a whole replay has no rows for the calls inside it
+                    fresh = [call for call in dict.fromkeys(calls) if call not in seen][: _ROWS - len(seen)]
+                    seen.update(fresh)
+                    calls = self._add(tasks, names, fresh)
         except (StoreError, CodecError):
             pass  # a history that cannot be read says nothing; the run itself does not need it
         return tasks
@@ -103,7 +118,9 @@ class Comparer:
                 if kind == "jobs":
                     yield JobLinks.parse(bytes(payload))
 
-    def _add(self, tasks: dict[str, _Calls], names: dict[Digest, str], digests: list[Digest]) -> None:
+    def _add(self, tasks: dict[str, _Calls], names: dict[Digest, str], digests: list[Digest]) -> list[Digest]:
+        """Adds calls and returns the calls that they made."""
+        children: list[Digest] = []
         found = self._store.get_many(digests)
         for digest, item in zip(digests, found, strict=True):
             if item is None:
@@ -116,8 +133,12 @@ class Comparer:
             calls = tasks.get(name)
             if calls is None:
                 calls = tasks[name] = _Calls()
-            if calls.count < _CALLS:
-                calls.add(digest, CallRecord.parse(payload))
+            if calls.count < _CALLS or not payload.endswith(_CHILDLESS):
+                record = CallRecord.parse(payload)
+                children += [child for child in record.children if child is not None]
+                if calls.count < _CALLS:
+                    calls.add(digest, record)
+        return children
 
 
 def _name(get: Callable[[Digest], tuple[str, Any]], task: Digest) -> str:

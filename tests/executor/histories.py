@@ -1,0 +1,54 @@
+"""Histories for tests of reasons: a store, a module that is edited between runs, and the rows of the jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from redun.core.objects import CallRecord, JobRow, TaskRecord
+from redun.executor.scheduler import Scheduler
+from redun.store import Store
+from tests.core.projects import Project, made_in
+
+HEADER = "from redun import File, task\n"
+
+
+class History:
+    """Runs of a module `w` against one store, each as a new process would run it."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.store = Store.memory()
+
+    def run(self, text: str, *args: Any, cache: bool = True, replay: Literal["whole", "step"] = "whole") -> Any:
+        """Writes the module, runs its task `main`, and returns the execution."""
+        self.project.write({"w": HEADER + text})
+        module = self.project.load("w")
+        return Scheduler(self.store, cache=cache, replay=replay).execute(module.main(*args))
+
+    def rows(self) -> dict[str, JobRow]:
+        """Returns a row of each task in the latest execution, by the task's name; of several the last to end."""
+        _, execution = next(self.store.executions())
+        found = {}
+        for page in self.store.job_pages(execution.pages):
+            for row in page.rows:
+                found[self.name(row)] = row
+        return found
+
+    def name(self, row: JobRow) -> str:
+        """Returns the full name of a row's task."""
+        return TaskRecord.parse(self.store.get(self.call(row).task)[1]).fullname
+
+    def call(self, row: JobRow) -> CallRecord:
+        """Returns the call of a row."""
+        assert row.call is not None
+        return CallRecord.parse(self.store.get(row.call)[1])
+
+
+@contextmanager
+def history_in(folder: Path) -> Iterator[History]:
+    """Gives a history of runs of a module in that folder."""
+    with made_in(folder) as project:
+        yield History(project)
