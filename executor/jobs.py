@@ -57,6 +57,15 @@ class Operation(Unit):
     __slots__ = ()
 
 
+def merged_options(declared: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Returns options of a task with those of a call over them. `cache` and `cache_scope` say the same thing, so one that
+    is given at the call replaces the other, too."""
+    merged = {**declared, **given}
+    if "cache" in given and "cache_scope" not in given:
+        merged.pop("cache_scope", None)
+    return merged
+
+
 class Job(Unit):
     """One evaluation of a call.
 
@@ -73,74 +82,45 @@ class Job(Unit):
         call, head: ids of its recorded call and footprint.
     """
 
-    __slots__ = (
-        "applied",
-        "args",
-        "call",
-        "caused",
-        "compared",
-        "executor",
-        "ext",
-        "extras",
-        "failure",
-        "flags",
-        "head",
-        "how",
-        "key",
-        "leader",
-        "number",
-        "options",
-        "partial",
-        "prepared",
-        "reduction",
-        "remembered",
-        "started",
-        "state",
-        "stopped",
-        "tally",
-        "task",
-        "tasks",
-        "trace",
-        "unkept",
-        "why",
-    )
+    # What most jobs never set is an attribute of the class: a run makes many jobs, and each assignment counts.
+    applied: tuple[str, ...] = ()
+    caused = False
+    compared: Digest | None = None
+    executor = "default"
+    ext: Digest | None = None
+    extras: Sequence[Unit] = ()
+    failure: Failure | None = None
+    flags: tuple[Flag, ...] = ()
+    how = How.RAN
+    key: Key | None = None
+    leader: Job | None = None
+    number = -1
+    partial: Digest | None = None
+    reduction: Reduction | None = None
+    #: The calls of the memo row that answered: what is among them need not be written again.
+    remembered: Any = None
+    started = 0
+    stopped = -1
+    state = State.NEW
+    #: Jobs by task in its subtree, itself included; None for a single one.
+    tally: dict[str, int] | None = None
+    tasks: Any = None
+    trace: Digest | None = None
+    #: Whether its answer is recorded but is none for later runs: an argument changed while the body ran.
+    unkept = False
+    why = Why.NONE
+    call: Digest | None = None
+    head: Digest | None = None
+    args: Sequence[Encoded] = ()
+    units: Sequence[Unit] = ()
 
     def __init__(self, node: Node, scope: Job | None, task: Task[..., Any], prepared: Prepared) -> None:
         super().__init__(node, scope)
         self.task = task
         self.prepared = prepared
         self.options: dict[str, Any] = (
-            task.task_options if node.options is None else {**task.task_options, **node.options}
+            task.task_options if node.options is None else merged_options(task.task_options, node.options)
         )
-        self.state = State.NEW
-        self.number = -1
-        self.args: Sequence[Encoded] = ()
-        self.applied: tuple[str, ...] = ()
-        self.key: Key | None = None
-        self.leader: Job | None = None
-        self.reduction: Reduction | None = None
-        self.extras: Sequence[Unit] = ()
-        self.failure: Failure | None = None
-        self.how = How.RAN
-        self.why = Why.NONE
-        self.compared: Digest | None = None
-        #: The row of the memo that answered: (call, head) pairs; what is among them need not be written again.
-        self.remembered: Any = None
-        self.caused = False
-        #: Its answer is recorded but is no answer for later runs: an argument changed while the body ran.
-        self.unkept = False
-        self.executor = "default"
-        self.started = 0
-        self.stopped = -1
-        self.partial: Digest | None = None
-        self.call: Digest | None = None
-        self.head: Digest | None = None
-        self.trace: Digest | None = None
-        self.tasks: Any = None
-        self.ext: Digest | None = None
-        self.flags: tuple[Flag, ...] = ()
-        #: Jobs by task in its subtree, itself included; None for a single one.
-        self.tally: dict[str, int] | None = None
 
     def move(self, state: State) -> None:
         """Changes the state.

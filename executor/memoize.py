@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
+import msgpack
+
 from redun.core.codec import array_header, pointer_bytes
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
@@ -96,14 +98,9 @@ class Memoizer:
 
     def _settled(self, job: Job) -> bool:
         """Answers jobs that the memo is not to be asked for."""
-        stale = [e for arg in job.args if arg.externals for e in arg.externals if not e.is_valid()]
-        if stale:
-            error = StaleInput(
-                f"{stale[0].describe()} changed after it was named as an argument of {job.task.fullname}",
-                hint="something writes it that this job does not depend on; pass that task's result as the argument",
-            )
-            self._evaluator.raised(job, Failure(error, trace_of(error), job))
-            return True
+        for arg in job.args:
+            if arg.externals and self._refuses(job, arg):
+                return True
         leader = job.leader
         if leader is not None:
             result = leader.result
@@ -116,6 +113,18 @@ class Memoizer:
             return False
         self._source.lookup(())  # the arguments' bytes are compared even so: their ids name what is recorded
         self._evaluator.miss(job, why)
+        return True
+
+    def _refuses(self, job: Job, arg: Encoded) -> bool:
+        """Fails the job where something outside changed since it was named as an argument."""
+        stale = next((external for external in arg.externals if not external.is_valid()), None)
+        if stale is None:
+            return False
+        error = StaleInput(
+            f"{stale.describe()} changed after it was named as an argument of {job.task.fullname}",
+            hint="something writes it that this job does not depend on; pass that task's result as the argument",
+        )
+        self._evaluator.raised(job, Failure(error, trace_of(error), job))
         return True
 
     def _off(self, job: Job) -> Why:
@@ -147,6 +156,8 @@ class Memoizer:
         except (CodecError, NotFound):
             self._evaluator.miss(job, Why.UNDECODABLE, caused=True)
             return
+        if row.is_expr:
+            reduction.digest = row.reduction
         externals = reduction.externals
         if externals and not all(external.is_valid() for external in externals):
             self._evaluator.miss(job, Why.EXTERNAL, caused=True)
@@ -218,13 +229,15 @@ class Memoizer:
         return record.task == job.prepared.digest and list(record.args) == ids
 
     def _value(self, digest: Digest, payload: Any) -> Reduction:
-        encoded = Encoded(bytes(payload))
+        payload = bytes(payload)
+        if _LEAF[payload[0]]:
+            encoded = Encoded(payload, msgpack.unpackb(payload), True)
+            encoded.digest = digest
+            return Reduction(encoded, [], b"")
+        encoded = Encoded(payload)
         encoded.digest = digest
         decoder = Decoder(self._fetch)
-        value = decoder.decode(encoded.payload)
-        if _LEAF[encoded.payload[0]]:
-            encoded.obj, encoded.plain, encoded.inspected = value, True, True
-            return Reduction(encoded, [], b"")
+        decoder.decode(payload)
         encoded.externals, encoded.code = tuple(decoder.externals), tuple(dict.fromkeys(decoder.code))
         encoded.inspected = True
         reduction = Reduction(encoded, [], b"")

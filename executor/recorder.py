@@ -12,7 +12,7 @@ from typing import Any
 from redun.core import limits
 from redun.core.classes import UnavailableError
 from redun.core.codec import array_header, pointer_bytes
-from redun.core.digest import Digest
+from redun.core.digest import Digest, Key
 from redun.core.errors import RedunError
 from redun.core.keys import CodeExternal
 from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
@@ -55,7 +55,7 @@ class Recorder:
         #: task -> (set of tasks, head) of its jobs that depended on nothing else.
         self._bare: dict[Digest, tuple[TaskSet, Digest]] = {}
         self._traces: dict[int, tuple[Failure, Digest]] = {}
-        self.memo: list[MemoUpdate] = []
+        self.memo: dict[Key, MemoUpdate] = {}
         self.rows: list[JobRow] = []
         self.pages: list[Digest] = []
         self.sources: dict[Digest, Digest] = {}
@@ -68,11 +68,10 @@ class Recorder:
         reduction = job.reduction
         if reduction is None or job.how is not How.RAN or job.key is None:
             return
-        expr = self._encoder.put("expr", reduction.payload)
+        expr = self._expr_id(reduction)
         job.partial = self._partial(job, expr)
         if _is_kept(job):
-            update = MemoUpdate(job.key, job.task.fullname, expr, True, None, None, job.caused)
-            self.memo.append(update)
+            self.memo[job.key] = MemoUpdate(job.key, job.task.fullname, expr, True, None, None, job.caused)
 
     def ended(self, job: Job) -> None:
         """Records a job that has ended."""
@@ -168,8 +167,7 @@ class Recorder:
         assert result is not None
         assert result.digest is not None
         if reduction.nodes:
-            expr = self._encoder.put("expr", reduction.payload) if job.how is How.RAN else None
-            job.call = self._call(job, expr, Outcome.VALUE, result.digest)
+            job.call = self._call(job, self._expr_id(reduction), Outcome.VALUE, result.digest)
         elif job.call is None:
             ids = [arg.digest for arg in job.args]
             job.call = self._encoder.put("call", leaf_call(job.prepared.digest, ids, result.digest))
@@ -183,9 +181,10 @@ class Recorder:
         if known is not None and any(row.call == job.call and row.head == job.head for row in known):
             return
         if job.key is not None and _is_kept(job):
-            target = self._expr_id(job) if reduction.nodes else result.digest
-            self.memo.append(
-                MemoUpdate(job.key, job.task.fullname, target, bool(reduction.nodes), job.call, job.head, job.caused)
+            # It takes the place of the update that the body's return made, where that is not written yet.
+            target = self._expr_id(reduction) if reduction.nodes else result.digest
+            self.memo[job.key] = MemoUpdate(
+                job.key, job.task.fullname, target, bool(reduction.nodes), job.call, job.head, job.caused
             )
 
     def _failed(self, job: Job) -> None:
@@ -195,7 +194,11 @@ class Recorder:
                 job.partial = self._partial(job, None)
             return
         error = self._told(failure.error)
-        expr = self._expr_id(job) if job.reduction is not None and job.reduction.nodes and not job.extras else None
+        expr = (
+            self._expr_id(job.reduction)
+            if job.reduction is not None and job.reduction.nodes and not job.extras
+            else None
+        )
         job.call = self._call(job, expr, Outcome.RAISED, self._encoder.identify(error))
         self._footprint(job)
         if failure.origin is job or failure.origin is None:
@@ -208,9 +211,10 @@ class Recorder:
         except (RedunError, TypeError, ValueError):
             return self._encoder.encode(UnavailableError(summary(error)))
 
-    def _expr_id(self, job: Job) -> Digest:
-        assert job.reduction is not None
-        return self._encoder.put("expr", job.reduction.payload)
+    def _expr_id(self, reduction: Reduction) -> Digest:
+        if reduction.digest is None:
+            reduction.digest = self._encoder.put("expr", reduction.payload)
+        return reduction.digest
 
     def _partial(self, job: Job, expr: Digest | None) -> Digest:
         args = tuple(self._encoder.identify(arg) for arg in job.args)
@@ -218,8 +222,6 @@ class Recorder:
 
     def _call(self, job: Job, expr: Digest | None, outcome: Outcome, result: Digest) -> Digest:
         ids = [self._encoder.identify(arg) for arg in job.args]
-        if expr is None and job.reduction is not None and job.reduction.nodes and job.how is not How.RAN:
-            expr = self._expr_id(job)
         children = [_call_of(unit) for unit in job.units if unit.node.op == CALL] if expr is not None else []
         extras = [unit.call for unit in job.extras if isinstance(unit, Job) and unit.call is not None]
         parts = [b"\x98\x01", pointer_bytes(job.prepared.digest), array_header(len(ids)), *map(pointer_bytes, ids)]

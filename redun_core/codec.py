@@ -12,8 +12,9 @@ compares.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol
 
 import msgpack
 
@@ -59,6 +60,20 @@ def _default(obj: Any) -> Any:
     raise TypeError(f"a record holds no {type(obj).__name__}")
 
 
+class _Packer(Protocol):
+    def pack(self, obj: Any, /) -> bytes: ...
+
+
+class _Thread(threading.local):
+    """A packer a thread: making one costs more than packing a small record."""
+
+    def __init__(self) -> None:
+        self.packer: _Packer = msgpack.Packer(strict_types=True, default=_default)
+
+
+_thread: Final = _Thread()
+
+
 def pointer_bytes(digest: bytes) -> bytes:
     """Returns the encoded form of a pointer, for writers that join bytes by hand (the call of every job)."""
     return _POINTER_HEADS[len(digest)] + digest
@@ -66,7 +81,7 @@ def pointer_bytes(digest: bytes) -> bytes:
 
 def pack(record: Any) -> bytes:
     """Returns the canonical bytes of plain data (None, bool, int, float, str, bytes, list, dict) and Pointers."""
-    return cast(bytes, msgpack.Packer(strict_types=True, default=_default).pack(record))
+    return _thread.packer.pack(record)
 
 
 def _ext_hook(code: int, data: bytes) -> Any:

@@ -78,14 +78,16 @@ class Reduction:
         payload: bytes of the `expr` object; empty for a plain value.
         externals: values in it that stand for something outside.
         code: classes, functions and tasks that it refers to by value.
+        digest: id of the `expr` object, once it was put.
     """
 
-    __slots__ = ("code", "externals", "nodes", "payload", "root")
+    __slots__ = ("code", "digest", "externals", "nodes", "payload", "root")
 
     def __init__(self, root: Arg, nodes: list[Node], payload: bytes) -> None:
         self.root = root
         self.nodes = nodes
         self.payload = payload
+        self.digest: Digest | None = None
         self.externals: tuple[External, ...] = ()
         self.code: tuple[Any, ...] = ()
 
