@@ -14,11 +14,11 @@ import sys
 from collections import deque
 from enum import Enum
 from functools import partial
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from redun.core import codes
-from redun.core.constants import frozen, literals, parts_with_code, structure
+from redun.core.constants import freeze_names, frozen, literals, parts_with_code, structure
 from redun.core.errors import CannotEncode, CodecError, RedunError
 from redun.core.expressions import Expression
 from redun.core.names import Names, Reference, names_in, names_in_function, parameters
@@ -29,6 +29,8 @@ from redun.core.tasks import Task, TaskWithOptions
 from redun.core.uses import LAZY_ATTRIBUTES, UseList, parsed, signature_text
 from redun.core.values import PLAIN
 
+#: Modules of types that decide nothing beyond the text that makes them: not worth a line.
+_TEXT_TELLS_ALL: Final = frozenset({"logging", "typing"})
 #: What Python itself keeps among a module's names. `__file__` and its like differ from machine to machine.
 _MODULE_NAMES: Final = frozenset(vars(ModuleType("any"))) | {"__file__", "__builtins__", "__cached__", "__path__"}
 
@@ -79,6 +81,7 @@ class CodeUses:
         self._own = own
         self._static = StaticUses(found, own)
         self._homes: dict[int, str] = {}
+        self._opened: set[int] = set()  # functions of libraries whose closures were searched
         self._kept: list[object] = []  # so that no id in `_homes` is given to another object
         self._left: deque[tuple[str, Names, Scope]] = deque()
 
@@ -90,7 +93,7 @@ class CodeUses:
         assert main is not None, "a verified capture is of a function"
         self._remember(func, home)
         self._remember(main, home)
-        decorators = self._decorators(text, _function_scope(main))
+        decorators = self._decorators(home, text, _function_scope(main))
         if decorators:
             self._found.text("text", f"{home}.<decorators>", decorators)
         self._read_function(home, main, parsed(text.text))
@@ -254,7 +257,7 @@ class CodeUses:
             if isinstance(layer, partial):
                 self._constant(f"{home}@{place}.args", [layer.args, layer.keywords], None)
             elif isinstance(layer, FunctionType):
-                name = f"{home}@{codes.module_name(module_of(layer))}:{layer.__code__.co_qualname}"
+                name = f"{home}@{place}:{codes.module_name(module_of(layer))}:{layer.__code__.co_qualname}"
                 if not self._own.owns(layer):
                     self._hidden(name, [layer])
                 elif layer is value or id(layer) not in self._homes:
@@ -264,22 +267,30 @@ class CodeUses:
     def _hidden(self, path: str, functions: list[FunctionType]) -> None:
         """Own code that a library's function holds in its closure, as a decorator without `wraps` does."""
         for function in functions:
-            if id(function) in self._homes:
+            if id(function) in self._opened:
                 continue
-            self._remember(function, path)
+            self._opened.add(id(function))
+            self._kept.append(function)
             for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
                 try:
                     value = cell.cell_contents
                 except ValueError:
                     continue
-                if isinstance(value, (FunctionType, MethodType, type, partial, Task)):
-                    self._bind(f"{path}.<locals>.{name}", value, (), None)
+                self._code_in(f"{path}.<locals>.{name}", value)
+
+    def _code_in(self, path: str, value: Any) -> None:
+        """Adds the code in a value that counts by something else, or not at all."""
+        if isinstance(value, (FunctionType, MethodType, type, partial, Task)):
+            self._bind(path, value, (), None)
+        elif isinstance(value, (dict, list, tuple, set)):
+            for step, part in parts_with_code(value, deep=False):
+                self._bind(path + step, part, (), None)
 
     def _add_function(self, home: str, function: FunctionType, *, wrapper: bool = False) -> None:
         found = capture_function(function)
         scope = _function_scope(function)
         if found.verified:
-            self._found.text("function", home, self._decorators(found, scope) + found.text)
+            self._found.text("function", home, self._decorators(home, found, scope) + found.text)
             node = parsed(found.text)
             self._read_function(home, function, node)
             self._defaults(home, function, node, scope)
@@ -290,10 +301,9 @@ class CodeUses:
 
     def _read_function(self, home: str, function: FunctionType, node: Any) -> None:
         scope = _function_scope(function)
-        if node is None:
-            self._found.untrack(home, "is nested too deep to be read")
-            return
-        names = names_in_function(node)
+        freeze_names(function.__globals__)
+        # text nested too deep for a syntax tree still has its code: more names than it takes from outside
+        names = names_in_function(node) if node is not None else _names_in_code(function.__code__)
         # `super()` uses a cell that the text does not name
         named = {reference.name for reference in names.references}
         rest = tuple(Reference(name) for name in scope.cells if name not in named)
@@ -313,15 +323,17 @@ class CodeUses:
         for name, value in values.items():
             self._bind(f"{home}.<defaults>.{name}", value, (), Origin(scope, ""))
 
-    def _decorators(self, found: Capture, scope: Scope) -> str:
-        """The decorators that count: `@task(...)` does not, options that matter are read from the task."""
+    def _decorators(self, home: str, found: Capture, scope: Scope) -> str:
+        """The decorators that count, by text and by what they use: `@task(...)` does not, its options that matter are
+        read from the task."""
         if not found.decorators:
             return ""
         indent = found.text[: len(found.text) - len(found.text.lstrip())]
         node = parsed(f"{found.decorators}{indent}def f(): pass\n")
         if node is None:
             return found.decorators
-        kept = [d for d in node.decorator_list if not self._is_engine(d, scope)]
+        kept = [decorator for decorator in node.decorator_list if not self._is_engine(decorator, scope)]
+        self._left.append((home, names_in(kept, quiet=True), scope))
         if len(kept) == len(node.decorator_list):
             return found.decorators
         return "".join(f"{indent}@{ast.unparse(decorator)}\n" for decorator in kept)
@@ -378,6 +390,8 @@ class CodeUses:
                 told = [(type(one), one) for one in written[name]]
                 if ((type(plain), plain) not in told) if told else local:
                     self._constant(f"{home}.{name}", plain, None)
+            if isinstance(value, (dict, list, set)) and not name.startswith("__"):
+                self._code_in(f"{home}.{name}", value)  # such as subclasses that have registered themselves
             for part in (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,):
                 self._added(f"{home}.{name}", part, kind)
 
@@ -406,7 +420,8 @@ class CodeUses:
         except Exception as error:  # noqa: BLE001  # the user's own code runs while a value gives its state
             why = f"{type(error).__name__}: {error}"
         if why:
-            self._made(path, origin, f"has no encoding and counts by the text that makes it: {why}")
+            told = type(value).__module__ in _TEXT_TELLS_ALL
+            self._made(path, origin, "" if told else f"has no encoding and counts by the text that makes it: {why}")
         for step, part in parts_with_code(kept, deep=not why):
             # where the value has an encoding, that tells what is at which place
             name = _own_name(part) if step.endswith(".__class__") or not why else None
@@ -435,13 +450,24 @@ class CodeUses:
             self._unmade(path, why)
             return
         self._found.text("text", path, text)
-        self._found.note(path, why)
+        if why:
+            self._found.note(path, why)
         self._left.append((path, names_in(nodes, quiet=True), scope._replace(cells={})))
 
     def _unmade(self, path: str, why: str) -> None:
         # the reason may differ from run to run (an address in a repr), so it is not put into the record
         self._found.add("untracked", path, None, "has no encoding, and its making no text")
-        self._found.note(path, why)
+        self._found.note(path, why or "has no encoding, and its making no text")
+
+
+def _names_in_code(code: CodeType) -> Names:
+    found: dict[str, None] = {}
+    left = [code]
+    while left:
+        part = left.pop()
+        found.update(dict.fromkeys((*part.co_names, *part.co_freevars)))
+        left += [constant for constant in part.co_consts if isinstance(constant, CodeType)]
+    return Names(tuple(Reference(name, quiet=True) for name in sorted(found)), ())
 
 
 def _class_scope(kind: type) -> Scope:

@@ -17,12 +17,18 @@ _CODE: Final = (FunctionType, MethodType, type, partial, Task, TaskWithOptions, 
 _CONTAINERS: Final = (list, tuple, set, frozenset)
 #: Containers that were read as constants, with what they held then.
 _FROZEN: Final[dict[int, tuple[object, Any]]] = {}
+_MUTABLE: Final = frozenset({list, dict, set, bytearray})
+#: Modules whose containers have been frozen, by the ids of their names. They stay imported.
+_FROZEN_MODULES: Final[dict[int, dict[str, Any]]] = {}
+#: Containers with more items are frozen when they are used: what code fills while it runs begins small.
+_EARLY_ITEMS: Final = 1000
+_LABEL_CHARS: Final = 60
 
 
 def frozen(value: Any) -> Any:
     """Returns the value as it was when first asked for in this process: code may fill a list or dict while it runs,
     and its fingerprint must not change under way. A name that is bound to another object is another constant."""
-    if type(value) not in (list, dict, set, tuple, bytearray):
+    if type(value) not in _MUTABLE and type(value) is not tuple:
         return value
     known = _FROZEN.get(id(value))
     if known is None or known[0] is not value:
@@ -32,6 +38,16 @@ def frozen(value: Any) -> Any:
             return value
         _FROZEN[id(value)] = known
     return known[1]
+
+
+def freeze_names(names: dict[str, Any]) -> None:
+    """Keeps the containers that a module's names are bound to as they are, the first time. To be called before code of
+    the module runs as part of a task: one task may use what another one's body fills."""
+    if _FROZEN_MODULES.get(id(names)) is not names:
+        _FROZEN_MODULES[id(names)] = names
+        for value in list(names.values()):
+            if type(value) in _MUTABLE and len(value) <= _EARLY_ITEMS:
+                frozen(value)
 
 
 def _copied(value: Any) -> Any:
@@ -90,7 +106,8 @@ def _parts(path: str, item: Any, *, deep: bool) -> Iterator[tuple[str, Any]]:
         if PLAIN.issuperset(map(type, item.values())) and PLAIN.issuperset(map(type, item)):
             return
         for place, (key, part) in enumerate(item.items()):
-            label = repr(key) if type(key) in PLAIN else f"#{place}"
+            label = repr(key) if type(key) in PLAIN else ""
+            label = label if 0 < len(label) < _LABEL_CHARS else f"#{place}"
             yield f"{path}.keys[{label}]", key
             yield f"{path}[{label}]", part
     elif isinstance(item, _CONTAINERS):

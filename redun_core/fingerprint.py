@@ -13,10 +13,12 @@ from typing import Any
 
 from redun.core import codes
 from redun.core.code_uses import CodeUses
+from redun.core.constants import freeze_names
 from redun.core.digest import Digest
 from redun.core.errors import CannotEncode, CodecError
 from redun.core.objects import SourceRecord, TaskRecord
 from redun.core.ownership import Ownership, principal
+from redun.core.sources import Capture, capture
 from redun.core.tasks import Task
 from redun.core.uses import Objects, UseList
 
@@ -48,7 +50,12 @@ def fingerprint(task: Task[..., Any], objects: Objects) -> Fingerprint:
     Raises:
         CannotEncode: if an item of `hash_includes` has no deterministic encoding.
     """
+    main = principal(task.func)
     captured = task.capture
+    if main is not None and captured.code is not None and main.__code__ is not captured.code:
+        captured = capture(task.func)  # somebody has put another function in its place
+    if main is not None:
+        freeze_names(main.__globals__)
     source = objects.put("source", SourceRecord(captured.text, captured.file, captured.line).payload())
     found = UseList(objects)
     mode = "version" if task.version is not None else task.code
@@ -57,7 +64,7 @@ def fingerprint(task: Task[..., Any], objects: Objects) -> Fingerprint:
         if captured.verified:
             text = found.source(captured.text)
             if mode == "closure":
-                _follow(task, found)
+                _follow(task, captured, found)
         else:
             found.doubt(task.fullname, captured.reason)
     includes = tuple(sorted(_included(item, task, objects) for item in task.hash_includes))
@@ -74,11 +81,11 @@ def fingerprint(task: Task[..., Any], objects: Objects) -> Fingerprint:
     return Fingerprint(objects.put("task", record.payload()), record, source, found.untracked)
 
 
-def _follow(task: Task[..., Any], found: UseList) -> None:
+def _follow(task: Task[..., Any], captured: Capture, found: UseList) -> None:
     main = principal(task.func)
     assert main is not None, "a verified capture is of a function"
     home = f"{task.module}:{main.__qualname__}"
-    CodeUses(found, Ownership.of(task)).follow_task(task.func, home, task.capture)
+    CodeUses(found, Ownership.of(task)).follow_task(task.func, home, captured)
     for name in task.track_versions:
         _add_version(name, found)
 

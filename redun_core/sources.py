@@ -12,7 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import CodeType, FunctionType
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ __all__ = ["Capture", "ModuleSource", "capture", "capture_class", "module_source
 
 NO_SOURCE: Final = "no source"
 CHANGED: Final = "source does not compile to this code (edited after import?)"
+REWRITTEN: Final = "pytest has rewritten the asserts of its module"
 NOT_PYTHON: Final = "not a Python function"
 AMBIGUOUS: Final = "several lambdas on one line"
 
@@ -42,6 +43,7 @@ class Capture:
         verified: whether compiling the source gives the code that runs.
         reason: why not.
         decorators: the lines of its decorators, as written.
+        code: the code object of the function.
     """
 
     text: str
@@ -50,6 +52,7 @@ class Capture:
     verified: bool
     reason: str = ""
     decorators: str = ""
+    code: CodeType | None = field(default=None, repr=False, compare=False)
 
 
 # -- modules ----------------------------------------------------------------------------------------------------------
@@ -72,6 +75,8 @@ class ModuleSource:
 
     def codes(self, qualname: str, flags: int) -> list[CodeType]:
         """Returns the code objects of that qualified name in this source, compiled under the futures in `flags`."""
+        if "import annotations" in self.text:
+            flags = 0  # it says so itself
         index = self._compiled.get(flags)
         if index is None:
             index = self._compiled[flags] = {}
@@ -242,6 +247,13 @@ def capture(func: Any) -> Capture:
 
 def capture_function(function: FunctionType) -> Capture:
     """Returns the source of just this function, whatever it wraps."""
+    found = _captured(function)
+    if found.reason == CHANGED and "@pytest_ar" in function.__globals__:
+        found = replace(found, reason=REWRITTEN)
+    return replace(found, code=function.__code__)
+
+
+def _captured(function: FunctionType) -> Capture:
     code = function.__code__
     flags = code.co_flags & _ANNOTATIONS
     guess: Capture | None = None

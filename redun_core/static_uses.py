@@ -32,7 +32,7 @@ class StaticUses:
     def __init__(self, found: UseList, own: Ownership) -> None:
         self._found = found
         self._own = own
-        self._seen: set[tuple[str, str, bool]] = set()
+        self._seen: set[tuple[str, str, tuple[str, ...]]] = set()
         self._left: deque[tuple[str, str, tuple[str, ...], str]] = deque()
 
     def follow(self, package: str, imported: Imported, chain: tuple[str, ...], user: str) -> None:
@@ -77,10 +77,9 @@ class StaticUses:
         if source is None:
             return
         path = f"{module}:{name}"
-        code = bool(chain) and chain[0] not in LAZY_ATTRIBUTES
-        if (module, name, code) in self._seen:
+        if (module, name, chain) in self._seen:
             return
-        self._seen.add((module, name, code))
+        self._seen.add((module, name, chain))
         statements = source.bindings(name)
         if name in source.rebound:
             self._found.untrack(path, "is assigned through `global`")
@@ -90,6 +89,7 @@ class StaticUses:
             if isinstance(statement, (ast.Import, ast.ImportFrom)):
                 self._imported(module, name, chain, statement)
             elif isinstance(statement, _DEFINITIONS):
+                code = bool(chain) and chain[0] not in LAZY_ATTRIBUTES
                 self._definition(module, statement, source, code=code)
             else:
                 self._found.text("text", path, "\n".join(map(source.segment, statements)))

@@ -207,6 +207,16 @@ def test_a_helper_edited_after_the_import_makes_the_code_unknown(project: Projec
     assert found.untracked == ("h:f: source does not compile to this code (edited after import?)",)
 
 
+def test_another_function_put_in_a_tasks_place_counts(project: Project):
+    project.write({"w": TASK + "def fake():\n    return 2\n@task()\ndef t():\n    return 1\n"})
+    module = project.load("w")
+    before = project.of(module.t)
+    module.t.func = module.fake
+    after = project.of(module.t)
+    assert before.digest != after.digest
+    assert project.text(after.source) == "def fake():\n    return 2\n"
+
+
 def test_code_without_source_is_unknown_unless_it_has_a_version(project: Project):
     scope: dict[str, object] = {"__name__": "made"}
     exec(TASK + "@task()\ndef t():\n    return 1\n@task(version=1)\ndef v():\n    return 1\n", scope)

@@ -73,6 +73,23 @@ def test_a_constant_that_code_fills_while_it_runs_keeps_its_first_value(project:
     assert project.of(module.t).digest != before.digest
 
 
+def test_what_another_tasks_body_fills_counts_as_it_was_before(project: Project):
+    text = "SEEN = {}\n@task()\ndef u():\n    SEEN[1] = 2\n@task(version=1)\ndef v():\n    SEEN[1] = 2\n" + T.format(
+        "SEEN"
+    )
+    expected = project(text)
+    for other in ("u", "v"):
+        module = project.load("w")
+        project.of(getattr(module, other))
+        getattr(module, other).func()
+        assert project.of(module.t).digest == expected.digest
+
+
+def test_a_logger_counts_by_its_text_without_a_line(project: Project):
+    found = project("import logging\nlog = logging.getLogger(__name__)\n" + T.format("log"))
+    assert (uses(found), found.untracked) == ([("text", "w:log")], ())
+
+
 def test_an_instance_counts_by_value_and_by_the_code_of_its_class(project: Project):
     text = "class Scaler:\n    def __init__(self, by):\n        self.by = by\n"
     text += "    def scale(self, x):\n        return x * self.by\n"

@@ -139,14 +139,28 @@ def times(n):
 """
 
 
+KEEPING = """
+import functools
+def keep(number, handler):
+    def decorate(f):
+        @functools.wraps(f)
+        def call(*args):
+            return f(*args) or handler() or number
+        return call
+    return decorate
+"""
+
+
 def test_a_helpers_decorator_counts_with_its_arguments(project: Project):
     text = WRAPPING + "N = 3\n@times(N)\ndef h():\n    return 1\n" + T.format("h()")
     found = project(text)
     assert [name for _, name in uses(found)] == [
+        "w:N",
         "w:h",
-        "w:h@w:times.<locals>.decorate.<locals>.wrapper",
-        "w:h@w:times.<locals>.decorate.<locals>.wrapper.<locals>.f",
-        "w:h@w:times.<locals>.decorate.<locals>.wrapper.<locals>.n",
+        "w:h@0:w:times.<locals>.decorate.<locals>.wrapper",
+        "w:h@0:w:times.<locals>.decorate.<locals>.wrapper.<locals>.f",
+        "w:h@0:w:times.<locals>.decorate.<locals>.wrapper.<locals>.n",
+        "w:times",
     ]
     assert differs(project, text, "N = 3", "N = 4")
     assert differs(project, text, "* n", "+ n")
@@ -189,6 +203,44 @@ def test_own_code_in_a_librarys_closure_counts(project: Project, tmp_path):
     text = "from quietlib import quiet\n@quiet\ndef h():\n    return 1\n" + T.format("h()")
     found = project(text)
     assert uses(found) == [("function", "w:h.<locals>.f")]
+    assert differs(project, text, "return 1", "return 2")
+
+
+def test_one_decorator_put_on_twice_counts_twice(project: Project):
+    text = WRAPPING + "@times(3)\n@times(4)\ndef h():\n    return 1\n" + T.format("h()")
+    assert differs(project, text, "@times(3)\n@times(4)", "@times(4)\n@times(3)")
+    made = WRAPPING + "def g():\n    return 1\nh = times({})(times({})(g))\n" + T.format("h()")
+    assert project(made.format(3, 4)).digest != project(made.format(4, 3)).digest
+
+
+def test_what_a_librarys_decorator_is_given_counts(project: Project):
+    project.write({"lib/site-packages/keeplib.py": KEEPING})
+    sys.path.insert(0, str(project.folder / "lib/site-packages"))
+    text = "import keeplib\nN = 1\ndef handler():\n    return 5\n"
+    text += "@task()\n@keeplib.keep(N, handler)\ndef t():\n    return 1\n"
+    assert differs(project, text, "N = 1", "N = 2")
+    assert differs(project, text, "return 5", "return 6")
+    helper = "import keeplib\ndef handler():\n    return 5\ndef g():\n    return 1\nh = keeplib.keep(0, handler)(g)\n"
+    assert differs(project, helper + T.format("h()"), "return 5", "return 6")
+
+
+def test_implementations_of_a_generic_function_count(project: Project):
+    text = "import functools\n@functools.singledispatch\ndef h(a):\n    return 1\n"
+    text += "@h.register\ndef _(a: int):\n    return 2\n" + T.format("h(x)")
+    assert differs(project, text, "return 1", "return 3")
+    assert differs(project, text, "return 2", "return 3")
+
+
+def test_functions_that_registered_themselves_count(project: Project):
+    text = "ALL = {}\ndef register(name):\n    def add(f):\n        ALL[name] = f\n        return f\n    return add\n"
+    text += "@register('a')\ndef f():\n    return 1\n" + T.format("ALL['a']()")
+    assert differs(project, text, "return 1", "return 2")
+    assert differs(project, text, "('a')", "('b')")
+
+
+def test_subclasses_that_registered_themselves_count(project: Project):
+    text = "class B:\n    all = {}\n    def __init_subclass__(cls):\n        B.all[cls.__name__] = cls\n"
+    text += "class C(B):\n    def m(self):\n        return 1\n" + T.format("B.all['C']().m()")
     assert differs(project, text, "return 1", "return 2")
 
 

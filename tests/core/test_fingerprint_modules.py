@@ -85,8 +85,9 @@ def test_what_a_helper_cannot_resolve_is_reported_by_the_helpers_name(project: P
     assert found.untracked == ("w:h: calls eval()",)
 
 
-def test_a_sum_of_a_thousand_terms_is_read(project: Project):
-    assert uses(project("K = 1\n" + T.format(" + ".join(["K"] * 1000)))) == [("constant", "w:K")]
+@pytest.mark.parametrize("terms", [1000, 3000])
+def test_a_sum_of_many_terms_is_read(project: Project, terms: int):
+    assert uses(project("K = 1\n" + T.format(" + ".join(["K"] * terms)))) == [("constant", "w:K")]
 
 
 # -- imports inside functions -----------------------------------------------------------------------------------------
@@ -121,6 +122,7 @@ def of_package(project: Project, text: str) -> object:
     return project.of(project.load("pkg.w").t)
 
 
+BOTH = "import k\ndef both():\n    return k.f() + k.g()\n"
 EVERYTHING = [
     ("function", "pkg.deep:f"),
     ("function", "pkg.deep:g"),
@@ -203,6 +205,12 @@ def test_names_that_a_star_brings_are_found(project: Project):
         "@task()\ndef t():\n    import h\n    return h.f()\n", h="from g import *\n", g="def f():\n    return 1\n"
     )
     assert uses(found) == [("function", "g:f")]
+
+
+def test_all_that_is_taken_of_one_imported_module_counts(project: Project):
+    text = "def f():\n    return 1\ndef g():\n    return 2\n"
+    found = project("@task()\ndef t():\n    import h\n    return h.both()\n", h=BOTH, k=text)
+    assert uses(found) == [("function", "h:both"), ("function", "k:f"), ("function", "k:g")]
 
 
 def test_imports_of_libraries_inside_a_body_are_nothing(project: Project):
