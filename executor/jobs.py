@@ -58,8 +58,8 @@ class Operation(Unit):
 
 
 def merged_options(declared: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Returns options of a task with those of a call over them. `cache` and `cache_scope` say the same thing, so one that
-    is given at the call replaces the other, too."""
+    """Returns options of a task with those of a call over them. `cache` and `cache_scope` say the same thing, so `cache`
+    at the call replaces either."""
     merged = {**declared, **given}
     if "cache" in given and "cache_scope" not in given:
         merged.pop("cache_scope", None)

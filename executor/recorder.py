@@ -194,11 +194,8 @@ class Recorder:
                 job.partial = self._partial(job, None)
             return
         error = self._told(failure.error)
-        expr = (
-            self._expr_id(job.reduction)
-            if job.reduction is not None and job.reduction.nodes and not job.extras
-            else None
-        )
+        reduction = job.reduction
+        expr = self._expr_id(reduction) if reduction is not None and reduction.nodes and job.units else None
         job.call = self._call(job, expr, Outcome.RAISED, self._encoder.identify(error))
         self._footprint(job)
         if failure.origin is job or failure.origin is None:

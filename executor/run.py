@@ -339,9 +339,8 @@ class Run:
 
     def _batch(self, update: RunUpdate | None) -> Batch:
         self._pending.settle()
-        batch = Batch(
-            self._pending.objects, list(self._recorder.memo.values()), update, STATS.fresh, self._recorder.tallies
-        )
+        recorder = self._recorder
+        batch = Batch(self._pending.objects, list(recorder.memo.values()), update, STATS.fresh, recorder.tallies)
         self._pending.objects = {}
         self._recorder.memo = {}
         self._recorder.tallies = {}
