@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from enum import Enum
 from functools import partial
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from redun.core import codes
@@ -302,8 +302,10 @@ class CodeUses:
     def _read_function(self, home: str, function: FunctionType, node: Any) -> None:
         scope = _function_scope(function)
         freeze_names(function.__globals__)
-        # text nested too deep for a syntax tree still has its code: more names than it takes from outside
-        names = names_in_function(node) if node is not None else _names_in_code(function.__code__)
+        if node is None:
+            self._found.untrack(home, "is nested too deep to be read")
+            return
+        names = names_in_function(node)
         # `super()` uses a cell that the text does not name
         named = {reference.name for reference in names.references}
         rest = tuple(Reference(name) for name in scope.cells if name not in named)
@@ -458,16 +460,6 @@ class CodeUses:
         # the reason may differ from run to run (an address in a repr), so it is not put into the record
         self._found.add("untracked", path, None, "has no encoding, and its making no text")
         self._found.note(path, why or "has no encoding, and its making no text")
-
-
-def _names_in_code(code: CodeType) -> Names:
-    found: dict[str, None] = {}
-    left = [code]
-    while left:
-        part = left.pop()
-        found.update(dict.fromkeys((*part.co_names, *part.co_freevars)))
-        left += [constant for constant in part.co_consts if isinstance(constant, CodeType)]
-    return Names(tuple(Reference(name, quiet=True) for name in sorted(found)), ())
 
 
 def _class_scope(kind: type) -> Scope:

@@ -85,9 +85,8 @@ def test_what_a_helper_cannot_resolve_is_reported_by_the_helpers_name(project: P
     assert found.untracked == ("w:h: calls eval()",)
 
 
-@pytest.mark.parametrize("terms", [1000, 3000])
-def test_a_sum_of_many_terms_is_read(project: Project, terms: int):
-    assert uses(project("K = 1\n" + T.format(" + ".join(["K"] * terms)))) == [("constant", "w:K")]
+def test_a_sum_of_a_thousand_terms_is_read(project: Project):
+    assert uses(project("K = 1\n" + T.format(" + ".join(["K"] * 1000)))) == [("constant", "w:K")]
 
 
 # -- imports inside functions -----------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def outside(names: Names) -> list[str]:
         ("return getattr(x, 'y'), getattr(x.y, 'z', w)", "w x.y x.y.z"),
         ("return f'{x.y:{z}}'", "x.y z"),
         ("match x:\n    case C(p=y, q=z.w): return y\n    case [*m] | {'k': n, **o}: return m, n, o", "C x z.w"),
-        ("match x:\n    case None as y: return y\n    case [(z, *_), {**w}]: return z, w, _", "x"),
+        ("match x:\n    case None as y: return y\n    case [(z, *_), {**w}]: return z, w, _", "_ x"),
         ("async def g():\n    async for x in y: await x\n    async with z as w: return [v async for v in w]", "y z"),
         ("return (yield x), (yield from y)", "x y"),
         ("assert x, y\nraise z from w", "w x y z"),
