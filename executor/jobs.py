@@ -58,8 +58,8 @@ class Operation(Unit):
 
 
 def merged_options(declared: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Returns options of a task with those of a call over them. `cache` and `cache_scope` say the same thing, so `cache`
-    at the call replaces either."""
+    """Returns options of a task with those of a call over them. `cache` at the call replaces a declared `cache_scope`
+    as well: they say the same thing."""
     merged = {**declared, **given}
     if "cache" in given and "cache_scope" not in given:
         merged.pop("cache_scope", None)

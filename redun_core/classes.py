@@ -231,8 +231,8 @@ def _read_instance(decoder: Decoder, items: Any) -> Any:
 
 
 def _rebuilt(kind: Any, arguments: list[Any], state: Any, elements: Any, pairs: Any) -> Any:
-    obj = kind.__new__(kind, *arguments)
-    if isinstance(obj, set):
+    obj: Any = kind.__new__(kind, *arguments)
+    if issubclass(kind, set):
         obj.update(*arguments)
     if elements is not None:
         obj.extend(elements)
@@ -247,8 +247,8 @@ def _set_state(obj: Any, state: Any) -> None:
     if hasattr(type(obj), "__setstate__"):
         obj.__setstate__(state)
         return
-    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
-    for part in (attributes, slots):
+    parts: Any = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    for part in parts:
         for name, value in (part or {}).items():
             object.__setattr__(obj, name, value)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import msgpack
 
@@ -82,6 +82,11 @@ def pointer_bytes(digest: bytes) -> bytes:
 def pack(record: Any) -> bytes:
     """Returns the canonical bytes of plain data (None, bool, int, float, str, bytes, list, dict) and Pointers."""
     return _thread.packer.pack(record)
+
+
+def packed(data: Any) -> bytes:
+    """Returns the msgpack of what is no record: rows of the store's own tables, where ids are plain bytes."""
+    return cast(bytes, msgpack.packb(data))
 
 
 def _ext_hook(code: int, data: bytes) -> Any:

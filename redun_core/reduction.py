@@ -28,7 +28,7 @@ from redun.core.digest import Digest
 from redun.core.errors import CodecError, MalformedObject
 from redun.core.expressions import Expression, Operation, TaskCall, node_ext
 from redun.core.tasks import Task
-from redun.core.values import PLAIN, Encoded, Encoder, External
+from redun.core.values import PLAIN, Encoded, Encoder, External, Packer
 
 CALL: Final = 0
 OPERATION: Final = 1
@@ -247,7 +247,7 @@ def _post_order(root: Arg, nodes: list[Node]) -> list[int]:
     return order
 
 
-_PACKER: Final = msgpack.Packer()
+_PACKER: Final[Packer] = msgpack.Packer()
 _EMPTY_MAP: Final = b"\x80"
 _NODE_HEAD: Final = {CALL: b"\x95\x00", OPERATION: b"\x95\x01"}
 
@@ -255,8 +255,7 @@ _NODE_HEAD: Final = {CALL: b"\x95\x00", OPERATION: b"\x95\x01"}
 def _node_bytes(number: int) -> bytes:
     if number < 0x100:
         return b"\xd4\x41" + bytes((number,))
-    data: bytes = msgpack.packb(node_ext(number))
-    return data
+    return _PACKER.pack(node_ext(number))
 
 
 def _plain_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class External(Protocol):
         ...
 
 
-class _Packer(Protocol):
+class Packer(Protocol):
     """What we use of msgpack's packer, which comes without types."""
 
     def pack(self, obj: Any, /) -> bytes: ...
@@ -61,7 +61,7 @@ _SUSPECT: Final = re.compile(rb"[\xc4-\xc9\xd4-\xd8]")
 _NATIVE: Final = frozenset({list, dict})
 _SIZED: Final = frozenset({str, bytes})
 #: Writes the headers of containers whose items are packed already; it keeps no state between calls.
-_HEADS: Final[_Packer] = msgpack.Packer()
+_HEADS: Final[Packer] = msgpack.Packer()
 _SMUGGLED: Final = frozenset({bytearray, memoryview, ExtType, msgpack.Timestamp})
 
 
@@ -122,7 +122,7 @@ class Encoder:
         #: What objects with large parts became in this encoding, with the objects themselves, so that no other takes
         #: their place: a container around them is packed twice, and so on at every level.
         self._split_before: dict[int, tuple[Any, Any]] = {}
-        self._packers: list[_Packer] = [self._packer()]
+        self._packers: list[Packer] = [self._packer()]
 
     # -- the public face ----------------------------------------------------------------------------------------------
 
@@ -217,8 +217,8 @@ class Encoder:
         finally:
             self._split_before.clear()
 
-    def _packer(self) -> _Packer:
-        packer: _Packer = msgpack.Packer(strict_types=True, default=self._hook, buf_size=4096)
+    def _packer(self) -> Packer:
+        packer: Packer = msgpack.Packer(strict_types=True, default=self._hook, buf_size=4096)
         return packer
 
     def _pack(self, obj: Any) -> bytes:

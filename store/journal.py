@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from redun.core import limits
-from redun.core.codec import pack, unpack
+from redun.core.codec import pack, packed, unpack
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import InternalError, MalformedObject, StoreDamaged
 from redun.core.frame import object_id
@@ -105,7 +105,7 @@ class Journal:
         """Returns the rows of `live` for an update: a constant number of them, whatever the number of jobs."""
         uuid = update.uuid
         counts = [[c.fullname, c.pending, c.running, c.failed, c.cached, c.done] for c in update.counts]
-        summary = msgpack.packb([_VERSION, update.root, update.rows, counts, update.sources])
+        summary = packed([_VERSION, update.root, update.rows, counts, update.sources])
         return [
             (uuid + _PAGES, b"".join(update.pages)),
             (uuid + _RUNNING, _packed_rows(uuid, update.running)),

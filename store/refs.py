@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgpack
 
+from redun.core.codec import packed
 from redun.core.digest import Digest
 from redun.core.errors import NotFound, RefMoved, StoreDamaged, StoreError
 from redun.store.memo import next_seq
@@ -77,7 +78,7 @@ def move(txn: WriteTransaction, name: str, new: Digest | None, *, expected: Dige
         if name.startswith(EXECUTIONS) and kind_of(env) != "exec":
             raise StoreError(f"ref {name} can only point to an execution, and {new.hex()} is a {kind_of(env)}")
         txn.put("refs", key, new)
-    entry = msgpack.packb([time.time_ns() // 1000, expected, new, reason])
+    entry = packed([time.time_ns() // 1000, expected, new, reason])
     txn.put("reflog", key + b"\0" + next_seq(txn).to_bytes(8, "big"), entry)
 
 

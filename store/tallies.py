@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgpack
 
+from redun.core.codec import pack
 from redun.core.digest import Digest
 from redun.store.ports import ReadTransaction, WriteTransaction
 
@@ -30,4 +31,5 @@ def get(txn: ReadTransaction, call: Digest) -> list[int] | None:
 
 def put(txn: WriteTransaction, tallies: Mapping[Digest, Sequence[int]]) -> None:
     """Keeps the numbers of calls."""
-    txn.put_many("tally", sorted((call, msgpack.packb(numbers)) for call, numbers in tallies.items()))
+    rows: list[tuple[bytes, bytes]] = [(call, pack(list(numbers))) for call, numbers in tallies.items()]
+    txn.put_many("tally", sorted(rows))
