@@ -43,7 +43,8 @@ class Evaluator:
     Attributes:
         asks, runs, reduced, ended: commands; the scheduler takes them and empties the lists.
         counts: full name -> [pending, running, failed, cached, done] jobs.
-        failure: the first failure that reached the root, or None.
+        reducing: jobs whose bodies have returned and whose children have not all ended, oldest first.
+        failed: whether a failure has reached the root.
         root: the root job.
     """
 
@@ -56,6 +57,7 @@ class Evaluator:
         self.reduced: list[Job] = []
         self.ended: list[Job] = []
         self.counts: dict[str, list[int]] = {}
+        self.reducing: dict[Job, None] = {}
         self.failed = False
         self.root: Job | None = None
         self._numbers = 0
@@ -167,6 +169,7 @@ class Evaluator:
             self._count(job, _column(job), 2)
             job.move(State.CANCELLED)
             self._unfinished.discard(job)
+            self.reducing.pop(job, None)
             self.ended.append(job)
 
     def unfinished(self) -> list[Job]:
@@ -393,6 +396,7 @@ class Evaluator:
 
     def _reduce(self, job: Job, reduction: Reduction) -> None:
         job.move(State.REDUCING)
+        self.reducing[job] = None
         job.reduction = reduction
         try:
             job.units = self._expand(reduction, job)
@@ -422,6 +426,7 @@ class Evaluator:
 
     def _end(self, job: Job) -> None:
         self._unfinished.discard(job)
+        self.reducing.pop(job, None)
         self.ended.append(job)
         self._release(job)
 
@@ -483,6 +488,7 @@ class Evaluator:
             job.move(State.FAILED)
             job.failure = failure
             self._unfinished.discard(job)
+            self.reducing.pop(job, None)
             self.ended.append(job)
             waiting = [d for d in job.dependants if isinstance(d, Job) and d.leader is job and d.state is State.JOINED]
             failing.extend(waiting)

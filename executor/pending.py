@@ -8,7 +8,8 @@ from typing import Any
 from redun.core.digest import Digest, Key
 from redun.core.errors import NotFound
 from redun.core.values import Encoder
-from redun.store import MemoRow, Store
+from redun.executor.writer import Writer
+from redun.store import Batch, MemoRow, Store
 
 
 class Pending:
@@ -18,6 +19,7 @@ class Pending:
         self.store = store
         self.encoder = encoder
         self.objects: dict[Digest, tuple[str, bytes]] = {}
+        self._writer = Writer(store)
 
     def settle(self) -> dict[Digest, tuple[str, bytes]]:
         """Moves what the encoder has made to what is to be written, and returns it."""
@@ -34,6 +36,22 @@ class Pending:
         """Returns (kind, payload) of each object, None where there is none."""
         return list(self.store.get_many(digests))
 
+    def write(self, batch: Batch) -> None:
+        """Begins to write a batch, once the one before is written.
+
+        Raises:
+            StoreError: if the one before could not be written.
+        """
+        self._writer.write(batch)
+
+    def finish(self) -> None:
+        """Waits until every batch is written.
+
+        Raises:
+            StoreError: if the last one could not be written.
+        """
+        self._writer.finish()
+
     def tally(self, call: Digest) -> list[int] | None:
         """Returns how many jobs of each task the subtree of a call has; None where that is not kept."""
         return self.store.tally(call)
@@ -44,7 +62,7 @@ class Pending:
         Raises:
             NotFound: if it is neither stored nor about to be.
         """
-        found = self.encoder.objects.get(digest) or self.objects.get(digest)
+        found = self.encoder.objects.get(digest) or self.objects.get(digest) or self._writer.objects.get(digest)
         if found is not None:
             return found
         stored = self.store.get_many([digest])[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from redun.core import limits
@@ -44,6 +44,8 @@ _ASK: Final = 1000
 _TINY_NS: Final = 100_000
 _TOGETHER: Final = 200
 _PROGRESS_SECONDS: Final = 0.25
+#: Jobs that have not ended which a commit shows; there may be as many as a recursion is deep.
+_SHOWN: Final = 64
 #: How long a run that is asked to stop waits for bodies that are running.
 _GRACE_SECONDS: Final = 1.0
 
@@ -234,6 +236,8 @@ class Run:
         self._in_flight[job] = None
         job.started = self._now()
         job.stopped = -1
+        if not self._is_tiny(job):
+            self._owe(1)  # a body that lasts is seen while it runs, also by whoever looks after a crash
         if self._tells:
             self._tell("Run", job)
         if job.prepared.simple >= 0:
@@ -287,25 +291,27 @@ class Run:
     def _record(self) -> None:
         evaluator, recorder = self._evaluator, self._recorder
         now = self._now()
+        self._owe(len(evaluator.reduced) + len(evaluator.ended))
         for job in evaluator.reduced:
             recorder.reduced(job)
-            self._unwritten += 1
         evaluator.reduced.clear()
         for job in evaluator.ended:
             if job.reduction is not None and job.reduction.nodes:
                 job.stopped = now  # a job ends when all it called has ended
             recorder.ended(job)
-            self._unwritten += 1
             if job.state is State.DONE:
                 job.slim()
             elif self._tells and job.state is State.FAILED:
                 self._tell("Reject", job)
         evaluator.ended.clear()
-        if self._unwritten:
-            if not self._deadline:
-                self._deadline = time.monotonic() + limits.COMMIT_SECONDS
-            if self._unwritten >= limits.COMMIT_ROWS or time.monotonic() >= self._deadline:
-                self._commit()
+        if self._unwritten >= limits.COMMIT_ROWS or (self._unwritten and time.monotonic() >= self._deadline):
+            self._commit()
+
+    def _owe(self, rows: int) -> None:
+        """Notes that rows wait to be written; the first one sets the time by which they are."""
+        if rows and not self._unwritten:
+            self._deadline = time.monotonic() + limits.COMMIT_SECONDS
+        self._unwritten += rows
 
     def _tick(self) -> None:
         if self._unwritten and time.monotonic() >= self._deadline:
@@ -316,15 +322,13 @@ class Run:
             self._observer.progress(self._counts())
 
     def _commit(self) -> None:
-        self._store.commit(self._batch(self._update()))
+        self._pending.write(self._batch(self._update()))
         self._unwritten = 0
-        self._deadline = 0.0
 
     def _update(self) -> RunUpdate:
         recorder = self._recorder
-        slow = self._now() - int(limits.COMMIT_SECONDS * 1e6)
-        lasting = (job for job in self._in_flight if job.started < slow and not self._is_tiny(job))
-        running = recorder.unfinished(lasting, Status.RUNNING)
+        lasting = (job for job in self._in_flight if not self._is_tiny(job))
+        running = recorder.unfinished(islice(chain(self._evaluator.reducing, lasting), _SHOWN), Status.RUNNING)
         root = self._evaluator.root
         return RunUpdate(
             uuid=self._live.uuid,
@@ -372,6 +376,7 @@ class Run:
         value = evaluator.value(root.result) if status is Status.DONE and root is not None else None
         counts = self._counts()
         tail = (*recorder.rows, *recorder.unfinished(self._unfinished(), Status.INTERRUPTED))
+        self._pending.finish()
         digest = self._live.seal(
             self._batch(None),
             root=None if root is None else root.call or root.partial,
@@ -400,8 +405,7 @@ class Run:
 
     def _unfinished(self) -> list[Job]:
         """The jobs whose bodies run or whose children have not ended: none but after a request to stop."""
-        waiting = (job for job in self._evaluator.unfinished() if job.state is State.REDUCING)
-        return [*self._in_flight, *waiting] if self._stopping else []
+        return [*self._in_flight, *self._evaluator.reducing] if self._stopping else []
 
     # -- telling ------------------------------------------------------------------------------------------------------
 
