@@ -211,16 +211,23 @@ class _AtomicWriter:
 
     def __init__(self, file: File, mode: str, encoding: str | None) -> None:
         self._file = file
-        _make_parent(file.path)
-        directory = os.path.dirname(os.path.abspath(file.path))
+        self._target = os.path.realpath(file.path)  # a link goes on naming the file that is written
+        _make_parent(self._target)
+        directory, name = os.path.split(self._target)
         # not `tempfile`: it costs every start 4 ms, and the name only has to be new
-        self._temporary = os.path.join(directory, f".{file.basename()[:200]}.{os.urandom(8).hex()}.part")
-        handle = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        if os.path.exists(file.path):
-            os.fchmod(handle, os.stat(file.path).st_mode & 0o7777)
-        self._stream: IO[Any] = os.fdopen(handle, mode, encoding=_encoding(mode, encoding))
+        self._temporary = os.path.join(directory, f".{name[:200]}.{os.urandom(8).hex()}.part")
+        try:
+            new = mode.replace("w", "x")
+            self._stream: IO[Any] = open(self._temporary, new, encoding=_encoding(mode, encoding))  # noqa: SIM115  `close`
+            if os.path.exists(self._target):
+                os.fchmod(self._stream.fileno(), os.stat(self._target).st_mode & 0o7777)
+        except BaseException:
+            self._discard()
+            raise
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_stream":  # it was never opened
+            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def __iter__(self) -> Any:
@@ -233,21 +240,29 @@ class _AtomicWriter:
         if kind is None:
             self.close()
         else:
-            self._stream.close()
-            os.unlink(self._temporary)
+            self._discard()
 
     def close(self) -> None:
         """Gives the file its name."""
         if self._stream.closed:
             return
-        self._stream.close()
-        os.replace(self._temporary, self._file.path)
+        try:
+            self._stream.close()
+            os.replace(self._temporary, self._target)
+        except BaseException:
+            self._discard()
+            raise
         self._file.update_hash()
 
-    def __del__(self) -> None:
-        if not self._stream.closed:
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):
             self._stream.close()
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(self._temporary)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_stream") and not self._stream.closed:
+            self._discard()
 
 
 def _encoding(mode: str, encoding: str | None) -> str | None:
