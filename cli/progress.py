@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from redun.cli.colors import Paint, is_terminal, write_escaped
-from redun.cli.render import ARGUMENT_CHARS, call_text, job_line
+from redun.cli.render import ARGUMENT_CHARS, call_text, job_line, miss_line
 from redun.core.forms import printable
 from redun.core.tasks import VAR_KEYWORD, VAR_POSITIONAL, registry
 
@@ -99,12 +99,16 @@ class LineWriter:
 class RunLines:
     """The observer of a run that prints a line for each job; how much is set by its level.
 
-    Level 0 prints only what went wrong, 1 shortens long arguments, 2 shows more of them. On a terminal a run of more
-    than a second also gets a status table that redraws itself.
+    Level 0 prints only what went wrong, 1 shortens long arguments, 2 shows more of them. `explains`: before the line of
+    a job that runs, one says why. On a terminal a run of more than a second also gets a status table that redraws
+    itself.
     """
 
-    def __init__(self, stream: IO[str] | None, paint: Paint, command: str, level: int) -> None:
-        self.wants_jobs = level > 0
+    def __init__(
+        self, stream: IO[str] | None, paint: Paint, command: str, level: int, *, explains: bool = False
+    ) -> None:
+        self.wants_jobs = level > 0 or explains
+        self._explains = explains
         self._stream = stream
         self._writer = LineWriter(stream)
         self._paint = paint
@@ -150,6 +154,8 @@ class RunLines:
 
     def job(self, event: JobEvent) -> None:
         """Prints the line of a job."""
+        if self._explains and event.reason is not None:
+            self.tell(miss_line(self._paint, event.id, event.fullname, event.reason().text()))
         if self._level:
             call = call_text(event.fullname, self._arguments(event), self._limit)
             self.tell(job_line(self._paint, event.verb, event.id, call, key=event.key, executor=event.executor))

@@ -127,6 +127,11 @@ def job_line(paint: Paint, verb: str, job: str, call: str, *, key: str = "", exe
     return f"{paint(f'*** {verb}', 'failed')} Job {short}:  {call}:"
 
 
+def miss_line(paint: Paint, job: str, fullname: str, reason: str) -> str:
+    """Returns the line that says why a job was not answered from the cache: `Miss   Job 8hex:  fullname: reason`."""
+    return f"{paint('Miss', 'faint')}   Job {paint(job[:SHORT_ID], 'id')}:  {printable(fullname)}: {reason}"
+
+
 def status_table(counts: Sequence[TaskCount], when: str) -> list[str]:
     """Returns the lines of the status table, a line for all tasks first, then the tasks by name.
 

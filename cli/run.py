@@ -62,6 +62,7 @@ class _Wishes(NamedTuple):
     "--dry-run", is_flag=True, help="Say what would run; run nothing, write nothing. Exit 1 if something would."
 )
 @click.option("--dryrun", "dry_run_old", is_flag=True, hidden=True)
+@click.option("--explain", is_flag=True, help="Say of each job that runs why it was not answered from the cache.")
 @click.option(
     "--accept-code",
     "accepted",
@@ -86,6 +87,7 @@ def run(
     replay: Literal["whole", "step"],
     dry_run: bool,
     dry_run_old: bool,
+    explain: bool,
     accepted: tuple[str, ...],
     withdrawn: tuple[str, ...],
     target: str,
@@ -102,6 +104,7 @@ def run(
     redun run hello_world.py main info          its id and source
     redun run hello_world.py main --greet Hi    run it
     redun run --dry-run hello_world.py main     what would run, and why
+    redun run --explain hello_world.py main     run it, and say why each job ran
     """
     # Here and not at the top, as all of the engine: `redun run --help` does without.
     from redun.cli.progress import RunLines, command_text
@@ -111,7 +114,8 @@ def run(
         _argv(ctx), options, not no_cache, jobs, as_json, replay, dry_run or dry_run_old, accepted, withdrawn
     )
     level = 0 if found.quiet else 1 + bool(found.verbose)
-    lines = RunLines(sys.stderr, found.paint(sys.stderr), command_text(["redun", *wishes.argv]), level)
+    command = command_text(["redun", *wishes.argv])
+    lines = RunLines(sys.stderr, found.paint(sys.stderr), command, level, explains=explain)
     try:
         lines.say(f"redun :: version {VERSION}")
         lines.say(f"config dir: {_shown(str(config_dir(found)))}")

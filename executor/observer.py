@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from redun.core.digest import Digest
 from redun.core.objects import Status, TaskCount, TraceRecord
+
+# What explains a miss is loaded only when one is asked for.
+if TYPE_CHECKING:
+    from redun.executor.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,8 @@ class JobEvent:
         args: bound arguments, (name, value) in the order of the parameters.
         key: its cache key, hexadecimal; empty where it has none.
         executor: what runs it.
+        reason: finds why it was not answered from the cache, where it is run. It looks at files as they are, so it is
+            to be called while the event is told of, or not at all.
     """
 
     verb: str
@@ -28,6 +35,7 @@ class JobEvent:
     args: list[tuple[str, Any]]
     key: str
     executor: str
+    reason: Callable[[], Reason] | None = None
 
 
 @dataclass(frozen=True, slots=True)

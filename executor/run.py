@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from functools import partial
 from itertools import chain, islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from redun.core import limits
 from redun.core.decoding import Decoder
@@ -37,6 +38,9 @@ from redun.executor.states import State
 from redun.executor.stopping import stop_requests
 from redun.executor.verify import Verifier
 from redun.store import Batch, LiveRun, RunUpdate, Store
+
+if TYPE_CHECKING:
+    from redun.executor.reasons import Reason, Reasons
 
 #: Jobs asked for at a time: small enough that a pool is busy early, large enough to make one transaction worth it.
 _ASK: Final = 1000
@@ -68,6 +72,7 @@ class Run:
         self._pool = pool
         self._observer = observer
         self._tells = observer is not None and observer.wants_jobs
+        self._reasons: Reasons | None = None
         encoder = Encoder(store.format)
         encoder.write_blob = lambda digest, data: _write_blob(store, digest, data)
         self._pending = Pending(store, encoder)
@@ -425,8 +430,18 @@ class Run:
     def _tell(self, verb: str, job: Job) -> None:
         if self._observer is not None and job.number >= 0:
             key = job.key.hex() if job.key is not None else ""
-            event = JobEvent(verb, self._job_id(job), job.task.fullname, self._arguments(job), key, job.executor)
-            self._observer.job(event)
+            reason = partial(self._reason, job) if verb == "Run" else None
+            self._observer.job(
+                JobEvent(verb, self._job_id(job), job.task.fullname, self._arguments(job), key, job.executor, reason)
+            )
+
+    def _reason(self, job: Job) -> Reason:
+        # Here and not at the top: most runs are not asked.
+        from redun.executor.reasons import Reasons, miss_of
+
+        if self._reasons is None:
+            self._reasons = Reasons(self._pending.fetch, STATS.content)
+        return self._reasons.reason(miss_of(job))
 
     def _tell_inner(self, replay: Job) -> None:
         """Tells of the jobs that a whole replay stands for, the first thousand of a run one by one."""

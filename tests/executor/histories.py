@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from redun.core.objects import CallRecord, JobRow, TaskRecord
+from redun.core.objects import CallRecord, How, JobRow, TaskCount, TaskRecord
+from redun.executor.observer import Execution, JobEvent
+from redun.executor.reasons import Miss, Reason, Reasons
 from redun.executor.scheduler import Scheduler
 from redun.store import Store
 from tests.core.projects import Project, made_in
@@ -16,17 +18,35 @@ HEADER = "from redun import File, task\n"
 
 
 class History:
-    """Runs of a module `w` against one store, each as a new process would run it."""
+    """Runs of a module `w` against one store, each as a new process would run it.
+
+    Attributes:
+        told: why each job of the latest run ran, by the name of its task, as told while it ran.
+    """
+
+    wants_jobs = True
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self.store = Store.memory()
+        self.told: dict[str, str] = {}
 
     def run(self, text: str, *args: Any, cache: bool = True, replay: Literal["whole", "step"] = "whole") -> Any:
         """Writes the module, runs its task `main`, and returns the execution."""
         self.project.write({"w": HEADER + text})
         module = self.project.load("w")
-        return Scheduler(self.store, cache=cache, replay=replay).execute(module.main(*args))
+        self.told.clear()
+        return Scheduler(self.store, cache=cache, replay=replay, observer=self).execute(module.main(*args))
+
+    def explained(self) -> dict[str, Reason]:
+        """Returns why each job of the latest run ran, from the store alone."""
+        reasons = Reasons(self.store.get)
+        return {name: reasons.reason(self.miss(row)) for name, row in self.rows().items() if row.how is How.RAN}
+
+    def miss(self, row: JobRow) -> Miss:
+        """Returns what a row and its call say of a miss."""
+        call = self.call(row)
+        return Miss(row.why, row.compared, call.task, call.args, call.reduction or call.result)
 
     def rows(self) -> dict[str, JobRow]:
         """Returns a row of each task in the latest execution, by the task's name; of several the last to end."""
@@ -45,6 +65,28 @@ class History:
         """Returns the call of a row."""
         assert row.call is not None
         return CallRecord.parse(self.store.get(row.call)[1])
+
+    # -- what the scheduler calls -------------------------------------------------------------------------------------
+
+    def started(self, uuid: str) -> None:
+        """The run has begun."""
+
+    def job(self, event: JobEvent) -> None:
+        """Keeps the reason of a job that runs."""
+        if event.reason is not None:
+            self.told[event.fullname] = event.reason().text()
+
+    def summed(self, jobs: int) -> None:
+        """More jobs were answered."""
+
+    def warned(self, message: str) -> None:
+        """Something is not as it should be."""
+
+    def progress(self, counts: list[TaskCount]) -> None:
+        """Time has passed."""
+
+    def finished(self, execution: Execution) -> None:
+        """The run has ended."""
 
 
 @contextmanager

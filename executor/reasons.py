@@ -1,0 +1,339 @@
+"""Why a job was not answered from the cache: from what was decided then (`Why`, and the call it is compared with) to
+what a person wants to know: which function, which argument and where in it, which file.
+
+Read from the store alone; nothing is instantiated and no user code runs. Nothing here is on the path of a run unless a
+reason is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from redun.core.digest import Digest
+from redun.core.display import Fetch, show
+from redun.core.errors import NotFound
+from redun.core.expression_table import Table
+from redun.core.forms import printable
+from redun.core.objects import CallRecord, Outcome, TaskRecord, TreeRecord, Why
+from redun.executor.code_changes import CodeChange, code_changes
+from redun.executor.jobs import Job
+from redun.executor.value_changes import ValueChange, differences
+from redun.executor.value_contents import code_names, files_in
+
+#: Names listed of what a result needs.
+_LISTED: Final = 20
+#: Characters of each side of a change on one line, and changes named there.
+_SHORT: Final = 60
+_NAMED: Final = 3
+
+
+class Miss(NamedTuple):
+    """A job that was not answered from the cache, as its row and call say it.
+
+    Attributes:
+        why, compared: as in its row.
+        task, args: as in its call.
+        result: what its body returned: id of the `value` or `expr`; None while that is not known.
+        off_by: what switched the cache off, for people; empty where it was on, or that is not known.
+    """
+
+    why: Why
+    compared: Digest | None
+    task: Digest
+    args: tuple[Digest, ...]
+    result: Digest | None = None
+    off_by: str = ""
+
+
+def miss_of(job: Job) -> Miss:
+    """Returns what there is to know of a job that is about to run."""
+    args = tuple([arg.digest for arg in job.args if arg.digest is not None])
+    off_by = ""
+    if job.why is Why.OFF_TASK:
+        off_by = switched_off(job.node.options or {}) or f"{switched_off(job.task.task_options)} in @task"
+    return Miss(job.why, job.compared, job.prepared.digest, args, off_by=off_by)
+
+
+def switched_off(options: Mapping[str, Any]) -> str:
+    """Returns which options switch the cache off, as they are written; empty where none does."""
+    found = [(name, options[name]) for name in ("cache", "cache_scope") if name in options]
+    return ", ".join(f"{name}={getattr(value, 'name', value)!r}" for name, value in found)
+
+
+class ArgumentChange(NamedTuple):
+    """An argument that differs.
+
+    Attributes:
+        name: of the parameter.
+        old, new: ids of the values; None where the code of that time had no such parameter.
+        changes: the first places inside it that differ; `more`: there are more.
+    """
+
+    name: str
+    old: Digest | None
+    new: Digest | None
+    changes: tuple[ValueChange, ...] = ()
+    more: bool = False
+
+    def text(self, limit: int = _SHORT) -> str:
+        """Returns it on one line."""
+        if not self.changes:
+            return (
+                f"args[{self.name!r}] {'is new' if self.old is None else 'is gone' if self.new is None else 'differs'}"
+            )
+        others = len(self.changes) - 1
+        more = " and more" if self.more else f" and {others} more" if others else ""
+        return self.changes[0].text(limit) + more
+
+
+class FileChange(NamedTuple):
+    """A file in the earlier result that was not as that result has it.
+
+    Attributes:
+        path: of the file.
+        state: `missing`, `changed`, or `unknown` where the store alone cannot tell: it has been written since.
+        old, new: hashes of the content: in the earlier result, and when the job was looked up, or (`unknown`) in what
+            the job then gave. None where there was no file, or it is not known.
+    """
+
+    path: str
+    state: str
+    old: str | None
+    new: str | None
+
+    def text(self) -> str:
+        """Returns it on one line."""
+        old = "missing" if self.old is None else self.old[:8]
+        if self.state == "missing":
+            return f"{self.path} is missing (was {old})"
+        if self.state == "changed":
+            return f"content of {self.path}: {old} -> {'missing' if self.new is None else self.new[:8]}"
+        if self.new == self.old:
+            return f"{self.path} was changed or deleted; what was written now is what it was ({old})"
+        written = "" if self.new is None else f"; written now: {self.new[:8]}"
+        return f"{self.path} was changed or deleted (was {old}{written})"
+
+
+class Reason(NamedTuple):
+    """Why a job was not answered from the cache.
+
+    Attributes:
+        why: as in its row.
+        compared: the earlier call that it is compared with.
+        code, arguments, files: what differs, as far as the reason is of that sort.
+        detail: what else there is to say, safe to print.
+    """
+
+    why: Why
+    compared: Digest | None
+    code: tuple[CodeChange, ...] = ()
+    arguments: tuple[ArgumentChange, ...] = ()
+    files: tuple[FileChange, ...] = ()
+    detail: str = ""
+
+    def text(self) -> str:
+        """Returns it on one line."""
+        parts = []
+        if self.code or self.why is Why.CODE:
+            parts.append(_listed("code changed", [change.text() for change in self.code]))
+        if self.arguments or self.why is Why.ARGUMENT:
+            parts.append(_listed("argument changed", [change.text() for change in self.arguments]))
+        if self.files or self.why is Why.EXTERNAL:
+            parts.append(_listed(_TEXTS[Why.EXTERNAL], _file_texts(self.files)))
+        if not parts:
+            parts.append(_TEXTS[self.why])
+        return "; ".join(parts) + (f": {self.detail}" if self.detail else "")
+
+
+_TEXTS: Final[Mapping[Why, str]] = {
+    Why.NONE: "it was not looked up",
+    Why.FIRST: "no earlier call of this task",
+    Why.CODE: "code changed",
+    Why.ARGUMENT: "argument changed",
+    Why.EXTERNAL: "its earlier result does not hold",
+    Why.MISSING: "its earlier result was not kept, or is missing from the store",
+    Why.UNDECODABLE: "its earlier result cannot be read by the code of now",
+    Why.OFF_TASK: "the cache is off for this call",
+    Why.OFF_RUN: "the cache is off for this run",
+    Why.UNKNOWN_CODE: "its code cannot be verified",
+    Why.SUPERSEDED: "its earlier result was replaced by another since",
+    Why.CONTEXT: "it was computed in another context",
+    Why.ERROR: "it failed last time",
+}
+
+
+def _file_texts(files: tuple[FileChange, ...]) -> list[str]:
+    unknown = [change for change in files if change.state == "unknown"]
+    if len(unknown) < 2:
+        return [change.text() for change in files]
+    names = ", ".join(change.path for change in unknown[:_NAMED]) + (", ..." if len(unknown) > _NAMED else "")
+    return [f"some of its {len(unknown)} files were changed or deleted ({names})"]
+
+
+def _listed(title: str, parts: list[str]) -> str:
+    if not parts:
+        return title
+    more = f"; and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+    return f"{title}: {'; '.join(parts[:_NAMED])}{more}"
+
+
+class Reasons:
+    """Finds reasons in one store.
+
+    Args:
+        fetch: reads an object: its kind and payload.
+        look: tells the SHA-256 of a file's content as it is now, None where it is missing. Without it, files are told
+            by what the store has: what the job that ran then gave.
+    """
+
+    def __init__(self, fetch: Fetch, look: Callable[[str], bytes | None] | None = None) -> None:
+        self._fetch = fetch
+        self._look = look
+        self._code: dict[tuple[Digest, Digest], tuple[CodeChange, ...]] = {}
+
+    def reason(self, miss: Miss) -> Reason:
+        """Returns why a job was not answered from the cache. What is missing from the store is left out of it."""
+        compared = self._call(miss.compared)
+        if miss.why in (Why.CODE, Why.ARGUMENT) and compared is not None:
+            code = self._code_changes(compared.task, miss.task) if compared.task != miss.task else ()
+            arguments = self._arguments(compared, miss) if compared.args != miss.args else ()
+            if compared.task == miss.task and not arguments:
+                code = tuple(self._classes(miss.args))
+            return Reason(miss.why, miss.compared, code, arguments)
+        if miss.why is Why.EXTERNAL and compared is not None:
+            return Reason(miss.why, miss.compared, files=tuple(self._files(compared, miss.result)))
+        return Reason(miss.why, miss.compared, detail=self._detail(miss, compared))
+
+    def _detail(self, miss: Miss, compared: CallRecord | None) -> str:
+        if miss.why in (Why.OFF_TASK, Why.OFF_RUN):
+            return miss.off_by
+        if miss.why is Why.UNKNOWN_CODE:
+            return self._doubts(miss.task)
+        if compared is None:
+            return ""
+        if miss.why is Why.ERROR:
+            return self._shown(compared.result)
+        if miss.why is Why.UNDECODABLE:
+            return self._named_in(compared)
+        if miss.why is Why.MISSING and compared.outcome is Outcome.PARTIAL:
+            return "it had not ended"
+        return ""
+
+    # -- code and arguments -------------------------------------------------------------------------------------------
+
+    def _code_changes(self, old: Digest, new: Digest) -> tuple[CodeChange, ...]:
+        found = self._code.get((old, new))
+        if found is None:
+            found = self._code[old, new] = code_changes(old, new, self._fetch)
+        return found
+
+    def _arguments(self, compared: CallRecord, miss: Miss) -> tuple[ArgumentChange, ...]:
+        before = self._bound(compared.task, compared.args)
+        after = self._bound(miss.task, miss.args)
+        changes = [self._argument(name, before.get(name), after[name]) for name in after]
+        changes += [self._argument(name, before[name], None) for name in before if name not in after]
+        return tuple(change for change in changes if change.old != change.new)
+
+    def _argument(self, name: str, old: Digest | None, new: Digest | None) -> ArgumentChange:
+        shown = printable(name)
+        before, after = self._payload(old, "value"), self._payload(new, "value")
+        if old == new or before is None or after is None:
+            return ArgumentChange(shown, old, new)
+        return ArgumentChange(shown, old, new, *differences(f"args[{shown!r}]", before, after, self._fetch))
+
+    def _bound(self, task: Digest, args: tuple[Digest, ...]) -> dict[str, Digest]:
+        """The arguments by the names of the parameters, or by number where the task is missing."""
+        payload = self._payload(task, "task")
+        names = [] if payload is None else [name for name, _ in TaskRecord.parse(payload).params]
+        values = list(self._listed(args)) if len(args) == 1 else list(args)
+        if len(names) != len(values):
+            names = [str(number) for number in range(len(values))]
+        return dict(zip(names, values, strict=True))
+
+    def _listed(self, args: tuple[Digest, ...]) -> Iterator[Digest]:
+        """The arguments themselves, also where a tree lists them."""
+        for digest in args:
+            payload = self._payload(digest, "tree")
+            if payload is None:
+                yield digest
+            else:
+                yield from self._listed(TreeRecord.parse(payload).children)
+
+    # -- what is in values --------------------------------------------------------------------------------------------
+
+    def _classes(self, args: tuple[Digest, ...]) -> Iterator[CodeChange]:
+        """The classes and functions that arguments carry: their code is in the key, and all else is equal."""
+        payloads = [self._payload(digest, "value") for digest in self._listed(args)]
+        for name in dict.fromkeys(name for payload in payloads for name in code_names(payload, self._fetch)):
+            yield CodeChange("class", printable(name.replace(":", ".", 1)), "changed")
+
+    def _named_in(self, compared: CallRecord) -> str:
+        """What the code of now must have to read a result: its classes, or the tasks that it calls."""
+        payload = self._answer(compared)
+        names = code_names(payload, self._fetch)
+        if payload is not None and compared.reduction is not None:
+            names += [node[1] for node in Table(payload).nodes() if node[0] == 0]
+        named = ", ".join(dict.fromkeys(printable(name.replace(":", ".", 1)) for name in names[:_LISTED]))
+        return f"it needs {named}" if named else ""
+
+    def _answer(self, call: CallRecord) -> bytes | None:
+        """The payload of what the body of a call returned."""
+        if call.reduction is not None:
+            return self._payload(call.reduction, "expr")
+        return self._payload(call.result, "value")
+
+    def _files(self, compared: CallRecord, result: Digest | None) -> Iterator[FileChange]:
+        """The files of an earlier result that were not as it has them. The store alone does not tell which those were,
+        only what was written since."""
+        before = files_in(self._answer(compared), self._fetch)
+        if self._look is not None:
+            for path, old in before.items():
+                now = self._now(path)
+                if now != old:
+                    yield FileChange(printable(path), "missing" if now is None else "changed", _hex(old), _hex(now))
+            return
+        after = files_in(self._payload(result, "value") or self._payload(result, "expr"), self._fetch)
+        for path, old in before.items():
+            yield FileChange(printable(path), "unknown", _hex(old), _hex(after.get(path)))
+
+    def _now(self, path: str) -> bytes | None:
+        assert self._look is not None
+        try:
+            return self._look(path)
+        except OSError:  # it is there and cannot be read, which is another content than the one it had
+            return b""
+
+    # -- text ---------------------------------------------------------------------------------------------------------
+
+    def _shown(self, digest: Digest | None) -> str:
+        payload = self._payload(digest, "value")
+        return "" if payload is None else show(payload, self._fetch, limit=2 * _SHORT)
+
+    def _doubts(self, task: Digest) -> str:
+        payload = self._payload(task, "task")
+        if payload is None:
+            return ""
+        record = TaskRecord.parse(payload)
+        lines = [(use.name, use.detail) for use in record.uses if use.how == "untracked"]
+        own = [detail for name, detail in lines if name == record.fullname]
+        return printable("; ".join(own or [f"{name} {detail}" for name, detail in lines[:_NAMED]]))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def _call(self, digest: Digest | None) -> CallRecord | None:
+        payload = self._payload(digest, "call")
+        return None if payload is None else CallRecord.parse(payload)
+
+    def _payload(self, digest: Digest | None, kind: str) -> bytes | None:
+        if digest is None:
+            return None
+        try:
+            found, payload = self._fetch(digest)
+        except NotFound:
+            return None
+        return bytes(payload) if found == kind else None
+
+
+def _hex(content: bytes | None) -> str | None:
+    return None if content is None else content.hex()
