@@ -93,7 +93,10 @@ class JobTable:
     def job(self, number: int) -> Job:
         """Returns the recorded job of that number."""
         row = self.row(number)
-        return Job(number, row.call, row.status, row.how is not How.RAN, row)
+        status = row.status
+        if status is Status.RUNNING and self.run.status is not Status.RUNNING:
+            status = Status.INTERRUPTED  # its process died, and no open that writes has sealed the run yet
+        return Job(number, row.call, status, row.how is not How.RAN, row)
 
     def siblings(self, number: int) -> list[int]:
         """Returns the numbers of the jobs that have the same parent, in order."""
