@@ -12,18 +12,20 @@ import ast
 import builtins
 import sys
 from collections import deque
-from enum import Enum
+from contextlib import suppress
 from functools import partial
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
-from typing import Any, Final, NamedTuple
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any, Final
 
 from redun.core import codes
-from redun.core.constants import freeze_names, frozen, literals, parts_with_code, structure
+from redun.core.class_bodies import untold
+from redun.core.constants import code_name, freeze_names, frozen, parts_with_code, structure, without_code
 from redun.core.errors import CannotEncode, CodecError, RedunError
 from redun.core.expressions import Expression
 from redun.core.names import Names, Reference, names_in, names_in_function, parameters
 from redun.core.ownership import Ownership, layers, module_of, principal
-from redun.core.sources import CHANGED, NO_SOURCE, Capture, capture_class, capture_function, module_source
+from redun.core.scopes import Origin, Scope, class_scope, function_scope, module_scope
+from redun.core.sources import CHANGED, NO_SOURCE, Capture, capture_class, capture_function
 from redun.core.static_uses import StaticUses, imported_as
 from redun.core.tasks import Task, TaskWithOptions
 from redun.core.uses import LAZY_ATTRIBUTES, UseList, parsed, signature_text
@@ -33,44 +35,6 @@ from redun.core.values import PLAIN
 _TEXT_TELLS_ALL: Final = frozenset({"logging", "typing"})
 #: What Python itself keeps among a module's names. `__file__` and its like differ from machine to machine.
 _MODULE_NAMES: Final = frozenset(vars(ModuleType("any"))) | {"__file__", "__builtins__", "__cached__", "__path__"}
-
-
-class Scope(NamedTuple):
-    """Where names of a piece of code are looked up."""
-
-    globals: dict[str, Any]
-    cells: dict[str, CellType]
-    file: str
-    qualname: str
-
-    @property
-    def module(self) -> str:
-        """The module's name as it is recorded."""
-        return codes.module_name(str(self.globals.get("__name__", "")))
-
-    @property
-    def package(self) -> str:
-        """What relative imports start from."""
-        name = str(self.globals.get("__name__", ""))
-        default = name if "__path__" in self.globals else name.rpartition(".")[0]
-        return str(self.globals.get("__package__") or default)
-
-
-class Origin(NamedTuple):
-    """Where a value was found, so that the text that made it can be: a name of a module, or (no name) a closure."""
-
-    scope: Scope
-    name: str
-
-
-def _function_scope(function: FunctionType) -> Scope:
-    code = function.__code__
-    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-    return Scope(function.__globals__, cells, code.co_filename, code.co_qualname)
-
-
-def _module_scope(module: ModuleType) -> Scope:
-    return Scope(vars(module), {}, getattr(module, "__file__", None) or "", "")
 
 
 class CodeUses:
@@ -93,7 +57,7 @@ class CodeUses:
         assert main is not None, "a verified capture is of a function"
         self._remember(func, home)
         self._remember(main, home)
-        decorators = self._decorators(home, text, _function_scope(main))
+        decorators = self._decorators(home, text, function_scope(main))
         if decorators:
             self._found.text("text", f"{home}.<decorators>", decorators)
         self._read_function(home, main, parsed(text.text))
@@ -136,7 +100,7 @@ class CodeUses:
         if name in _MODULE_NAMES:
             return
         path = f"{scope.module}:{name}"
-        source = module_source(scope.file, scope.globals) if scope.file else None
+        source = scope.source
         if source is not None and name in source.rebound:
             self._found.untrack(path, "is assigned through `global`")
         else:
@@ -147,7 +111,7 @@ class CodeUses:
     ) -> None:
         """Adds what a path leads to, `chain` being the attributes that are taken of it."""
         if isinstance(value, ModuleType):
-            self._module(path, value, chain, assigned=assigned)
+            self._module(path, value, chain, origin, assigned=assigned)
             return
         if assigned and (not isinstance(value, (type, FunctionType)) or self._own.owns(value)):
             self._found.untrack(path, f"its attribute {chain[-1]} is assigned while tasks run")
@@ -158,29 +122,37 @@ class CodeUses:
         elif isinstance(value, Expression):
             self._expression(path, value, origin)
         elif isinstance(value, type):
-            self._class(path, value, origin)
+            if self._own.owns(value):
+                self._class(path, value, origin)
+            else:
+                self._library("class", path, value, origin)
         elif isinstance(value, BuiltinFunctionType):
             if self._own.owns_module(module_of(value)):
                 self._found.untrack(path, "is compiled code")
+            else:
+                self._library("function", path, value, origin)
         elif isinstance(value, MethodType):
-            self._bind(f"{path}.__func__", value.__func__, (), origin)
+            self._bind(f"{path}.__func__", value.__func__, (), None)
             self._bind(f"{path}.__self__", value.__self__, (), origin)
         elif isinstance(value, partial):
-            self._bind(f"{path}.func", value.func, (), origin)
+            self._bind(f"{path}.func", value.func, (), None)
             self._constant(f"{path}.args", [value.args, value.keywords], origin)
         elif isinstance(value, FunctionType) or any(isinstance(layer, FunctionType) for layer in layers(value)):
-            self._function(path, value)
+            self._function(path, value, origin)
         else:
             self._constant(path, value, origin)
 
-    def _module(self, path: str, module: ModuleType, chain: tuple[str, ...], *, assigned: bool) -> None:
+    def _module(
+        self, path: str, module: ModuleType, chain: tuple[str, ...], origin: Origin | None, *, assigned: bool
+    ) -> None:
         name = module.__name__
         inner = vars(module).get(chain[0]) if chain else None
         if not self._own.owns(module):
             if isinstance(inner, ModuleType):  # a namespace package that the user's and others' packages share
-                self._module(path, inner, chain[1:], assigned=assigned)
-            return
-        if not chain:
+                self._module(path, inner, chain[1:], origin, assigned=assigned)
+            else:
+                self._library("module", path, module, origin)
+        elif not chain:
             self._found.untrack(path, f"is module {name}, used as a value")
         elif assigned and len(chain) == 1:
             self._found.untrack(f"{codes.module_name(name)}:{chain[0]}", "is assigned while tasks run")
@@ -190,7 +162,24 @@ class CodeUses:
             except Exception:  # noqa: BLE001  # a module may answer by code of its own
                 self._found.untrack(path, f"{chain[0]} is not defined in {name}")
             else:
-                self._global(_module_scope(module), chain[0], value, chain[1:], assigned=assigned)
+                self._global(module_scope(module), chain[0], value, chain[1:], assigned=assigned)
+
+    def _library(self, how: str, path: str, value: Any, origin: Origin | None) -> None:
+        """Adds which thing of a library a name stands for: `sin` may be numpy's today and math's tomorrow. It is told
+        in the words of the import, since libraries move things about; `import x` needs no telling."""
+        if origin is not None and origin.name:
+            source = origin.scope.source
+            target = source.imported(origin.name) if source is not None else ""
+            if target:
+                if target != origin.name:
+                    self._found.add("import", path, None, target)
+                return
+            if source is not None and source.bindings(origin.name):
+                self._made(path, origin, "")
+                return
+        name = value.__name__ if isinstance(value, ModuleType) else code_name(value)
+        if name != path:
+            self._found.add(how, path, None, name)
 
     # -- tasks ---------------------------------------------------------------------------------------------------------
 
@@ -232,10 +221,11 @@ class CodeUses:
         self._remember(obj, home)
         return home
 
-    def _function(self, path: str, value: Any) -> None:
+    def _function(self, path: str, value: Any, origin: Origin | None) -> None:
         functions = [layer for layer in layers(value) if isinstance(layer, FunctionType)]
         main = next((function for function in reversed(functions) if self._own.owns(function)), None)
         if main is None:
+            self._library("function", path, value, origin)
             self._hidden(path, functions)
             return
         home = self._home(path, "function", value)
@@ -280,15 +270,20 @@ class CodeUses:
 
     def _code_in(self, path: str, value: Any) -> None:
         """Adds the code in a value that counts by something else, or not at all."""
-        if isinstance(value, (FunctionType, MethodType, type, partial, Task)):
+        functions = [layer for layer in layers(value) if isinstance(layer, FunctionType)]
+        if isinstance(value, type):
+            self._class(path, value, None)
+        elif any(map(self._own.owns, functions)) or isinstance(value, (partial, Task)):
             self._bind(path, value, (), None)
+        elif functions:
+            self._hidden(path, functions)
         elif isinstance(value, (dict, list, tuple, set)):
             for step, part in parts_with_code(value, deep=False):
-                self._bind(path + step, part, (), None)
+                self._code_in(_own_name(part) or path + step if step.endswith(".__class__") else path + step, part)
 
     def _add_function(self, home: str, function: FunctionType, *, wrapper: bool = False) -> None:
         found = capture_function(function)
-        scope = _function_scope(function)
+        scope = function_scope(function)
         if found.verified:
             self._found.text("function", home, self._decorators(home, found, scope) + found.text)
             node = parsed(found.text)
@@ -300,7 +295,7 @@ class CodeUses:
             self._found.doubt(home, found.reason)
 
     def _read_function(self, home: str, function: FunctionType, node: Any) -> None:
-        scope = _function_scope(function)
+        scope = function_scope(function)
         freeze_names(function.__globals__)
         if node is None:
             self._found.untrack(home, "is nested too deep to be read")
@@ -367,72 +362,64 @@ class CodeUses:
             else:  # made by a call, such as `namedtuple("Point", "x y")`
                 module = sys.modules.get(kind.__module__)
                 if _own_name(kind) is not None and module is not None:
-                    origin = Origin(_module_scope(module), kind.__qualname__)
+                    origin = Origin(module_scope(module), kind.__qualname__)
                 self._made(home, origin, "is a class made by a call")
             return
         text = found.decorators + found.text
         self._found.text("class", home, text)
         node = parsed(text)
-        scope = _class_scope(kind)
+        scope = class_scope(kind)
         if node is None:
             self._found.untrack(home, "is nested too deep to be read")
             return
         self._left.append((home, names_in([node]), scope))
-        self._members(home, kind, literals(node))
+        for name, value in untold(kind, node, self._own):
+            if type(value) in PLAIN:
+                self._constant(f"{home}.{name}", value, None)
+            else:
+                self._code_in(f"{home}.{name}", value)
         for base in (*kind.__bases__, type(kind)):
             self._class(_own_name(base) or f"{home}.<bases>.{base.__qualname__}", base, None)
-
-    def _members(self, home: str, kind: type, written: dict[str, list[Any]]) -> None:
-        """What a class holds that its text does not tell: attributes that have another value than the text gives them
-        (a class keeps no code of its body, so this is what shows an edit after the import), and added functions."""
-        local = "<locals>" in kind.__qualname__
-        for name, value in sorted(vars(kind).items()):
-            plain = value._value_ if isinstance(value, Enum) else value
-            if name in written and type(plain) in PLAIN:
-                told = [(type(one), one) for one in written[name]]
-                if ((type(plain), plain) not in told) if told else local:
-                    self._constant(f"{home}.{name}", plain, None)
-            if isinstance(value, (dict, list, set)) and not name.startswith("__"):
-                self._code_in(f"{home}.{name}", value)  # such as subclasses that have registered themselves
-            for part in (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,):
-                self._added(f"{home}.{name}", part, kind)
-
-    def _added(self, path: str, value: Any, kind: type) -> None:
-        for layer in layers(value):
-            if not isinstance(layer, FunctionType) or not self._own.owns(layer):
-                continue
-            code = layer.__code__
-            # what a library generates (`__init__` of a dataclass) follows from the text
-            generated = code.co_filename.startswith(("<string>", "<attrs"))
-            if not generated and not code.co_qualname.startswith(f"{kind.__qualname__}."):
-                self._bind(path, value, (), None)
-                return
 
     # -- values --------------------------------------------------------------------------------------------------------
 
     def _constant(self, path: str, value: Any, origin: Origin | None) -> None:
         kept = frozen(value)
-        why = ""
-        try:
-            self._found.add("constant", path, self._found.objects.value(kept))
-        except CodecError as error:
-            why = error.message
-        except RedunError:
-            raise
-        except Exception as error:  # noqa: BLE001  # the user's own code runs while a value gives its state
-            why = f"{type(error).__name__}: {error}"
+        why = self._encode(path, kept)
+        by_name = not why
+        if why and isinstance(kept, (dict, list, tuple)):
+            with suppress(RecursionError):
+                why = self._encode(path, without_code(kept)) and why
         if why:
             told = type(value).__module__ in _TEXT_TELLS_ALL
             self._made(path, origin, "" if told else f"has no encoding and counts by the text that makes it: {why}")
-        for step, part in parts_with_code(kept, deep=not why):
-            # where the value has an encoding, that tells what is at which place
-            name = _own_name(part) if step.endswith(".__class__") or not why else None
-            self._bind(name or path + step, part, (), None)
+        self._parts(path, kept, deep=not why, by_name=by_name)
+
+    def _parts(self, path: str, value: Any, *, deep: bool, by_name: bool) -> None:
+        """Adds the code inside a value; `by_name`: the value counts already, and says what is at which place."""
+        for step, part in parts_with_code(value, deep=deep):
+            if step.endswith(".__class__"):
+                self._class(_own_name(part) or path + step, part, None)
+            else:
+                name = _own_name(part) if by_name else None
+                self._bind(name or path + step, part, (), None)
+
+    def _encode(self, path: str, value: Any) -> str:
+        """Adds a constant by value; returns why that cannot be done, or nothing."""
+        try:
+            self._found.add("constant", path, self._found.objects.value(value))
+        except CodecError as error:
+            return error.message
+        except RedunError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the user's own code runs while a value gives its state
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     def _made(self, path: str, origin: Origin | None, why: str) -> None:
         """Adds a value by the text that makes it, and what that text uses."""
         scope = None if origin is None else origin.scope
-        source = module_source(scope.file, scope.globals) if scope is not None and scope.file else None
+        source = None if scope is None else scope.source
         if origin is None or scope is None or source is None:
             self._unmade(path, why)
             return
@@ -441,6 +428,7 @@ class CodeUses:
             text = "\n".join(map(source.segment, statements))
             for statement in statements:
                 if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                    self._found.add("import", path, None, source.imported(origin.name))
                     for imported in imported_as(statement, origin.name):
                         self._static.follow(scope.package, imported, (), path)
                     return
@@ -460,23 +448,6 @@ class CodeUses:
         # the reason may differ from run to run (an address in a repr), so it is not put into the record
         self._found.add("untracked", path, None, "has no encoding, and its making no text")
         self._found.note(path, why or "has no encoding, and its making no text")
-
-
-def _class_scope(kind: type) -> Scope:
-    """The names that the methods of a class see."""
-    scope: dict[str, Any] | None = None
-    cells: dict[str, CellType] = {}
-    file = ""
-    for value in vars(kind).values():
-        for part in (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,):
-            for layer in layers(part):
-                if isinstance(layer, FunctionType) and layer.__code__.co_qualname.startswith(f"{kind.__qualname__}."):
-                    scope, file = layer.__globals__, layer.__code__.co_filename
-                    cells.update(zip(layer.__code__.co_freevars, layer.__closure__ or (), strict=True))
-    if scope is None:
-        module = sys.modules.get(kind.__module__)
-        return _module_scope(module) if module is not None else Scope({}, {}, "", kind.__qualname__)
-    return Scope(scope, cells, file, kind.__qualname__)
 
 
 def _own_name(obj: Any) -> str | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, Final
 
+from redun.core import codes
 from redun.core.expressions import Expression, Operation, TaskCall
 from redun.core.tasks import Task, TaskWithOptions
 from redun.core.values import PLAIN
 
 _CODE: Final = (FunctionType, MethodType, type, partial, Task, TaskWithOptions, Expression)
+_NAMES: Final = ("__module__", "__qualname__")
 _CONTAINERS: Final = (list, tuple, set, frozenset)
 #: Containers that were read as constants, with what they held then.
 _FROZEN: Final[dict[int, tuple[object, Any]]] = {}
@@ -80,6 +81,32 @@ def structure(item: Any, tasks: list[Task[..., Any]]) -> Any:
     return item
 
 
+def code_name(value: Any) -> str:
+    """Returns the name that code has by itself: good to tell things of libraries apart, no identity."""
+    module, qualname = (getattr(type(value) if isinstance(value, Expression) else value, name, None) for name in _NAMES)
+    if isinstance(module, str) and isinstance(qualname, str):
+        return f"{codes.module_name(module)}:{qualname}"
+    return f"a {type(value).__module__}:{type(value).__qualname__}"
+
+
+def without_code(value: Any) -> Any:
+    """Returns a container with names in the place of the functions, classes and tasks in it, which then have to count
+    by themselves; the value itself where there are none.
+
+    Raises:
+        RecursionError: if it is nested deeper than Python's stack.
+    """
+    kind = type(value)
+    if isinstance(value, _CODE):
+        return code_name(value)
+    if kind is dict:
+        pairs = {without_code(key): without_code(item) for key, item in value.items()}
+        return value if len(pairs) < len(value) else pairs
+    if kind is list or kind is tuple:
+        return kind(map(without_code, value))
+    return value
+
+
 def parts_with_code(value: Any, *, deep: bool) -> Iterator[tuple[str, Any]]:
     """Yields (path, part) of the functions, tasks and classes inside a value, and of the classes of its instances once
     each, with the path `.__class__`. With `deep`, the attributes of instances are searched too."""
@@ -136,32 +163,3 @@ def _attributes(item: Any) -> Iterator[tuple[str, Any]]:
                 yield name, object.__getattribute__(item, name)
             except AttributeError:  # a slot that is not set, or one with a mangled name
                 continue
-
-
-def literals(node: ast.ClassDef) -> dict[str, list[Any]]:
-    """Returns the plain values that the body of a class gives each name by literals; none for a name that it also
-    gives something computed."""
-    found: dict[str, list[Any]] = {}
-    computed: set[str] = set()
-    left: list[ast.stmt] = list(node.body)
-    while left:
-        statement = left.pop()
-        for field in ("body", "orelse", "finalbody", "handlers"):
-            if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                left += getattr(statement, field, ())
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            for target in targets:
-                if isinstance(target, ast.Name) and statement.value is not None:
-                    value = _literal(statement.value)
-                    found.setdefault(target.id, []).append(value)
-                    if type(value) not in PLAIN:
-                        computed.add(target.id)
-    return {name: [] if name in computed else values for name, values in found.items()}
-
-
-def _literal(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return ...

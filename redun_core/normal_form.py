@@ -189,6 +189,39 @@ def definition_span(text: str, pos: int) -> tuple[int, int] | None:
     return None if header is None else (header.start, end)
 
 
+def imported_names(tokens: list[str]) -> Iterator[tuple[str, str]]:
+    """Yields (name, target) of what the import statements of a logical line bind; a target is `module` or
+    `module:name`."""
+    for statement in _split(tokens, ";"):
+        module = ""
+        if statement[:1] == ["from"] and "import" in statement:
+            place = statement.index("import")
+            module = "".join(statement[1:place])
+        elif statement[:1] == ["import"]:
+            place = 0
+        else:
+            continue
+        for item in _split([token for token in statement[place + 1 :] if token not in "()"], ","):
+            renamed = len(item) > 2 and item[-2] == "as"
+            path = "".join(item[:-2] if renamed else item)
+            if module:
+                yield item[-1], f"{module}:{path}"
+            elif path:
+                yield (item[-1], path) if renamed else (item[0], item[0])
+
+
+def _split(tokens: list[str], separator: str) -> Iterator[list[str]]:
+    part: list[str] = []
+    for token in tokens:
+        if token != separator:
+            part.append(token)
+        elif part:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
 def normalise(text: str) -> str:
     """Returns the normal form: a logical line a line, 4 spaces a block, one space between tokens.
 

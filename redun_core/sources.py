@@ -9,6 +9,7 @@ import __future__
 
 import ast
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final
 
 from redun.core.names import bound_names, top_level
-from redun.core.normal_form import definition_span, normalise, with_plain_newlines
+from redun.core.normal_form import definition_span, imported_names, logical_lines, normalise, with_plain_newlines
 from redun.core.ownership import layers, principal
 
 __all__ = ["Capture", "ModuleSource", "capture", "capture_class", "module_source", "normalise", "register_source"]
@@ -28,6 +29,7 @@ REWRITTEN: Final = "pytest has rewritten the asserts of its module"
 NOT_PYTHON: Final = "not a Python function"
 AMBIGUOUS: Final = "several lambdas on one line"
 
+_IMPORT: Final = re.compile(r"^[ \t\f]*(?:import|from)\b", re.MULTILINE)
 _OPTIMIZED: Final = 0x01  # set for functions, not for the bodies of modules and classes
 _ANNOTATIONS: Final = __future__.annotations.compiler_flag
 
@@ -70,6 +72,7 @@ class ModuleSource:
         self._compiled: dict[int, dict[str, list[CodeType]]] = {}
         self._tree: ast.Module | None = None
         self._bindings: dict[str, list[ast.stmt]] | None = None
+        self._imports: dict[str, str] | None = None
         self._rebound: frozenset[str] | None = None
         self._lines: list[int] = []
 
@@ -127,6 +130,27 @@ class ModuleSource:
                     self._bindings.setdefault(bound, []).append(statement)
         return self._bindings.get(name, [])
 
+    def additions(self, name: str) -> list[ast.stmt]:
+        """Returns the statements at the top level that may change what a name of the module is bound to, without
+        binding it: calls that mention it, assignments to its items and attributes, and definitions with a decorator
+        that mentions it or is a function that does (`@registry.add`, `@register("x")`)."""
+        found: list[ast.stmt] = []
+        for statement in top_level(self.tree.body):
+            mentions: list[ast.AST] = []
+            if isinstance(statement, ast.Expr):
+                mentions = [statement.value]
+            elif isinstance(statement, (ast.Assign, ast.Delete)):
+                mentions = [target for target in statement.targets if not isinstance(target, ast.Name)]
+            elif isinstance(statement, (ast.AugAssign, ast.AnnAssign)):
+                mentions = [] if isinstance(statement.target, ast.Name) else [statement.target]
+            elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                mentions = [*statement.decorator_list]
+                for used in _loaded(mentions):
+                    mentions += (one for one in self.bindings(used) if isinstance(one, ast.FunctionDef))
+            if name in _loaded(mentions):
+                found.append(statement)
+        return found
+
     def definition(self, qualname: str) -> str | None:
         """Returns the text of the first `def` or `class` of that qualified name, with its decorators, or None."""
         for code in self.codes(qualname, 0):
@@ -136,6 +160,18 @@ class ModuleSource:
                 return self.text[begin : span[1]]
         return None
 
+    def imported(self, name: str) -> str:
+        """Returns what import statements bind a name to, as `module` or `module:name` in their own words. Read without
+        a syntax tree, since nearly every function uses something imported."""
+        if self._imports is None:
+            self._imports = {}
+            for match in _IMPORT.finditer(self.text):
+                line = next(logical_lines(self.text, match.start()), None)
+                for bound, target in imported_names(line.tokens if line is not None else []):
+                    known = self._imports.get(bound)
+                    self._imports[bound] = target if known in (None, target) else f"{known} | {target}"
+        return self._imports.get(name, "")
+
     def segment(self, node: ast.stmt | ast.expr) -> str:
         """Returns the text of a statement (with its decorators) or expression."""
         begin = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
@@ -144,6 +180,15 @@ class ModuleSource:
             start += _characters(self.text, start, node.col_offset)
         last = self.offset(node.end_lineno or node.lineno)
         return self.text[start : last + _characters(self.text, last, node.end_col_offset or 0)]
+
+
+def _loaded(nodes: list[ast.AST]) -> set[str]:
+    return {
+        node.id
+        for root in nodes
+        for node in ast.walk(root)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
 
 
 def _characters(text: str, start: int, count: int) -> int:

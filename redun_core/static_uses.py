@@ -56,6 +56,9 @@ class StaticUses:
         else:
             self._found.untrack(user, f"uses module {module} as a value")
 
+    def _is_own(self, module: str) -> bool:
+        return self._own.owns_module(module, _located(module))
+
     def _source(self, module: str, user: str) -> ModuleSource | None:
         """The text of a module of the user's own, else None."""
         top = module.partition(".")[0]
@@ -92,9 +95,25 @@ class StaticUses:
                 code = bool(chain) and chain[0] not in LAZY_ATTRIBUTES
                 self._definition(module, statement, source, code=code)
             else:
-                self._found.text("text", path, "\n".join(map(source.segment, statements)))
-                self._refer(module, names_in(statements, quiet=True), path)
+                self._text(module, path, statements, source)
                 break
+        if any(not isinstance(statement, (ast.Import, ast.ImportFrom)) for statement in statements):
+            self._additions(module, name, source)
+
+    def _text(self, module: str, path: str, statements: list[ast.stmt], source: ModuleSource) -> None:
+        self._found.text("text", path, "\n".join(map(source.segment, statements)))
+        self._refer(module, names_in(statements, quiet=True), path)
+
+    def _additions(self, module: str, name: str, source: ModuleSource) -> None:
+        """What the module does to an object after binding it; where modules are imported, their objects show it."""
+        changes: list[ast.stmt] = []
+        for statement in source.additions(name):
+            if isinstance(statement, _DEFINITIONS):
+                self._left.append((module, statement.name, (), f"{module}:{name}"))
+            else:
+                changes.append(statement)
+        if changes:
+            self._text(module, f"{module}:{name}.<additions>", changes, source)
 
     def _elsewhere(self, module: str, name: str, chain: tuple[str, ...], user: str, source: ModuleSource) -> None:
         """A name that the module's text does not bind: a submodule, or one that `import *` brings."""
@@ -116,6 +135,9 @@ class StaticUses:
             if (origin, imported.attribute) == (module, name):  # `from . import name` in a package: the submodule
                 self._module(f"{module}.{name}", chain, f"{module}:{name}")
             else:
+                target = f"{imported.module}:{imported.attribute}" if imported.attribute else imported.module
+                if target != name and not self._is_own(origin):
+                    self._found.add("import", f"{module}:{name}", None, target)  # which thing of a library it is
                 self._import(_package(module), imported, chain, f"{module}:{name}")
 
     def _definition(self, module: str, node: Any, source: ModuleSource, *, code: bool) -> None:

@@ -53,8 +53,13 @@ class UseList:
         return (*self.doubts, *sorted(self._lines))
 
     def add(self, how: str, name: str, target: Digest | None = None, detail: str = "") -> None:
-        """Adds one use; the same again changes nothing."""
-        self._uses[name, how, detail] = Use(how, name, target, detail)
+        """Adds one use; the same again changes nothing. What else goes by the same name (two branches of an `if` that
+        define one function) is numbered."""
+        use = Use(how, name, target, detail)
+        number = 1
+        while self._uses.setdefault((use.name, how, detail), use) != use:
+            number += 1
+            use = Use(how, f"{name}#{number}", target, detail)
 
     def take(self, how: str, name: str) -> Use | None:
         """Removes a use and returns it, or None."""

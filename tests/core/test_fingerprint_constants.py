@@ -85,6 +85,23 @@ def test_what_another_tasks_body_fills_counts_as_it_was_before(project: Project)
         assert project.of(module.t).digest == expected.digest
 
 
+def test_a_table_of_lambdas_counts_by_value_and_by_their_code(project: Project):
+    text = (
+        "def make(n):\n    return lambda: n\nN = 3\nT = {'a': lambda x: x + 1, 'b': (make(4), N), 'c': [{}]}\n"
+        + T.format("T")
+    )
+    found = project(text)
+    assert found.untracked == ()
+    assert uses(found) == [
+        ("constant", "w:T"),
+        ("function", "w:T['a']"),
+        ("function", "w:T['b'][0]"),
+        ("constant", "w:T['b'][0].<locals>.n"),
+    ]
+    for old, new in [("x + 1", "x + 2"), ("make(4)", "make(5)"), ("N = 3", "N = 4"), ("'a'", "'z'")]:
+        assert project(text.replace(old, new)).digest != found.digest
+
+
 def test_a_logger_counts_by_its_text_without_a_line(project: Project):
     found = project("import logging\nlog = logging.getLogger(__name__)\n" + T.format("log"))
     assert (uses(found), found.untracked) == ([("text", "w:log")], ())
@@ -103,7 +120,7 @@ def test_an_instance_counts_by_value_and_by_the_code_of_its_class(project: Proje
 
 def test_ten_thousand_instances_list_their_class_once(project: Project):
     text = "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\nPS = [P(i) for i in range(10_000)]\n"
-    assert uses(project(text + T.format("PS"))) == [("class", "w:P"), ("constant", "w:PS")]
+    assert uses(project(text + T.format("PS"))) == [("class", "w:P"), ("constant", "w:PS"), ("import", "w:dataclass")]
 
 
 # -- what has no encoding ---------------------------------------------------------------------------------------------
@@ -133,15 +150,14 @@ def test_all_assignments_of_a_name_count(project: Project):
 def test_an_unencodable_constant_of_another_module_counts_by_the_text_there(project: Project):
     text = "from h import S\n" + T.format("S")
     found = project(text, h="N = 1\nS = [object() for _ in range(N)]\n")
-    assert uses(found) == [("text", "h:N"), ("text", "h:S")]
+    assert uses(found) == [("text", "h:N"), ("text", "h:S"), ("import", "w:S")]
     assert project(text, h="N = 2\nS = [object() for _ in range(N)]\n").digest != found.digest
 
 
-def test_an_object_of_a_library_is_nothing(project: Project):
-    found = project(
-        "from numpy import sin\nimport numpy as np\nfrom os.path import join\n" + T.format("sin, np.pi, join")
-    )
-    assert uses(found) == []
+def test_of_an_object_of_a_library_only_its_import_counts(project: Project):
+    found = project("from numpy import sin\n" + T.format("sin"))
+    assert uses(found) == [("import", "w:sin")]
+    assert use(found, "w:sin").detail == "numpy:sin"
     assert found.untracked == ()
 
 

@@ -202,7 +202,7 @@ def test_own_code_in_a_librarys_closure_counts(project: Project, tmp_path):
     sys.path.insert(0, str(tmp_path / "lib/site-packages"))
     text = "from quietlib import quiet\n@quiet\ndef h():\n    return 1\n" + T.format("h()")
     found = project(text)
-    assert uses(found) == [("function", "w:h.<locals>.f")]
+    assert uses(found) == [("text", "w:h"), ("function", "w:h.<locals>.f"), ("import", "w:quiet")]
     assert differs(project, text, "return 1", "return 2")
 
 
@@ -310,6 +310,11 @@ class C(Base):
     assert uses(project(text + T.format("C().n()"))) == [("class", "w:Base"), ("class", "w:C"), ("constant", "w:K")]
 
 
+def test_an_enum_is_listed_by_its_text_alone(project: Project):
+    text = "import enum\nclass C(enum.Enum):\n    A = 1\n    B = enum.auto()\n" + T.format("C.A")
+    assert uses(project(text)) == [("class", "w:C")]
+
+
 def test_docstrings_and_layout_of_a_class_do_not_count(project: Project):
     text = 'class C:\n    """One."""\n    k = 1\n    def m(self):\n        "Two."\n        return 1\n' + T.format(
         "C().m()"
@@ -328,7 +333,7 @@ def test_super_reaches_the_class_that_is_in_a_cell_only(project: Project):
 def test_a_dataclass_with_its_generated_methods_is_trusted(project: Project):
     text = "from dataclasses import dataclass\n@dataclass(frozen=True, slots=True, order=True)\nclass C:\n    a: int\n"
     found = project(text + T.format("C(1)"))
-    assert uses(found) == [("class", "w:C")]
+    assert uses(found) == [("class", "w:C"), ("import", "w:dataclass")]
     assert found.untracked == ()
     assert differs(project, text + T.format("C(1)"), "order=True", "order=False")
 

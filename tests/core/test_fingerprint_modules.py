@@ -121,6 +121,18 @@ def of_package(project: Project, text: str) -> object:
     return project.of(project.load("pkg.w").t)
 
 
+GENERIC = """
+import functools
+@functools.singledispatch
+def ALL(x):
+    pass
+@ALL.register
+def _(x: int):
+    return 1
+@ALL.register
+def _(x: str):
+    return 0
+"""
 BOTH = "import k\ndef both():\n    return k.f() + k.g()\n"
 EVERYTHING = [
     ("function", "pkg.deep:f"),
@@ -212,6 +224,27 @@ def test_all_that_is_taken_of_one_imported_module_counts(project: Project):
     assert uses(found) == [("function", "h:both"), ("function", "k:f"), ("function", "k:g")]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ALL = {}\ndef f():\n    return 1\nALL['a'] = f\n",
+        "ALL = []\ndef f():\n    return 1\nALL.append(f)\n",
+        "ALL = []\nfor i in range(2):\n    ALL.append(lambda: 1)\n",
+        "ALL = {}\ndef add(f):\n    ALL[f.__name__] = f\n@add\ndef f():\n    return 1\n",
+        "ALL = {}\ndef add(n):\n    def to(f):\n        ALL[n] = f\n    return to\n@add('a')\ndef f():\n    return 1\n",
+        GENERIC,
+        "if len('a'):\n    def ALL():\n        return 1\nelse:\n    def ALL():\n        return 0\n",
+    ],
+)
+def test_what_such_a_module_adds_to_an_object_counts(project: Project, text: str):
+    task = "@task()\ndef t(x=0):\n    import h\n    return h.ALL\n"
+    found = project(task, h=text)
+    assert (
+        project(task, h=text.replace("return 1", "return 2").replace("lambda: 1", "lambda: 2")).digest != found.digest
+    )
+    assert project(task, h=text + "def unused():\n    return ALL\nother = ALL\n").digest == found.digest
+
+
 def test_imports_of_libraries_inside_a_body_are_nothing(project: Project):
     found = project(
         "@task()\ndef t():\n    import numpy, os.path\n    from json import loads\n    return numpy.pi, loads\n"
@@ -248,9 +281,47 @@ def test_a_library_is_nothing_and_its_edit_does_not_count(project: Project, monk
     (site / "somelib.py").write_text("K = 1\ndef f():\n    return 1\nclass C:\n    pass\n")
     text = "import somelib\nfrom somelib import f, C\n" + T.format("f(), C(), somelib.f()")
     found = project(text)
-    assert (uses(found), found.untracked) == ([], ())
+    assert (uses(found), found.untracked) == ([("import", "w:C"), ("import", "w:f")], ())
     (site / "somelib.py").write_text("K = 1\ndef f():\n    return 2\nclass C:\n    pass\n")
     assert project(text).digest == found.digest
+
+
+SINE = "import math\ndef make(g):\n    return lambda: g\nf = make(math.sin)"
+BASE = "import functools\nf = functools.partial(int, base=2)"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "body"),
+    [
+        ("from math import sin", "from numpy import sin", "sin(x)"),
+        ("from math import sin as f", "from math import cos as f", "f(x)"),
+        ("import math as m", "import cmath as m", "m.sin(x)"),
+        ("import os.path as m", "import math as m", "m"),
+        ("from math import *", "from cmath import *", "sin(x)"),
+        ("import math\nf = math.sin", "import math\nf = math.cos", "f(x)"),
+        ("import math\nfs = [math.sin, lambda: 1]", "import math\nfs = [math.cos, lambda: 1]", "fs"),
+        (BASE, BASE.replace("int", "str"), "f"),
+        (SINE, SINE.replace("sin", "cos"), "f"),
+        ("from h import sin", "from k import sin", "sin(x)"),
+        ("import h", "import k as h", "h.sin(x)"),
+        ("if x:\n    from math import (sin as f, cos)", "if x:\n    from math import (tan as f, cos)", "f(x)"),
+        ("from redun.core.files import File", "from h import File", "File(x)"),
+    ],
+)
+def test_which_thing_of_a_library_a_name_stands_for_counts(project: Project, one: str, other: str, body: str):
+    files = {"h": "from math import sin\nFile = None\n", "k": "from cmath import sin\n"}
+    texts = [f"x = 1\n{text}\ndef f_(x):\n    return {body}\n" for text in (one, other)]
+    prints = [project(text + T.format(body), **files) for text in texts]
+    assert prints[0].digest != prints[1].digest
+    assert prints[0].untracked == ()
+    inside = "@task()\ndef t(x):\n    import g\n    return g.f_\n"
+    if "*" not in one:
+        assert project(inside, g=texts[0], **files).digest != project(inside, g=texts[1], **files).digest
+
+
+def test_a_librarys_module_under_its_own_name_is_nothing(project: Project):
+    found = project("import numpy, os.path, json.decoder\n" + T.format("numpy.pi, os.path.join, json.decoder.loads"))
+    assert (uses(found), found.untracked) == ([], ())
 
 
 def test_a_helper_in_the_tasks_own_installed_package_counts(project: Project, monkeypatch: pytest.MonkeyPatch):

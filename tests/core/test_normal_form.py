@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redun.core.normal_form import definition_span, logical_lines, normalise
+from redun.core.normal_form import definition_span, imported_names, logical_lines, normalise
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,6 +114,28 @@ def test_the_span_of_a_definition_ends_with_its_last_statement():
     assert definition_span(text, 0) == (text.index("def"), text.index("  # comment"))
     assert definition_span(text, text.index("z =")) is None
     assert definition_span("def f(): return {1:\n 2}\nx", 0) == (0, len("def f(): return {1:\n 2}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import a", "a=a"),
+        ("import a.b", "a=a"),
+        ("import a.b as c, d", "c=a.b d=d"),
+        ("from a.b import c, d as e", "c=a.b:c e=a.b:d"),
+        ("from ..a import (b as c, # why\n d,)", "c=..a:b d=..a:d"),
+        ("from . import a; import b", "a=.:a b=b"),
+        ("from ... import a", "a=...:a"),
+        ("from a import *", "*=a:*"),
+        ("import_ = 1", ""),
+        ("from_(a)", ""),
+        ("import", ""),
+        ("from a", ""),
+    ],
+)
+def test_what_import_statements_bind(text: str, expected: str):
+    (line,) = logical_lines(text)
+    assert " ".join(f"{name}={target}" for name, target in imported_names(line.tokens)) == expected
 
 
 # -- against Python's own tokenizer -----------------------------------------------------------------------------------
