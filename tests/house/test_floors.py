@@ -15,12 +15,12 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 CORE_ORDER = """
     errors limits version names normal_form ownership operations
     codes digest namespace sources
-    codec frame replays
+    codec frame replays scopes
     shapes expression_table forms
     history job_links
     objects
     values display json_form uses
-    decoding expressions static_uses
+    decoding expressions static_uses class_bodies
     classes adapters.registry files tasks
     adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
         adapters.times constants reduction
