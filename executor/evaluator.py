@@ -31,7 +31,7 @@ from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, Task, registry
 from redun.core.values import Encoded, Encoder
 from redun.executor.engine import ROOT
 from redun.executor.fingerprints import Fingerprints
-from redun.executor.jobs import Failure, Job, Operation, Unit
+from redun.executor.jobs import Failure, Job, Method, Operation, Unit, is_method
 from redun.executor.states import ENDED, State
 
 Fetch = Callable[[Digest], tuple[str, Any]]
@@ -251,6 +251,8 @@ class Evaluator:
         if type(arg) is int:
             result = units[arg].result
             assert result is not None
+            if type(result) is Method:
+                raise result.is_no_value()
             return result
         assert isinstance(arg, Encoded)
         return self._fill(arg, units) if arg.nodes else arg
@@ -271,6 +273,8 @@ class Evaluator:
         assert encoded is not None
         if encoded.plain:
             return encoded.obj
+        if type(encoded) is Method:
+            raise encoded.is_no_value()
         decoder = Decoder(self.fetch)
         value = decoder.decode(self.payload(encoded))
         encoded.externals = tuple(decoder.externals)
@@ -461,7 +465,11 @@ class Evaluator:
             operands = tuple(self._operand(arg, unit, name) for arg in unit.node.args)
             if not is_pure(name, operands):
                 job.flags = (*job.flags, Flag("volatile", f"operation {name} on {type(operands[0]).__name__}"))
-            unit.result = self.encoder.encode(OPERATIONS[name](*operands))
+            result = OPERATIONS[name](*operands)
+            if name == "getattr" and is_method(result):
+                unit.result = Method(self._resolve(unit.node.args[0], unit.units), operands[1])
+            else:
+                unit.result = self.encoder.encode(result)
         except Exception as error:  # noqa: BLE001  the operands' own code may raise anything
             error.add_note(f"in the operation `{name}` on lazy values, in task {job.task.fullname}")
             self._fail(job, Failure(error, None, job))
@@ -469,6 +477,9 @@ class Evaluator:
         self._release(unit)
 
     def _operand(self, arg: Arg, unit: Unit, name: str) -> Any:
+        method = unit.units[arg].result if type(arg) is int else None
+        if type(method) is Method:
+            return getattr(self.value(method.owner), method.name)
         encoded = self._resolve(arg, unit.units)
         if encoded.plain or name == "call":
             return self.value(encoded)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import BuiltinMethodType, MethodType, ModuleType
 from typing import Any, Final
 
 from redun.core.digest import Digest, Key
+from redun.core.errors import CannotEncode
 from redun.core.keys import Prepared
 from redun.core.objects import Flag, How, TraceRecord, Why
 from redun.core.reduction import CALL, Node, Reduction
@@ -49,6 +51,26 @@ class Unit:
         self.dependants: list[Unit] = []
         self.result: Encoded | None = None
         self.units: Sequence[Unit] = ()
+
+
+def is_method(obj: Any) -> bool:
+    """Returns whether it is a method bound to an object. A builtin function is bound to its module, and is a value."""
+    return isinstance(obj, (MethodType, BuiltinMethodType)) and not isinstance(obj.__self__, ModuleType)
+
+
+class Method(Encoded):
+    """A method of a lazy value, on its way to being called; it is no value by itself."""
+
+    __slots__ = ("name", "owner")
+
+    def __init__(self, owner: Encoded, name: str) -> None:
+        super().__init__(b"")
+        self.owner = owner
+        self.name = name
+
+    def is_no_value(self) -> CannotEncode:
+        """Returns the error of using it otherwise."""
+        return CannotEncode(f"method {self.name!r} of a lazy value is no value", hint="call it")
 
 
 class Operation(Unit):
