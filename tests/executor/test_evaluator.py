@@ -323,10 +323,42 @@ def test_a_failing_operation_fails_the_job_that_it_is_part_of(expression: Any, k
     assert any(note in text for text in root.failure.error.__notes__)
 
 
-@pytest.mark.xfail(strict=True, reason="a bound method is no value, so a lazy method call fails")
+@task()
+def text() -> str:
+    return "a,b"
+
+
+@task()
+def functions() -> Any:
+    return {"f": len}
+
+
 def test_methods_of_lazy_values_can_be_called():
     machine = Machine()
-    assert machine.value(machine.run(fan(3).index(2))) == 1
+    expression = [fan(3).index(2), text().upper(), text().split(",")[1].join(["x", "y"]), text().replace("a", text())]
+    assert machine.value(machine.run(expression)) == [1, "A,B", "xby", "a,b,b"]
+    assert machine.evaluator.root is not None
+    assert machine.evaluator.root.flags == ()
+
+
+def test_a_method_gets_an_object_of_its_own():
+    made = fan(2)
+    machine = Machine()
+    assert machine.value(machine.run([made.append(5), made.append(6), made])) == [None, None, [1, 2]]
+
+
+@pytest.mark.parametrize("expression", [lambda: text().upper, lambda: [text().upper], lambda: inc(text().upper)])
+def test_a_method_that_is_not_called_is_no_value(expression: Any):
+    machine = Machine()
+    root = machine.run(expression())
+    assert root.failure is not None
+    assert isinstance(root.failure.error, CannotEncode)
+    assert "method 'upper' of a lazy value" in root.failure.error.message
+
+
+def test_a_function_held_by_a_value_is_a_value():
+    machine = Machine()
+    assert machine.value(machine.run([functions()["f"], functions()["f"]([1, 2])])) == [len, 2]
 
 
 @task()
