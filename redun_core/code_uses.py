@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from redun.core.constants import code_name, freeze_names, frozen, parts_with_cod
 from redun.core.errors import CannotEncode, CodecError, RedunError
 from redun.core.expressions import Expression
 from redun.core.names import Names, Reference, names_in, names_in_function, parameters
+from redun.core.normal_form import logical_lines
 from redun.core.ownership import Ownership, layers, module_of, principal
 from redun.core.scopes import Origin, Scope, class_scope, function_scope, module_scope
 from redun.core.sources import CHANGED, NO_SOURCE, Capture, capture_class, capture_function
@@ -140,7 +142,7 @@ class CodeUses:
         elif isinstance(value, FunctionType) or any(isinstance(layer, FunctionType) for layer in layers(value)):
             self._function(path, value, origin)
         else:
-            self._constant(path, value, origin)
+            self._constant(path, frozen(value), origin)
 
     def _module(
         self, path: str, module: ModuleType, chain: tuple[str, ...], origin: Origin | None, *, assigned: bool
@@ -238,6 +240,18 @@ class CodeUses:
         else:
             self._found.add("function", f"{home}.__wrapped__", None, known)
         self._wrappers(home, value, main)
+        outer = takewhile(lambda layer: layer is not main, layers(value))
+        if any(not isinstance(layer, (MethodType, partial)) and not self._own.owns(layer) for layer in outer):
+            self._made_by_library(path, origin)
+
+    def _made_by_library(self, path: str, origin: Origin | None) -> None:
+        """Adds the text of `f = decorator(argument)(g)`: what a library's decorator keeps is nowhere else. Where the
+        decorator was put on a `def`, its text is there."""
+        source = origin.scope.source if origin is not None and origin.name else None
+        if source is not None and origin is not None:
+            definitions = (ast.FunctionDef, ast.AsyncFunctionDef)
+            if not any(isinstance(statement, definitions) for statement in source.bindings(origin.name)):
+                self._made(path, origin, "")
 
     def _wrappers(self, home: str, value: Any, main: FunctionType) -> None:
         """Adds what is around the function that a decorated one is about: functions, and arguments bound there."""
@@ -331,9 +345,8 @@ class CodeUses:
             return found.decorators
         kept = [decorator for decorator in node.decorator_list if not self._is_engine(decorator, scope)]
         self._left.append((home, names_in(kept, quiet=True), scope))
-        if len(kept) == len(node.decorator_list):
-            return found.decorators
-        return "".join(f"{indent}@{ast.unparse(decorator)}\n" for decorator in kept)
+        lines = zip(logical_lines(found.decorators), node.decorator_list, strict=False)
+        return "".join(found.decorators[line.start : line.end] for line, decorator in lines if decorator in kept)
 
     def _is_engine(self, decorator: ast.expr, scope: Scope) -> bool:
         root: Any = decorator
@@ -384,16 +397,15 @@ class CodeUses:
     # -- values --------------------------------------------------------------------------------------------------------
 
     def _constant(self, path: str, value: Any, origin: Origin | None) -> None:
-        kept = frozen(value)
-        why = self._encode(path, kept)
+        why = self._encode(path, value)
         by_name = not why
-        if why and isinstance(kept, (dict, list, tuple)):
+        if why and isinstance(value, (dict, list, tuple)):
             with suppress(RecursionError):
-                why = self._encode(path, without_code(kept)) and why
+                why = self._encode(path, without_code(value)) and why
         if why:
             told = type(value).__module__ in _TEXT_TELLS_ALL
             self._made(path, origin, "" if told else f"has no encoding and counts by the text that makes it: {why}")
-        self._parts(path, kept, deep=not why, by_name=by_name)
+        self._parts(path, value, deep=not why, by_name=by_name)
 
     def _parts(self, path: str, value: Any, *, deep: bool, by_name: bool) -> None:
         """Adds the code inside a value; `by_name`: the value counts already, and says what is at which place."""

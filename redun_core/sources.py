@@ -29,7 +29,7 @@ REWRITTEN: Final = "pytest has rewritten the asserts of its module"
 NOT_PYTHON: Final = "not a Python function"
 AMBIGUOUS: Final = "several lambdas on one line"
 
-_IMPORT: Final = re.compile(r"^[ \t\f]*(?:import|from)\b", re.MULTILINE)
+_IMPORT: Final = r"^[ \t\f]*(?:import|from)\b"
 _OPTIMIZED: Final = 0x01  # set for functions, not for the bodies of modules and classes
 _ANNOTATIONS: Final = __future__.annotations.compiler_flag
 
@@ -165,7 +165,7 @@ class ModuleSource:
         a syntax tree, since nearly every function uses something imported."""
         if self._imports is None:
             self._imports = {}
-            for match in _IMPORT.finditer(self.text):
+            for match in re.finditer(_IMPORT, self.text, re.MULTILINE):
                 line = next(logical_lines(self.text, match.start()), None)
                 for bound, target in imported_names(line.tokens if line is not None else []):
                     known = self._imports.get(bound)

@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import Any, Final
 
 from redun.core.names import Imported, Names, Reference, names_in, parameters
-from redun.core.normal_form import definition_span
+from redun.core.normal_form import definition_span, normalise
 from redun.core.ownership import Ownership, principal
 from redun.core.sources import CHANGED, ModuleSource, capture_class, capture_function, module_source
 from redun.core.uses import LAZY_ATTRIBUTES, UseList, signature_text
@@ -142,11 +142,11 @@ class StaticUses:
 
     def _definition(self, module: str, node: Any, source: ModuleSource, *, code: bool) -> None:
         path = f"{module}:{node.name}"
-        task = None if isinstance(node, ast.ClassDef) else _task_decorator(node, source)
+        task = _task_decorator(node, source)
         if task is not None:
-            params = _parameters(node.args)
-            given = [(k.arg, ast.unparse(k.value)) for k in getattr(task, "keywords", ()) if k.arg in _TASK_OPTIONS]
-            self._found.add("task", path, None, signature_text(params, sorted(given)))
+            options = {k.arg: normalise(source.segment(k.value)) for k in getattr(task, "keywords", ())}
+            given = [(name, options[name]) for name in _TASK_OPTIONS if name in options]
+            self._found.add("task", path, None, signature_text(_parameters(node.args), given))
             if not code:
                 return
         self._verify(module, node.name, source, path)
@@ -199,8 +199,12 @@ def imported_as(statement: ast.Import | ast.ImportFrom, name: str) -> Iterator[I
             yield Imported(alias.name if alias.asname else name, "", 0)
 
 
-def _task_decorator(node: ast.FunctionDef | ast.AsyncFunctionDef, source: ModuleSource) -> ast.expr | None:
+def _task_decorator(
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, source: ModuleSource
+) -> ast.expr | None:
     """The decorator that makes a function a task, or None."""
+    if isinstance(node, ast.ClassDef):
+        return None
     for decorator in node.decorator_list:
         root: Any = decorator
         while isinstance(root, (ast.Call, ast.Attribute)):

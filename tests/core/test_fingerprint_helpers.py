@@ -222,6 +222,16 @@ def test_what_a_librarys_decorator_is_given_counts(project: Project):
     assert differs(project, text, "return 5", "return 6")
     helper = "import keeplib\ndef handler():\n    return 5\ndef g():\n    return 1\nh = keeplib.keep(0, handler)(g)\n"
     assert differs(project, helper + T.format("h()"), "return 5", "return 6")
+    assert differs(project, helper + T.format("h()"), "keep(0", "keep(1")
+
+
+def test_among_several_decorators_that_of_the_engine_does_not_count(project: Project):
+    text = "def same(*given):\n    return lambda f: f\n@same\ndef nothing(): pass\n"
+    text += "@task(memory=1)\n@same('b')\n@same(\n    f'{1}',  # c\n)\ndef t():\n    return 1\n"
+    found = project(text)
+    assert project.text(use(found, "w:t.<decorators>").target) == "@ same ( 'b' )\n@ same ( f'{1}' , )"
+    assert not differs(project, text, "memory=1", "memory=2")
+    assert differs(project, text, "'b'", "'c'")
 
 
 def test_implementations_of_a_generic_function_count(project: Project):
