@@ -24,8 +24,9 @@ import msgpack
 
 from redun.core import codes, limits
 from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, pack, pointer_bytes, unpack
+from redun.core.decoding import Decoder
 from redun.core.digest import Digest
-from redun.core.errors import CodecError, MalformedObject
+from redun.core.errors import CannotDecode, CodecError, MalformedObject
 from redun.core.expressions import Expression, Operation, TaskCall, node_ext
 from redun.core.tasks import Task
 from redun.core.values import PLAIN, Encoded, Encoder, External, Packer
@@ -292,10 +293,21 @@ def _read_node(names: list[Any], row: list[Any], count: int) -> Node:
         name,
         [_read_arg(arg, count) for arg in args],
         {key: _read_arg(arg, count) for key, arg in kwargs.items()} if kwargs else {},
-        options or None,
+        _read_options(options) if options else None,
     )
     node.pinned = pinned
     return node
+
+
+def _read_options(options: dict[str, Any]) -> dict[str, Any]:
+    if all(type(value) in PLAIN for value in options.values()):
+        return options
+    decoded: dict[str, Any] = Decoder(_fetch_none).decode(pack(options))
+    return decoded
+
+
+def _fetch_none(digest: Digest) -> tuple[str, Any]:
+    raise CannotDecode(f"an option is so large that it lies in an object of its own ({digest.hex()})")
 
 
 def _read_arg(item: Any, count: int) -> Arg:
