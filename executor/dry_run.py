@@ -46,6 +46,7 @@ def dry_run(store: Store, expression: Any, *, cache: bool = True, replay: Litera
     """
     encoder = Encoder(store.format)
     pending = Pending(store, encoder)
+    encoder.write_blob = None  # large parts stay in memory: nothing is written
     fingerprints = Fingerprints(store.format, accepted(store))
     evaluator = Evaluator(encoder, pending.fetch, fingerprints)
     verifier = Verifier(fingerprints, pending.fetch, store.superseded)

@@ -264,9 +264,9 @@ class Evaluator:
 
     def payload(self, encoded: Encoded) -> bytes:
         """Returns the bytes of a value, fetched where only its id is at hand."""
-        if not encoded.payload and encoded.digest is not None:
-            encoded.payload = self.fetch(encoded.digest)[1]
-        return encoded.payload
+        if encoded.payload or encoded.digest is None:
+            return encoded.payload
+        return bytes(self.fetch(encoded.digest)[1])
 
     def value(self, encoded: Encoded | None) -> Any:
         """Returns a value of its own for one consumer: what can change is decoded anew each time."""

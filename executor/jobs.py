@@ -156,6 +156,8 @@ class Job(Unit):
     def slim(self) -> None:
         """Lets go of what only the way to the result needed: a run may have a million jobs that have ended, and the
         garbage collector looks at whatever they hold."""
+        if self.result is not None:
+            self.result.release()
         self.node = SPENT
         self.args = ()
         self.units = ()

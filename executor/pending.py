@@ -19,6 +19,10 @@ class Pending:
         self.store = store
         self.encoder = encoder
         self.objects: dict[Digest, tuple[str, bytes]] = {}
+        #: Sizes of blobs whose files are written and which no batch has named yet.
+        self.blobs: dict[Digest, int] = {}
+        self._written: set[Digest] = set()
+        encoder.write_blob = self._write_blob
         self._writer = Writer(store)
 
     def settle(self) -> dict[Digest, tuple[str, bytes]]:
@@ -35,6 +39,12 @@ class Pending:
     def get_many(self, digests: Sequence[Digest]) -> list[tuple[str, Any] | None]:
         """Returns (kind, payload) of each object, None where there is none."""
         return list(self.store.get_many(digests))
+
+    def _write_blob(self, digest: Digest, data: bytes | memoryview) -> None:
+        if digest not in self._written:
+            self.store.write_blob(digest, data)
+            self._written.add(digest)
+            self.blobs[digest] = len(data) if isinstance(data, bytes) else data.nbytes
 
     def write(self, batch: Batch) -> None:
         """Begins to write a batch, once the one before is written.
@@ -65,6 +75,8 @@ class Pending:
         found = self.encoder.objects.get(digest) or self.objects.get(digest) or self._writer.objects.get(digest)
         if found is not None:
             return found
+        if digest in self._written:
+            return "blob", self.store.written_blob(digest)
         stored = self.store.get_many([digest])[0]
         if stored is None:
             raise NotFound(f"object {digest.hex()} is missing", hint="redun fsck tells what else is")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redun.core import limits
 from redun.core.decoding import Decoder
-from redun.core.digest import Digest
 from redun.core.errors import UnknownExecutor
 from redun.core.files import STATS
 from redun.core.keys import call_key, spread
@@ -74,7 +73,6 @@ class Run:
         self._tells = observer is not None and observer.wants_jobs
         self._reasons: Reasons | None = None
         encoder = Encoder(store.format)
-        encoder.write_blob = lambda digest, data: _write_blob(store, digest, data)
         self._pending = Pending(store, encoder)
         fingerprints = Fingerprints(store.format, accepted(store))
         self._evaluator = Evaluator(encoder, self._pending.fetch, fingerprints)
@@ -349,8 +347,11 @@ class Run:
     def _batch(self, update: RunUpdate | None) -> Batch:
         self._pending.settle()
         recorder = self._recorder
-        batch = Batch(self._pending.objects, list(recorder.memo.values()), update, STATS.fresh, recorder.tallies)
-        self._pending.objects = {}
+        pending = self._pending
+        memo = list(recorder.memo.values())
+        batch = Batch(pending.objects, memo, update, STATS.fresh, recorder.tallies, pending.blobs)
+        pending.objects = {}
+        pending.blobs = {}
         self._recorder.memo = {}
         self._recorder.tallies = {}
         self._verifier.forget()
@@ -476,12 +477,6 @@ class Run:
             )
             job = job.scope
         return rows[::-1]
-
-
-def _write_blob(store: Store, digest: Digest, data: bytes | memoryview) -> None:
-    size = data.nbytes if isinstance(data, memoryview) else len(data)
-    if not store.has(digest):
-        store.put_blob([data], size)
 
 
 def format_uuid(uuid: bytes) -> str:

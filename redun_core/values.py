@@ -55,10 +55,14 @@ FINDERS: list[Callable[[type], Handler | None]] = []
 #: Types whose values cannot change, so that the object itself may be handed from task to task.
 PLAIN: Final = frozenset({NoneType, bool, int, float, str, bytes})
 _FIXED: Final = frozenset({NoneType, bool, int, float})
+#: A payload above this is not kept in memory once it can be fetched by its id.
+_KEPT_BYTES: Final = 4096
 #: First bytes of msgpack's bin and ext forms: only where one occurs can something have been packed without the hook's
 #: knowledge that must not be (a bytearray packs as bytes, a foreign ExtType as itself).
 _SUSPECT: Final = re.compile(rb"[\xc4-\xc9\xd4-\xd8]")
 _NATIVE: Final = frozenset({list, dict})
+#: First bytes of msgpack's ext forms of 8 to 32 bits of length: what stands for a large leaf.
+_LARGE_HEADS: Final = frozenset(b"\xc7\xc8\xc9")
 _SIZED: Final = frozenset({str, bytes})
 #: Writes the headers of containers whose items are packed already; it keeps no state between calls.
 _HEADS: Final[Packer] = msgpack.Packer()
@@ -90,6 +94,13 @@ class Encoded:
         self.nodes: tuple[int, ...] = ()
         self.externals: tuple[External, ...] = ()
         self.code: tuple[Any, ...] = ()
+
+    def release(self) -> None:
+        """Lets go of bytes that can be fetched by the id, where they are many."""
+        if len(self.payload) > _KEPT_BYTES and self.digest is not None:
+            self.payload = b""
+            self.obj = None
+            self.plain = False
 
 
 class Ready:
@@ -134,7 +145,12 @@ class Encoder:
             ValueTooDeep: if it is nested deeper than `limits.VALUE_DEPTH`, or contains itself.
         """
         if type(obj) in PLAIN:
-            return Encoded(self.pack(obj), obj, True)
+            payload = self.pack(obj)
+            if payload[0] in _LARGE_HEADS and type(obj) in _SIZED and len(obj) > limits.LEAF_BYTES // 4:
+                large = Encoded(payload)  # not kept in memory: its blob is read where it is needed
+                large.inspected = True
+                return large
+            return Encoded(payload, obj, True)
         del self.nodes[:], self.externals[:], self.code[:]
         try:
             found = Encoded(self.pack(obj))

@@ -44,9 +44,10 @@ class Batch:
         run: how far the run is.
         stats: path -> status of the file, as `Store.stat_memo_get` returns it.
         tallies: call -> jobs of its subtree by task, as `Store.tally` returns them.
+        blobs: id -> size of blobs whose payload `Store.write_blob` has written.
     """
 
-    __slots__ = ("memo", "objects", "run", "stats", "tallies")
+    __slots__ = ("blobs", "memo", "objects", "run", "stats", "tallies")
 
     def __init__(
         self,
@@ -55,9 +56,11 @@ class Batch:
         run: RunUpdate | None = None,
         stats: dict[str, Status] | None = None,
         tallies: dict[Digest, list[int]] | None = None,
+        blobs: dict[Digest, int] | None = None,
     ) -> None:
         self.objects = {} if objects is None else objects
         self.memo = [] if memo is None else memo
         self.run = run
         self.stats = {} if stats is None else stats
         self.tallies = {} if tallies is None else tallies
+        self.blobs = {} if blobs is None else blobs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import threading
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -28,7 +29,7 @@ class Staged(Protocol):
         ...
 
     def keep(self, digest: bytes) -> None:
-        """Makes it the payload of that id, in place of any other, so that it survives a loss of power."""
+        """Makes it the payload of that id, in place of any other. It survives a loss of power after `settle`."""
         ...
 
     def discard(self) -> None:
@@ -48,7 +49,11 @@ class BlobArea(Protocol):
         ...
 
     def confirm(self, digest: bytes) -> None:
-        """Returns when a payload that is there survives a loss of power, whoever put it there."""
+        """Makes the next `settle` see to a payload that is there, whoever put it there."""
+        ...
+
+    def settle(self) -> None:
+        """Returns when every payload that was kept or confirmed survives a loss of power. Any thread may call it."""
         ...
 
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
@@ -81,9 +86,9 @@ class _StagedFile:
             os.fsync(self._file.fileno())
             if not target.parent.exists():
                 target.parent.mkdir(exist_ok=True)
-                sync_directory(target.parent.parent)
+                self._area.owe(target.parent.parent)
             os.replace(self._path, target)
-            sync_directory(target.parent)
+            self._area.owe(target.parent)
         self._path = None
         self._file.close()
 
@@ -108,6 +113,9 @@ class FileBlobs:
         self.root = root / "blobs"
         self.incoming = root / "incoming"
         self.collisions = root / "collisions"
+        #: Directories with new names in them that no sync has made last. Many payloads share one sync.
+        self._unsynced: set[Path] = set()
+        self._lock = threading.Lock()
 
     def path_of(self, digest: bytes) -> Path:
         """Returns where the payload of an id lies, or would."""
@@ -131,8 +139,21 @@ class FileBlobs:
 
     def confirm(self, digest: bytes) -> None:
         """See `BlobArea.confirm`."""
-        with translated(self.root):
-            sync_directory(self.path_of(digest).parent)  # its bytes were synced before they got this name
+        self.owe(self.path_of(digest).parent)  # its bytes were synced before they got this name
+
+    def owe(self, directory: Path) -> None:
+        """Notes a directory that `settle` is to sync."""
+        with self._lock:
+            self._unsynced.add(directory)
+
+    def settle(self) -> None:
+        """See `BlobArea.settle`."""
+        with self._lock:  # held while syncing: who comes second may rely on what the first one took
+            while self._unsynced:
+                directory = next(iter(self._unsynced))
+                with translated(directory):
+                    sync_directory(directory)
+                self._unsynced.discard(directory)
 
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
         """See `BlobArea.keep_collision`."""
@@ -180,6 +201,9 @@ class MemoryBlobs:
 
     def confirm(self, digest: bytes) -> None:
         """See `BlobArea.confirm`."""
+
+    def settle(self) -> None:
+        """See `BlobArea.settle`."""
 
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
         """See `BlobArea.keep_collision`."""

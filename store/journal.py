@@ -75,7 +75,7 @@ class Journal:
         locks: RunLocks,
         *,
         write: Callable[[Callable[[WriteTransaction], T]], T],
-        prepare: Callable[[Mapping[Digest, tuple[str, bytes]]], Rows],
+        prepare: Callable[[Mapping[Digest, tuple[str, bytes]], Mapping[Digest, int] | None], Rows],
         apply: Callable[[WriteTransaction, Rows, Batch], None],
     ) -> None:
         self._backend = backend
@@ -116,7 +116,7 @@ class Journal:
     def seal(self, run: LiveRun, batch: Batch, record: ExecRecord, rows: Sequence[JobRow]) -> Digest:
         """Writes a batch, the last page, and the execution on top of its chain; ends the run."""
         objects, pages = self._final_pages(record.uuid, record.pages, rows)
-        prepared = self._prepare({**batch.objects, **objects})
+        prepared = self._prepare({**batch.objects, **objects}, batch.blobs)
         record = record._replace(pages=pages)
         digest: Digest = self._write(lambda txn: self._seal_in(txn, prepared, batch, record, "run"))
         self._backend.sync()
@@ -250,7 +250,7 @@ class Journal:
             counts=info.counts,
             sources=tuple(sorted(info.sources)),
         )
-        prepared = self._prepare(objects)
+        prepared = self._prepare(objects, None)
         self._write(lambda txn: self._seal_in(txn, prepared, Batch(), record, "interrupted"))
         self._backend.sync()
 

@@ -29,6 +29,10 @@ _first: Final = itemgetter(0)
 Rows = list[tuple[bytes, bytes]]
 
 
+def _file_row(kind: str, size: int) -> bytes:
+    return _FILE_HEADS[kind] + size.to_bytes(_SIZE_BYTES, "big")
+
+
 class Collided(Exception):
     """Leaves a transaction (so that it is undone) with the id and both payloads of a collision."""
 
@@ -47,8 +51,11 @@ class Objects:
 
     # -- writing --
 
-    def prepare(self, objects: Mapping[Digest, tuple[str, bytes]]) -> Rows:
+    def prepare(self, objects: Mapping[Digest, tuple[str, bytes]], blobs: Mapping[Digest, int] | None = None) -> Rows:
         """Returns the rows of objects in the order of their ids; files of large ones are written and synced by now.
+
+        Args:
+            blobs: id -> size of blobs whose files `write_file` has written.
 
         Raises:
             DigestCollision: if the file of one holds other bytes with its id.
@@ -60,19 +67,37 @@ class Objects:
         most = limits.INLINE_BYTES + 2
         if max([len(row[1]) for row in rows], default=0) > most:
             rows = [row if len(row[1]) <= most else self._in_file(row[0], objects[Digest(row[0])]) for row in rows]
+        if blobs:
+            rows += [(digest, _file_row("blob", size)) for digest, size in blobs.items()]
+            rows.sort(key=_first)
+        self._blobs.settle()
         return rows
 
     def _in_file(self, digest: bytes, item: tuple[str, bytes]) -> tuple[bytes, bytes]:
         kind, payload = item
-        if not self._is_there(digest, kind, payload):
-            staged = self._blobs.stage()
-            try:
-                staged.write(payload)
-                staged.keep(digest)
-            finally:
-                staged.discard()
-            self._checked_files.add(digest)
-        return digest, _FILE_HEADS[kind] + len(payload).to_bytes(_SIZE_BYTES, "big")
+        self.write_file(digest, kind, payload)
+        return digest, _file_row(kind, len(payload))
+
+    def write_file(self, digest: bytes, kind: str, payload: bytes | memoryview) -> None:
+        """Writes the file of a payload, unless it is there; the row that makes it an object comes later.
+
+        Raises:
+            DigestCollision: if the file holds other bytes with that id.
+            StoreFull: if there is no room.
+        """
+        if self._is_there(digest, kind, payload):
+            return
+        staged = self._blobs.stage()
+        try:
+            staged.write(payload)
+            staged.keep(digest)
+        finally:
+            staged.discard()
+        self._checked_files.add(digest)
+
+    def written(self, digest: bytes) -> memoryview | None:
+        """Returns the file of an id, which may have no row yet; None where there is none."""
+        return self._blobs.open(digest)
 
     def put_stream(self, kind: str, parts: Iterable[bytes | memoryview], size: int) -> tuple[Digest, Rows]:
         """Returns the id and the row of an object whose payload arrives in parts and goes to a file of its own.
@@ -96,7 +121,8 @@ class Objects:
                 staged.keep(digest)
         finally:
             staged.discard()
-        return digest, [(digest, _FILE_HEADS[kind] + size.to_bytes(_SIZE_BYTES, "big"))]
+        self._blobs.settle()
+        return digest, [(digest, _file_row(kind, size))]
 
     def _is_there(self, digest: bytes, kind: str, offered: bytes | memoryview) -> bool:
         """Returns whether the file of an id holds these bytes; False if there is none, or a damaged one.

@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 
 from redun.core import limits
 from redun.core.digest import DEFAULT_FORMAT, Digest, Key, ObjectFormat, self_test
-from redun.core.errors import StoreError, StoreLocked, StoreReadOnly
+from redun.core.errors import NotFound, StoreError, StoreLocked, StoreReadOnly
 from redun.core.frame import object_id
 from redun.core.objects import ExecRecord, JobsRecord
 from redun.store import filesystem, history, locks, meta, refs, soundness, stats, tallies, walk
@@ -257,6 +257,27 @@ class Store:
         self._write(lambda txn: self._objects.add(txn, rows))
         return digest
 
+    def write_blob(self, digest: Digest, data: bytes | memoryview) -> None:
+        """Writes the payload of a blob, whose id the caller has computed, to a file. It becomes an object with the
+        `Batch` that names it; until then `written_blob` reads it.
+
+        Raises:
+            DigestCollision, StoreFull, StoreReadOnly: as `put_many`.
+        """
+        self._check_writable()
+        self._objects.write_file(digest, "blob", data)
+
+    def written_blob(self, digest: Digest) -> memoryview:
+        """Returns the payload that `write_blob` wrote.
+
+        Raises:
+            NotFound: if it wrote none.
+        """
+        found = self._objects.written(digest)
+        if found is None:
+            raise NotFound(f"no blob {digest.hex()} was written")
+        return found
+
     def open_blob(self, digest: Digest) -> memoryview:
         """Returns the payload of an object of any kind, without a copy where it lies in a file of its own.
 
@@ -337,7 +358,7 @@ class Store:
             DigestCollision, StoreFull, StoreReadOnly: nothing was written.
         """
         self._check_writable()
-        rows = self._objects.prepare(batch.objects) if batch.objects else []
+        rows = self._objects.prepare(batch.objects, batch.blobs) if batch.objects or batch.blobs else []
         live = None if batch.run is None else self._journal.entries(batch.run)
 
         def write(txn: WriteTransaction) -> None:

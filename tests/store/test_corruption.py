@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,8 +103,11 @@ def test_flipped_bytes_of_the_data_file_never_give_a_wrong_answer(tmp_path: Path
         assert _flip(tmp_path, key, 5, len(data), 397) == ["True", "True", "True"]
     else:
         # Only bytes of objects: what LMDB itself reads is trusted as long as the machine has been up.
-        at = data.index(b"x" * 300)
-        assert _flip(tmp_path, key, at - 40, at + 300, 7) == ["False", "True", "True"]
+        # A page that was written again leaves its old copy in the file: not every place that looks like one is read.
+        places = [match.start() for match in re.finditer(b"x{300}", data)]
+        seen = [_flip(tmp_path, key, at, at + 300, 60) for at in places]
+        assert all(refused == "False" and right == "True" for refused, _, right in seen)
+        assert any(error == "True" for _, error, _ in seen)
 
 
 def test_flipped_bytes_of_the_other_files_are_noticed(tmp_path: Path) -> None:
