@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import logging
 import os
 import sys
@@ -94,11 +93,15 @@ class Flow:
         self.module = sys.modules[MODULE]
         return self.module
 
+    def reload(self) -> ModuleType:
+        """Loads the workflow as it is, as a new process would."""
+        return self.edit("", "")
+
     def edit(self, old: str, new: str) -> ModuleType:
         """Replaces a piece of the text, which must be there, and loads the workflow."""
         text = (self.folder / f"{MODULE}.py").read_text(encoding="utf-8").removeprefix(HEADER)
         assert old in text
-        return self.load(text.replace(old, new))
+        return self.load(text.replace(old, new) if old else text)
 
     def expression(self, text: str) -> Any:
         """Returns what an expression of Python means in the workflow."""
@@ -156,12 +159,3 @@ def flow_in(folder: Path, store: Store) -> Iterator[Flow]:
         sys.path[:] = path
         registry._tasks.clear()
         registry._tasks.update(tasks)
-
-
-def is_python(text: str) -> bool:
-    """Returns whether the text of a workflow parses."""
-    try:
-        ast.parse(HEADER + text)
-    except SyntaxError:
-        return False
-    return True
