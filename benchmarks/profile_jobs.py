@@ -2,7 +2,8 @@
 
 Profiles the scheduler's thread over a fan-out, cold, then warm step by step, and prints microseconds a job by module
 and by function. A profiler makes every call dearer, small functions most of all, so shares are scaled to the time that
-the same run takes without it. Bodies run in other threads and are not in it; waiting for them is.
+the same run's scheduler thread takes of the processor without it. Bodies and commits run in other threads and are not
+in it. What msgpack takes counts for those who call it: its functions are hidden from profilers.
 
 The name is not `profile`: as a file beside scripts it would hide the standard library's module of that name.
 """
@@ -31,6 +32,8 @@ from redun.store import Store
 
 #: (file, line, function), as the standard library's profiler names it.
 Place = tuple[str, int, str]
+#: What `module` calls time in which the thread only waits: for a body, a lock, a disk.
+WAITING: Final = "(waiting)"
 _WAITS: Final = re.compile(r"lock|SimpleQueue|sleep|select|fsync|Transaction.*commit|sync")
 
 
@@ -48,41 +51,49 @@ class Cost(NamedTuple):
     total: float
 
 
-class Profile(NamedTuple):
-    """A profiled run: microseconds a job without the profiler, and each function's part of that."""
+class Times(NamedTuple):
+    """Seconds of a run: by the clock, of the processor in all threads, and in the scheduler's alone."""
 
-    job: float
+    wall: float
     cpu: float
+    thread: float
+
+
+class Profile(NamedTuple):
+    """A profiled run: its times a job (microseconds) without the profiler, and each function's part."""
+
+    job: Times
     costs: Mapping[Place, Cost]
 
 
 def take(task: Task[..., object], jobs: int, replay: Literal["whole", "step"], store: Path, plain: Path) -> Profile:
     """Returns the profile of a run against `store`, scaled to a run without profiler against `plain`."""
-    wall, cpu = _run(task, jobs, replay, plain, None)
+    times = _run(task, jobs, replay, plain, None)
     profiler = cProfile.Profile()
-    profiled, _ = _run(task, jobs, replay, store, profiler)
+    _run(task, jobs, replay, store, profiler)
     profiler.create_stats()
-    scale = 1e6 * min(cpu, wall) / jobs / profiled
-    stats = pstats.Stats(profiler)
-    found: dict[Place, Cost] = {}
-    for place, (_, calls, own, total, _) in stats.stats.items():  # type: ignore[attr-defined]  # not in the stubs
-        found[place] = Cost(calls / jobs, own * scale, total * scale)
-    return Profile(1e6 * wall / jobs, 1e6 * cpu / jobs, found)
+    entries = pstats.Stats(profiler).stats  # type: ignore[attr-defined]  # not in the stubs
+    worked = sum(own for place, (_, _, own, _, _) in entries.items() if module(place) != WAITING)
+    scale = 1e6 * times.thread / jobs / worked
+    costs = {
+        place: Cost(calls / jobs, own * scale, total * scale) for place, (_, calls, own, total, _) in entries.items()
+    }
+    return Profile(Times(*(1e6 * seconds / jobs for seconds in times)), costs)
 
 
 def _run(
     task: Task[..., object], jobs: int, replay: Literal["whole", "step"], path: Path, profiler: cProfile.Profile | None
-) -> tuple[float, float]:
+) -> Times:
     with Store.init(path) as store:
         scheduler = Scheduler(store, replay=replay)
         gc.collect()
-        cpu, wall = time.process_time(), time.perf_counter()
+        wall, cpu, thread = time.perf_counter(), time.process_time(), time.thread_time()
         if profiler is not None:
             profiler.enable()
         scheduler.execute(task(jobs))
         if profiler is not None:
             profiler.disable()
-        return time.perf_counter() - wall, time.process_time() - cpu
+        return Times(time.perf_counter() - wall, time.process_time() - cpu, time.thread_time() - thread)
 
 
 def module(place: Place) -> str:
@@ -90,13 +101,10 @@ def module(place: Place) -> str:
     file, _, name = place
     if file == "~":
         if _WAITS.search(name):
-            return "(waiting)"
-        known = next((each for each in ("msgpack", "xxhash", "lmdb") if each in name.lower() or each[:3] in name), None)
-        if "xxh" in name:
-            return "xxhash"
+            return WAITING
         if any(word in name for word in ("Cursor", "Transaction", "Environment")):
             return "lmdb"
-        return known or "(built in)"
+        return "xxhash" if "xxh" in name else "(built in)"
     if file == "<string>":
         return "(named tuples)"
     path = _resolved(file)
@@ -113,8 +121,11 @@ def print_profile(title: str, profile: Profile, functions: int) -> None:
     by_module: dict[str, float] = defaultdict(float)
     for place, cost in profile.costs.items():
         by_module[module(place)] += cost.own
-    print(f"\n{title}: {profile.job:.1f} us a job by the clock, {profile.cpu:.1f} of the processor")
+    wall, cpu, thread = profile.job
+    print(f"\n{title}: {wall:.1f} us a job by the clock")
+    print(f"{thread:.1f} of the processor in the scheduler's thread, {cpu - thread:.1f} in others (bodies, commits)")
     print(f"\n{'module':<36} {'us/job':>7} {'share':>6}")
+    del by_module[WAITING]
     whole = sum(by_module.values())
     for name, own in sorted(by_module.items(), key=lambda item: -item[1])[:20]:
         print(f"{name:<36} {own:>7.2f} {100 * own / whole:>5.1f}%")
