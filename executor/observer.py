@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from redun.executor.reasons import Reason
 
 
+class Unreadable:
+    """Stands for an argument that cannot be made in this process, and reads like it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 @dataclass(frozen=True, slots=True)
 class JobEvent:
     """One thing that happened to a job.
@@ -22,7 +34,7 @@ class JobEvent:
         verb: `Run`, `Cached` or `Reject`.
         id: the job's id, hexadecimal.
         fullname: of its task.
-        args: bound arguments, (name, value) in the order of the parameters.
+        args: bound arguments, (name, value) in the order of the parameters; a value may be `Unreadable`.
         key: its cache key, hexadecimal; empty where it has none.
         executor: what runs it.
         reason: finds why it was not answered from the cache, where it is run. It looks at files as they are, so it is
@@ -44,7 +56,7 @@ class FailedJob:
 
     Attributes:
         file, line: where its task is defined, `text` that line.
-        args: bound arguments, (name, value).
+        args: bound arguments, (name, value); a value may be `Unreadable`.
     """
 
     id: str

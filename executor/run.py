@@ -29,7 +29,7 @@ from redun.executor.failures import trace_of
 from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import Memoizer
-from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
+from redun.executor.observer import Execution, FailedJob, JobEvent, Observer, Unreadable
 from redun.executor.pending import Pending
 from redun.executor.pools.threads import Answer, Reply, ThreadPool, Work
 from redun.executor.recorder import Recorder
@@ -426,7 +426,18 @@ class Run:
         return job_id(self._store.format.hash, self._live.uuid, job.number).hex()
 
     def _arguments(self, job: Job) -> list[tuple[str, Any]]:
-        return [(n, self._evaluator.value(arg)) for n, arg in zip(job.prepared.names, job.args, strict=False)]
+        values = [arg.obj if arg.plain else self._readable(self._evaluator.payload(arg)) for arg in job.args]
+        return list(zip(job.prepared.names, values, strict=False))
+
+    def _readable(self, payload: bytes) -> Any:
+        """Returns a value to be shown, or what reads like it where its class is not imported or will not be made."""
+        try:
+            return Decoder(self._pending.fetch).decode(payload)
+        except Exception:  # noqa: BLE001  decoding may run the user's own __setstate__
+            # Here and not at the top: hardly any run needs it.
+            from redun.core.display import show
+
+            return Unreadable(show(payload, self._pending.fetch))
 
     def _tell(self, verb: str, job: Job) -> None:
         if self._observer is not None and job.number >= 0:
@@ -461,8 +472,7 @@ class Run:
     def _inner_event(self, number: int, call: CallRecord) -> JobEvent:
         fetch, fmt = self._pending.fetch, self._store.format
         task = TaskRecord.parse(bytes(fetch(call.task)[1]))
-        decode = Decoder(fetch).decode
-        args = [(name, decode(fetch(arg)[1])) for (name, _), arg in zip(task.params, call.args, strict=False)]
+        args = [(name, self._readable(fetch(arg)[1])) for (name, _), arg in zip(task.params, call.args, strict=False)]
         identity = job_id(fmt.hash, self._live.uuid, number).hex()
         return JobEvent("Cached", identity, task.fullname, args, call_key(fmt, call.task, call.args).hex(), "default")
 
