@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from redun.core import limits
+from redun.core import codes, limits
 from redun.core.classes import UnavailableError
 from redun.core.codec import array_header, pointer_bytes
 from redun.core.digest import Digest, Key
@@ -17,12 +17,12 @@ from redun.core.errors import RedunError
 from redun.core.keys import CodeExternal
 from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
 from redun.core.reduction import CALL, Reduction
-from redun.core.tasks import registry
+from redun.core.tasks import Task, registry
 from redun.core.values import Encoded, Encoder
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import causes, summary, trace_of
 from redun.executor.footprints import Footprints, TaskSet
-from redun.executor.jobs import Failure, Job
+from redun.executor.jobs import Failure, Job, Unit
 from redun.executor.memoize import leaf_call
 from redun.executor.states import State
 from redun.executor.verify import Verifier, reads_cache
@@ -55,6 +55,8 @@ class Recorder:
         #: task -> (set of tasks, head) of its jobs that depended on nothing else.
         self._bare: dict[Digest, tuple[TaskSet, Digest]] = {}
         self._traces: dict[int, tuple[Failure, Digest]] = {}
+        #: Code met in values, by its `id`, with the external value that stands for it.
+        self._code: dict[int, tuple[Any, Digest | None]] = {}
         self.memo: dict[Key, MemoUpdate] = {}
         self.rows: list[JobRow] = []
         self.pages: list[Digest] = []
@@ -140,6 +142,8 @@ class Recorder:
     def _follow(self, job: Job, leader: Job) -> None:
         job.call, job.head = leader.call, leader.head
         job.tasks, job.ext, job.flags = leader.tasks, leader.ext, leader.flags
+        if job.tasks is not None and (job.applied or job.node.options):
+            self._add_own(job)
         if job.failure is not None:
             job.trace = leader.trace
 
@@ -152,6 +156,8 @@ class Recorder:
         for name, digest, _ in job.tasks.entries:
             if digest not in self.sources:
                 self._source(name, digest)
+        if job.applied:
+            self._add_own(job)
 
     def _source(self, name: str, digest: Digest) -> None:
         """Notes the source of a task inside a whole replay: the history shows it as it is now."""
@@ -266,57 +272,93 @@ class Recorder:
             job.tasks, job.head = known
 
     def _footprint(self, job: Job) -> None:
-        prints = self._footprints
-        defaults = tuple((name, job.prepared.default_ids[name]) for name in job.applied) if job.applied else ()
-        tasks: TaskSet = prints.single(job.task.fullname, job.prepared.digest, defaults)
-        exts: list[Digest] = []
-        barriers: list[tuple[str, Digest]] = []
+        parts = self._parts(job, (*job.units, *job.extras))
         flags = dict.fromkeys(job.flags)
         if not job.prepared.cacheable:
             flags[Flag("volatile", "its code could not be verified")] = None
         if job.unkept:
             flags[Flag("volatile", "an argument changed while it ran")] = None
-        if job.node.options and not reads_cache(job.options):
-            flags[Flag("volatile", "the cache was off for this call")] = None
-        for unit in (*job.units, *job.extras):
-            if not isinstance(unit, Job) or unit.tasks is None:
-                continue
-            tasks = prints.union(tasks, unit.tasks)
-            if unit.ext is not None:
-                if unit.options.get("check_valid") == "shallow":
-                    barriers.append((unit.task.fullname, unit.ext))
-                else:
-                    exts.append(unit.ext)
-            for flag in unit.flags:
-                flags[Flag(flag.name, flag.reason, unit.call)] = None
-        job.tasks = tasks
-        job.flags = tuple(flags)[:1]
-        job.ext = prints.ext(self._own_externals(job), exts, barriers)
-        job.head = prints.head(tasks, job.ext, job.flags)
-
-    def _own_externals(self, job: Job) -> list[Digest]:
-        found: list[Any] = []
-        code: list[Any] = []
+        flags |= dict.fromkeys((*_own_flags(job), *parts.flags))
         reduction = job.reduction
         if reduction is not None:
-            found += reduction.externals
-            code += reduction.code
-        values: list[Encoded] = [
-            arg for name, arg in zip(job.prepared.names, job.args, strict=False) if name in job.applied
-        ]
+            parts.own += self._externals(reduction)
         if job.result is not None:
-            values.append(job.result)
-        for value in values:
-            found += value.externals
-            code += value.code
-        ids = [self._encoder.value(external) for external in found]
-        for obj in code:
-            digest, objects = self._evaluator.fingerprints.code_id(obj)
-            if digest is not None and not isinstance(obj, type):
-                self._encoder.objects.update(objects)
-                name = obj.fullname if hasattr(obj, "fullname") else f"{obj.__module__}:{obj.__qualname__}"
-                ids.append(self._encoder.value(CodeExternal(name, digest)))
+            parts.own += self._externals(job.result)
+        job.tasks = parts.tasks
+        job.flags = tuple(flags)[:1]
+        job.ext = self._footprints.ext(parts.own, parts.children, parts.barriers)
+        job.head = self._footprints.head(job.tasks, job.ext, job.flags)
+
+    def _add_own(self, job: Job) -> None:
+        """Adds what only this job depended on to a footprint that it shares with another of its key: that one may have
+        been given the same arguments where this one took its defaults, and with the cache on."""
+        parts = self._parts(job, job.extras)
+        job.tasks = self._footprints.union(job.tasks, parts.tasks)
+        job.flags = (*job.flags, *_own_flags(job), *parts.flags)[:1]
+        if job.ext is not None:
+            parts.children.append(job.ext)
+        job.ext = self._footprints.ext(parts.own, parts.children, parts.barriers)
+
+    def _parts(self, job: Job, units: Iterable[Unit]) -> _Parts:
+        """Gathers what the defaults of a job and its units add to its footprint."""
+        prints = self._footprints
+        applied = job.applied
+        defaults = tuple((name, job.prepared.default_ids[name]) for name in applied) if applied else ()
+        parts = _Parts(prints.single(job.task.fullname, job.prepared.digest, defaults))
+        if applied:
+            for name, arg in zip(job.prepared.names, job.args, strict=False):
+                if name in applied:
+                    parts.own += self._externals(arg)
+        for unit in units:
+            if not isinstance(unit, Job) or unit.tasks is None:
+                continue
+            parts.tasks = prints.union(parts.tasks, unit.tasks)
+            if unit.ext is not None and unit.options.get("check_valid") == "shallow":
+                parts.barriers.append((unit.task.fullname, unit.ext))
+                if unit.result is not None:
+                    parts.own += self._externals(unit.result)  # a result is looked at wherever it is used
+            elif unit.ext is not None:
+                parts.children.append(unit.ext)
+            parts.flags += (Flag(flag.name, flag.reason, unit.call) for flag in unit.flags)
+        return parts
+
+    def _externals(self, value: Encoded | Reduction) -> list[Digest]:
+        """Ids of what a value stands for outside: things such as files, and the user's own code. That of classes
+        counts too: it is part of the keys of the jobs inside that were given the instances."""
+        ids = [self._encoder.value(external) for external in value.externals]
+        for obj in value.code:
+            known = self._code.get(id(obj))
+            if known is None:
+                known = self._code[id(obj)] = (obj, self._code_external(obj))
+            if known[1] is not None:
+                ids.append(known[1])
         return ids
+
+    def _code_external(self, obj: Any) -> Digest | None:
+        digest, objects = self._evaluator.fingerprints.code_id(obj)
+        if digest is None:
+            return None
+        self._encoder.objects.update(objects)
+        name = obj.fullname if isinstance(obj, Task) else f"{codes.module_name(obj.__module__)}:{obj.__qualname__}"
+        return self._encoder.value(CodeExternal(name, digest))
+
+
+class _Parts:
+    """What a footprint is made of."""
+
+    __slots__ = ("barriers", "children", "flags", "own", "tasks")
+
+    def __init__(self, tasks: TaskSet) -> None:
+        self.tasks = tasks
+        self.flags: list[Flag] = []
+        self.own: list[Digest] = []
+        self.children: list[Digest] = []
+        self.barriers: list[tuple[str, Digest]] = []
+
+
+def _own_flags(job: Job) -> list[Flag]:
+    off = job.node.options and not reads_cache(job.options)
+    return [Flag("volatile", "the cache was off for this call")] if off else []
 
 
 def _call_of(unit: Any) -> Digest | None:
