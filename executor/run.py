@@ -109,8 +109,7 @@ class Run:
         """
         if self._observer is not None:
             self._observer.started(format_uuid(self._live.uuid))
-        STATS.backing = self._store.stat_memo_get
-        with stop_requests(self.stop), calm_collector():
+        with stop_requests(self.stop), calm_collector(), STATS.backed_by(self._store.stat_memo_get):
             self._evaluator.submit(expression)
             self._loop()
             if self._stopping:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
@@ -36,6 +36,16 @@ class StatMemo:
         self.fresh: dict[str, StatRow] = {}
         self.backing: Callable[[str], StatRow | None] | None = None
 
+    @contextlib.contextmanager
+    def backed_by(self, read: Callable[[str], StatRow | None]) -> Iterator[None]:
+        """Makes `read` the backing meanwhile; where several runs go on at once, that of the last one serves all."""
+        self.backing = read
+        try:
+            yield
+        finally:
+            if self.backing == read:
+                self.backing = None
+
     def content(self, path: str) -> bytes | None:
         """Returns the SHA-256 of the file's content, or None where there is no file.
 
@@ -49,8 +59,9 @@ class StatMemo:
             return None
         seen = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
         row = self._rows.get(full)
-        if row is None and self.backing is not None:
-            row = self.backing(full)
+        backing = self.backing  # another thread may take it away
+        if row is None and backing is not None:
+            row = backing(full)
         if row is not None and row[:4] == seen:
             self._rows[full] = row
             return row[4]

@@ -79,6 +79,12 @@ def test_run_takes_any_nesting_of_expressions_and_plain_values(project: Path):
     assert redun.run(5) == 5
 
 
+def test_files_can_be_looked_at_after_a_run_has_closed_its_store(project: Path):
+    redun.run(double(1))
+    (project / "a.txt").write_text("new")
+    assert redun.File("a.txt").hash.startswith("11507a0e")
+
+
 def test_a_scheduler_without_a_store_writes_nothing(project: Path):
     with redun.Scheduler() as scheduler:
         assert scheduler.run(total(3)) == 6
