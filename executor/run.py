@@ -8,44 +8,36 @@ that was not written, never once a job.
 from __future__ import annotations
 
 import time
-from collections import deque
-from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from redun.core import limits
-from redun.core.decoding import Decoder
 from redun.core.errors import UnknownExecutor
 from redun.core.files import STATS
-from redun.core.keys import call_key, spread
-from redun.core.objects import CallRecord, How, Status, TaskCount, TaskRecord, job_id
-from redun.core.replays import inner_calls
+from redun.core.keys import spread
+from redun.core.objects import How, Status, TaskCount
 from redun.core.values import Encoder
 from redun.executor.accepted import accepted
 from redun.executor.collector import calm_collector
 from redun.executor.compare import Comparer
+from redun.executor.dispatch import Dispatcher
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
 from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import Memoizer
-from redun.executor.observer import Execution, FailedJob, JobEvent, Observer, Unreadable
+from redun.executor.observer import Execution, Observer
 from redun.executor.pending import Pending
 from redun.executor.pools.threads import Answer, Reply, ThreadPool, Work
 from redun.executor.recorder import Recorder
 from redun.executor.states import State
 from redun.executor.stopping import stop_requests
+from redun.executor.telling import Teller
 from redun.executor.verify import Verifier
 from redun.store import Batch, LiveRun, RunUpdate, Store
 
-if TYPE_CHECKING:
-    from redun.executor.reasons import Reason, Reasons
-
 #: Jobs asked for at a time: small enough that a pool is busy early, large enough to make one transaction worth it.
 _ASK: Final = 1000
-#: A task whose bodies took less than this (ns) is tiny: its jobs travel together.
-_TINY_NS: Final = 100_000
-_TOGETHER: Final = 200
 _PROGRESS_SECONDS: Final = 0.25
 #: Jobs that have not ended which a commit shows; there may be as many as a recursion is deep.
 _SHOWN: Final = 64
@@ -70,8 +62,6 @@ class Run:
         self._live = live
         self._pool = pool
         self._observer = observer
-        self._tells = observer is not None and observer.wants_jobs
-        self._reasons: Reasons | None = None
         encoder = Encoder(store.format)
         self._pending = Pending(store, encoder)
         fingerprints = Fingerprints(store.format, accepted(store))
@@ -87,11 +77,8 @@ class Run:
             whole=whole,
         )
         self._recorder = Recorder(self._evaluator, self._verifier, live.uuid)
-        self._printed = 0
-        self._ready: dict[int, deque[Job]] = {}
-        self._ready_count = 0
-        self._speed: dict[int, int] = {}
-        self._in_flight: dict[Job, None] = {}
+        self._teller = Teller(observer, store.format, live.uuid, self._pending.fetch, self._evaluator.payload)
+        self._dispatcher = Dispatcher(pool, self._work)
         self._unwritten = 0
         self._deadline = 0.0
         self._shown = 0.0
@@ -122,7 +109,7 @@ class Run:
         self._pool.wake()
 
     def _loop(self) -> None:
-        evaluator = self._evaluator
+        evaluator, dispatcher = self._evaluator, self._dispatcher
         while not self._stopping:
             evaluator.advance()
             if evaluator.asks and not evaluator.failed:
@@ -131,14 +118,15 @@ class Run:
             self._record()
             if evaluator.failed:
                 self._pool.halt()
-            elif self._is_alone():
-                self._run_alone()
-                continue
             else:
-                self._submit()
+                reply = dispatcher.run_alone()
+                if reply is not None:
+                    self._digest(reply)
+                    continue
+                dispatcher.send()
             if self._pool.messages:
                 self._collect()
-            elif not evaluator.failed and not self._ready_count:
+            elif not evaluator.failed and not dispatcher.waiting:
                 if evaluator.root is None or evaluator.root.state in (State.DONE, State.FAILED):
                     return
                 stuck = evaluator.stuck()
@@ -158,12 +146,12 @@ class Run:
         for job in self._evaluator.runs:
             self._queue(job)
         self._evaluator.runs.clear()
-        if self._tells:
+        if self._teller.tells:
             for job in batch:
                 if job.how is not How.RAN:
-                    self._tell("Cached", job)
+                    self._teller.job("Cached", job)
                 if job.how is How.WHOLE:
-                    self._tell_inner(job)
+                    self._teller.inner(job)
 
     def _queue(self, job: Job) -> None:
         name = job.options.get("executor", "default")
@@ -173,75 +161,25 @@ class Run:
             )
             self._evaluator.raised(job, Failure(error, trace_of(error), job))
             return
-        self._ready.setdefault(id(job.task), deque()).append(job)
-        self._ready_count += 1
+        self._dispatcher.add(job)
 
     # -- the pool -----------------------------------------------------------------------------------------------------
 
-    def _submit(self) -> None:
-        """Sends what is ready while there are threads for it. A task never seen before goes one by one, so that those
-        that sleep run side by side; one that was seen to be tiny goes in handfuls, two at a time: bodies that short
-        hold the interpreter all the while, so more threads would only wait for each other."""
-        pool = self._pool
-        free = pool.threads - pool.messages
-        while self._ready_count and free > 0:
-            waiting = False
-            for task, jobs in list(self._ready.items()):
-                if free <= 0:
-                    return
-                tiny = self._speed.get(task, _TINY_NS) < _TINY_NS
-                if tiny and len(self._in_flight) >= 2 * _TOGETHER:
-                    continue
-                waiting = True
-                size = _TOGETHER if tiny else 1
-                work: list[Work] = []
-                while jobs and len(work) < size:
-                    self._ready_count -= 1
-                    prepared = self._work(jobs.popleft())
-                    if prepared is not None:
-                        work.append(prepared)
-                if not jobs:
-                    del self._ready[task]
-                if work:
-                    pool.submit(work)
-                    free -= 1
-            if not waiting:
-                return
-
-    def _is_alone(self) -> bool:
-        """Whether one tiny job is all there is to do: a link of a chain."""
-        if self._ready_count != 1 or self._pool.messages:
-            return False
-        return all(self._is_tiny(job) for jobs in self._ready.values() for job in jobs)
-
-    def _run_alone(self) -> None:
-        (jobs,) = (jobs for jobs in self._ready.values() if jobs)
-        self._ready.clear()
-        self._ready_count = 0
-        work = self._work(jobs.popleft())
-        if work is not None:
-            self._digest(self._pool.run_here([work]))
-
-    def _is_tiny(self, job: Job) -> bool:
-        return self._speed.get(id(job.task), _TINY_NS) < _TINY_NS
-
     def _work(self, job: Job) -> Work | None:
+        """Returns what a pool needs to run the job; None where an argument cannot be decoded, which fails it."""
         evaluator = self._evaluator
-        if job.state is not State.QUEUED:
-            return None
         try:
             values = [arg.obj if arg.plain else evaluator.value(arg) for arg in job.args]
         except Exception as error:  # noqa: BLE001  decoding may run the user's own __setstate__
             evaluator.raised(job, Failure(error, trace_of(error), job))
             return None
         evaluator.started(job)
-        self._in_flight[job] = None
         job.started = self._now()
         job.stopped = -1
-        if not self._is_tiny(job):
+        if not self._dispatcher.is_tiny(job):
             self._owe(1)  # a body that lasts is seen while it runs, also by whoever looks after a crash
-        if self._tells:
-            self._tell("Run", job)
+        if self._teller.tells:
+            self._teller.job("Run", job)
         if job.prepared.simple >= 0:
             return Work(job, job.task.func, values, {})
         args, kwargs = spread(job.task, values)
@@ -259,17 +197,11 @@ class Run:
         for answer in answers:
             self._feed(answer)
         for work in left:
-            job: Job = work.tag
-            del self._in_flight[job]
-            self._ready.setdefault(id(job.task), deque()).appendleft(job)
-            self._ready_count += 1
-            self._evaluator.requeued(job)
+            self._evaluator.requeued(self._dispatcher.returned(work))
 
     def _feed(self, answer: Answer) -> None:
-        job: Job = answer.tag
-        del self._in_flight[job]
+        job = self._dispatcher.done(answer)
         self._memoizer.finished += 1
-        self._speed[id(job.task)] = answer.stopped - answer.started
         job.started = (answer.started - self._start_ns) // 1000
         job.stopped = (answer.stopped - self._start_ns) // 1000
         if any(arg.externals for arg in job.args):
@@ -303,8 +235,8 @@ class Run:
             recorder.ended(job)
             if job.state is State.DONE:
                 job.slim()
-            elif self._tells and job.state is State.FAILED:
-                self._tell("Reject", job)
+            elif self._teller.tells and job.state is State.FAILED:
+                self._teller.job("Reject", job)
         evaluator.ended.clear()
         if self._unwritten >= limits.COMMIT_ROWS or (self._unwritten and time.monotonic() >= self._deadline):
             self._commit()
@@ -329,7 +261,7 @@ class Run:
 
     def _update(self) -> RunUpdate:
         recorder = self._recorder
-        lasting = (job for job in self._in_flight if not self._is_tiny(job))
+        lasting = (job for job in self._dispatcher.in_flight if not self._dispatcher.is_tiny(job))
         running = recorder.unfinished(islice(chain(self._evaluator.reducing, lasting), _SHOWN), Status.RUNNING)
         root = self._evaluator.root
         return RunUpdate(
@@ -367,7 +299,7 @@ class Run:
                 self._digest(reply)
             self._evaluator.advance()
         for job in self._evaluator.unfinished():
-            if job not in self._in_flight and job.state is not State.REDUCING and job.number >= 0:
+            if job not in self._dispatcher.in_flight and job.state is not State.REDUCING and job.number >= 0:
                 self._evaluator.cancel(job)
 
     def _seal(self) -> Execution:
@@ -402,17 +334,16 @@ class Run:
             counts=counts,
             duration=self._now() / 1e6,
             digest=digest,
-            failed=self._job_traceback(failure),
+            failed=self._teller.lineage(failure),
         )
         if self._observer is not None:
+            self._teller.end()
             self._observer.finished(execution)
         return execution
 
     def _unfinished(self) -> list[Job]:
         """The jobs whose bodies run or whose children have not ended: none but after a request to stop."""
-        return [*self._in_flight, *self._evaluator.reducing] if self._stopping else []
-
-    # -- telling ------------------------------------------------------------------------------------------------------
+        return [*self._dispatcher.in_flight, *self._evaluator.reducing] if self._stopping else []
 
     def _now(self) -> int:
         """Microseconds since the run began."""
@@ -420,72 +351,6 @@ class Run:
 
     def _counts(self) -> list[TaskCount]:
         return [TaskCount(name, *row) for name, row in sorted(self._evaluator.counts.items())]
-
-    def _job_id(self, job: Job) -> str:
-        return job_id(self._store.format.hash, self._live.uuid, job.number).hex()
-
-    def _arguments(self, job: Job) -> list[tuple[str, Any]]:
-        values = [arg.obj if arg.plain else self._readable(self._evaluator.payload(arg)) for arg in job.args]
-        return list(zip(job.prepared.names, values, strict=False))
-
-    def _readable(self, payload: bytes) -> Any:
-        """Returns a value to be shown, or what reads like it where its class is not imported or will not be made."""
-        try:
-            return Decoder(self._pending.fetch).decode(payload)
-        except Exception:  # noqa: BLE001  decoding may run the user's own __setstate__
-            # Here and not at the top: hardly any run needs it.
-            from redun.core.display import show
-
-            return Unreadable(show(payload, self._pending.fetch))
-
-    def _tell(self, verb: str, job: Job) -> None:
-        if self._observer is not None and job.number >= 0:
-            key = job.key.hex() if job.key is not None else ""
-            reason = partial(self._reason, job) if verb == "Run" else None
-            self._observer.job(
-                JobEvent(verb, self._job_id(job), job.task.fullname, self._arguments(job), key, job.executor, reason)
-            )
-
-    def _reason(self, job: Job) -> Reason:
-        # Here and not at the top: most runs are not asked.
-        from redun.executor.reasons import Reasons, miss_of
-
-        if self._reasons is None:
-            self._reasons = Reasons(self._pending.fetch, STATS.content)
-        return self._reasons.reason(miss_of(job))
-
-    def _tell_inner(self, replay: Job) -> None:
-        """Tells of the jobs that a whole replay stands for, the first thousand of a run one by one."""
-        if self._observer is None or replay.call is None:
-            return
-        total = sum(replay.tally.values()) - 1 if replay.tally else 0
-        left = min(total, limits.PRINTED_INNER_JOBS - self._printed)
-        fetch = self._pending.fetch
-        calls = inner_calls(replay.call, lambda call: CallRecord.parse(bytes(fetch(call)[1])).children)
-        for number, (_, call) in enumerate(islice(calls, left), replay.number + 1):
-            self._printed += 1
-            self._observer.job(self._inner_event(number, CallRecord.parse(bytes(fetch(call)[1]))))
-        if total > left:
-            self._observer.summed(total - left)
-
-    def _inner_event(self, number: int, call: CallRecord) -> JobEvent:
-        fetch, fmt = self._pending.fetch, self._store.format
-        task = TaskRecord.parse(bytes(fetch(call.task)[1]))
-        args = [(name, self._readable(fetch(arg)[1])) for (name, _), arg in zip(task.params, call.args, strict=False)]
-        identity = job_id(fmt.hash, self._live.uuid, number).hex()
-        return JobEvent("Cached", identity, task.fullname, args, call_key(fmt, call.task, call.args).hex(), "default")
-
-    def _job_traceback(self, failure: Failure | None) -> list[FailedJob]:
-        rows: list[FailedJob] = []
-        job = failure.origin if failure is not None else None
-        while job is not None:
-            capture = job.task.capture
-            first = capture.text.partition("\n")[0].strip()
-            rows.append(
-                FailedJob(self._job_id(job), job.task.fullname, capture.file, capture.line, first, self._arguments(job))
-            )
-            job = job.scope
-        return rows[::-1]
 
 
 def format_uuid(uuid: bytes) -> str:

@@ -1,0 +1,123 @@
+"""Telling an observer what happens to jobs, and whoever asks afterwards which jobs a failure went through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from redun.core import limits
+from redun.core.decoding import Decoder
+from redun.core.digest import Digest, ObjectFormat
+from redun.core.files import STATS
+from redun.core.keys import call_key
+from redun.core.objects import CallRecord, TaskRecord, job_id
+from redun.core.replays import inner_calls
+from redun.core.values import Encoded
+from redun.executor.jobs import Failure, Job
+from redun.executor.observer import FailedJob, JobEvent, Observer, Unreadable
+
+if TYPE_CHECKING:
+    from redun.executor.reasons import Reason, Reasons
+
+
+class Teller:
+    """Makes what an observer is told from the jobs of one run.
+
+    Attributes:
+        tells: whether somebody wants to be told of jobs; making an event costs some microseconds.
+    """
+
+    def __init__(
+        self,
+        observer: Observer | None,
+        fmt: ObjectFormat,
+        uuid: bytes,
+        fetch: Callable[[Digest], tuple[str, Any]],
+        payload: Callable[[Encoded], bytes],
+    ) -> None:
+        self._observer = observer
+        self.tells = observer is not None and observer.wants_jobs
+        self._format = fmt
+        self._uuid = uuid
+        self._fetch = fetch
+        self._payload = payload
+        self._reasons: Reasons | None = None
+        self._told = 0
+        self._untold = 0
+
+    def job(self, verb: str, job: Job) -> None:
+        """Tells that a job runs, was answered from the cache, or was rejected."""
+        if self._observer is not None and job.number >= 0:
+            key = job.key.hex() if job.key is not None else ""
+            reason = partial(self._reason, job) if verb == "Run" else None
+            self._observer.job(
+                JobEvent(verb, self._id(job.number), job.task.fullname, self._arguments(job), key, job.executor, reason)
+            )
+
+    def inner(self, replay: Job) -> None:
+        """Tells of the jobs that a whole replay stands for, the first thousand of a run one by one."""
+        if self._observer is None or replay.call is None:
+            return
+        total = sum(replay.tally.values()) - 1 if replay.tally else 0
+        left = min(total, limits.PRINTED_INNER_JOBS - self._told)
+        calls = inner_calls(replay.call, lambda call: self._call(call).children)
+        for number, (_, call) in enumerate(islice(calls, left), replay.number + 1):
+            self._observer.job(self._inner_event(number, self._call(call)))
+        self._told += left
+        self._untold += total - left
+
+    def end(self) -> None:
+        """Tells how many jobs were not told of one by one."""
+        if self._observer is not None and self._untold:
+            self._observer.summed(self._untold)
+
+    def lineage(self, failure: Failure | None) -> list[FailedJob]:
+        """Returns the jobs from the root to the one that raised, outermost first."""
+        rows: list[FailedJob] = []
+        job = failure.origin if failure is not None else None
+        while job is not None:
+            capture = job.task.capture
+            first = capture.text.partition("\n")[0].strip()
+            arguments = self._arguments(job)
+            rows.append(
+                FailedJob(self._id(job.number), job.task.fullname, capture.file, capture.line, first, arguments)
+            )
+            job = job.scope
+        return rows[::-1]
+
+    def _inner_event(self, number: int, call: CallRecord) -> JobEvent:
+        task = TaskRecord.parse(bytes(self._fetch(call.task)[1]))
+        values = (self._readable(self._fetch(arg)[1]) for arg in call.args)
+        args = [(name, value) for (name, _), value in zip(task.params, values, strict=False)]
+        key = call_key(self._format, call.task, call.args).hex()
+        return JobEvent("Cached", self._id(number), task.fullname, args, key, "default")
+
+    def _id(self, number: int) -> str:
+        return job_id(self._format.hash, self._uuid, number).hex()
+
+    def _call(self, digest: Digest) -> CallRecord:
+        return CallRecord.parse(bytes(self._fetch(digest)[1]))
+
+    def _arguments(self, job: Job) -> list[tuple[str, Any]]:
+        values = [arg.obj if arg.plain else self._readable(self._payload(arg)) for arg in job.args]
+        return list(zip(job.prepared.names, values, strict=False))
+
+    def _readable(self, payload: bytes) -> Any:
+        """Returns a value to be shown, or what reads like it where its class is not imported or will not be made."""
+        try:
+            return Decoder(self._fetch).decode(payload)
+        except Exception:  # noqa: BLE001  decoding may run the user's own __setstate__
+            # Here and not at the top: hardly any run needs it.
+            from redun.core.display import show
+
+            return Unreadable(show(payload, self._fetch))
+
+    def _reason(self, job: Job) -> Reason:
+        # Here and not at the top: most runs are not asked.
+        from redun.executor.reasons import Reasons, miss_of
+
+        if self._reasons is None:
+            self._reasons = Reasons(self._fetch, STATS.content)
+        return self._reasons.reason(miss_of(job))
