@@ -139,19 +139,21 @@ def test_bodies_run_side_by_side_as_many_as_there_are_threads(threads: int):
     assert Scheduler(threads=threads).run([meet(i) for i in range(threads)]) == list(range(threads))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="jobs of a task that was seen to be tiny travel together to one thread, which runs them in turn"
-)
+@pytest.mark.xfail(strict=True, reason="jobs of a task that was tiny once travel together to one thread")
 def test_a_task_that_was_quick_once_still_runs_side_by_side():
     together = threading.Barrier(2)
 
     @task(cache=False)
-    def meet(alone: bool, x: int) -> int:
-        if not alone:
+    def meet(x: int) -> int:
+        if x:
             together.wait(timeout=1)
         return x
 
-    assert Scheduler(threads=2).run([meet(False, add(meet(True, 0), 1)), meet(False, add(meet(True, 0), 2))]) == [1, 2]
+    @task(cache=False)
+    def both(_: int) -> Any:
+        return [meet(1), meet(2)]
+
+    assert Scheduler(threads=2).run(both(meet(0))) == [1, 2]
 
 
 def test_no_more_bodies_run_at_once_than_there_are_threads():
