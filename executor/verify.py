@@ -13,6 +13,7 @@ from typing import Any
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import CodecError, NotFound, RedunError
+from redun.core.keys import CodeExternal
 from redun.core.objects import ExtRecord, HeadRecord, TaskSetRecord, parse_footprint
 from redun.core.tasks import Task, registry
 from redun.core.values import External
@@ -48,7 +49,7 @@ class Verifier:
                 return None
             if self._superseded_since(record.tasks) > seq or not self._tasks_hold(record.tasks):
                 return None
-            if not shallow and record.ext is not None and not self._ext_holds(record.ext, finished):
+            if not shallow and record.ext is not None and not self._ext_holds(record.ext, finished, record.tasks):
                 return None
         except (CodecError, NotFound):
             return None
@@ -119,8 +120,12 @@ class Verifier:
 
     # -- external values ----------------------------------------------------------------------------------------------
 
-    def _ext_holds(self, root: Digest, finished: int) -> bool:
-        """Walks the DAG once; a node that failed makes all above it fail. Iterative: chains are long."""
+    def _ext_holds(self, root: Digest, finished: int, tasks: Digest) -> bool:
+        """Walks the DAG once; a node that failed makes all above it fail. Iterative: chains are long.
+
+        Args:
+            tasks: the set of tasks that it belongs to, all of which are current.
+        """
         exts = self._exts
         stack = [(root, False)]
         while stack:
@@ -136,7 +141,7 @@ class Verifier:
             if children_done:
                 exts[digest] = (finished, True)
                 continue
-            if not all(self._is_valid(value, finished) for value in record.own):
+            if not all(self._is_valid(value, finished, tasks) for value in record.own):
                 exts[digest] = (finished, False)
                 return self._fail(root, finished)
             stack.append((digest, True))
@@ -148,13 +153,22 @@ class Verifier:
         self._exts[root] = (finished, False)
         return False
 
-    def _is_valid(self, digest: Digest, finished: int) -> bool:
+    def _is_valid(self, digest: Digest, finished: int, tasks: Digest) -> bool:
         known = self._own.get(digest)
         if known is None or known[0] != finished:
             decoder = Decoder(self._fetch)
             external: External = decoder.decode(self._fetch(digest)[1])
-            known = self._own[digest] = (finished, external.is_valid())
+            valid = external.is_valid()
+            if not valid and isinstance(external, CodeExternal) and not external.is_found():
+                valid = self._covers(tasks, external.name)
+            known = self._own[digest] = (finished, valid)
         return known[1]
+
+    def _covers(self, tasks: Digest, name: str) -> bool:
+        """Whether the fingerprint of one of the tasks, which are current, tells of code that nobody has imported here:
+        bodies may be the only ones to do so. Then that code is as it was when both were recorded."""
+        known = (registry.get(fullname) for fullname, _, _ in self.task_set(tasks).tasks)
+        return any(task is not None and name in self._fingerprints.prepare(task).covers for task in known)
 
 
 def reads_cache(options: dict[str, Any]) -> bool:

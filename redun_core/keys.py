@@ -47,6 +47,7 @@ class Prepared:
         defaults: defaults as encoded values; expressions are left as they are.
         default_ids: ids of those: of the value, or of the `expr` where it is an expression.
         lazy: whether a default is an expression.
+        covers: `module:qualname` of the user's own functions and classes whose code is part of the fingerprint.
     """
 
     task: Task[..., Any]
@@ -60,6 +61,7 @@ class Prepared:
     defaults: dict[str, Encoded | Expression]
     default_ids: dict[str, Digest]
     lazy: bool
+    covers: frozenset[str]
 
 
 #: (the class or function, its id or None where it is not the user's own, the objects that a store needs to have of it)
@@ -104,6 +106,7 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
         defaults=defaults,
         default_ids=default_ids,
         lazy=any(isinstance(default, Expression) for default in defaults.values()),
+        covers=frozenset(use.name for use in print_.record.uses if use.how in ("class", "function") and use.target),
     )
     _PREPARED[id(task), fmt.name] = made
     return made
@@ -212,9 +215,20 @@ class CodeExternal:
         found = registry.get(self.name) if ":" not in self.name else _lookup(self.name)
         return found is not None and code_id(found, fmt)[0] == self.digest
 
+    def is_found(self) -> bool:
+        """Returns whether the name leads to anything: nobody may have imported its module yet."""
+        return (registry.get(self.name) if ":" not in self.name else _lookup(self.name)) is not None
+
     def describe(self) -> str:
         """Returns the name."""
         return self.name
+
+    def renewed(self) -> CodeExternal:
+        """Returns the value for the code that the name leads to now, or this one where it leads nowhere."""
+        fmt = _FORMAT_BY_SIZE[len(self.digest)]
+        found = registry.get(self.name) if ":" not in self.name else _lookup(self.name)
+        digest = None if found is None else code_id(found, fmt)[0]
+        return self if digest is None else CodeExternal(self.name, digest)
 
 
 def _lookup(name: str) -> Any:
