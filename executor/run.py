@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from redun.core import limits
-from redun.core.errors import UnknownExecutor
+from redun.core.errors import RedunError, UnknownExecutor
 from redun.core.files import STATS
 from redun.core.keys import spread
 from redun.core.objects import How, Status, TaskCount
@@ -97,11 +97,14 @@ class Run:
         if self._observer is not None:
             self._observer.started(format_uuid(self._live.uuid))
         with stop_requests(self.stop), calm_collector(), STATS.backed_by(self._store.stat_memo_get):
-            self._evaluator.submit(expression)
+            try:
+                self._evaluator.submit(expression)
+            except RedunError as error:  # it cannot be stored, or a default of its task cannot
+                return self._seal(Failure(error, trace_of(error)))
             self._loop()
             if self._stopping:
                 self._wind_down()
-            return self._seal()
+            return self._seal(self._evaluator.root.failure if self._evaluator.root is not None else None)
 
     def stop(self) -> None:
         """Asks the run to stop: nothing new starts, and what has finished is recorded. Any thread may ask."""
@@ -302,15 +305,18 @@ class Run:
             if job not in self._dispatcher.in_flight and job.state is not State.REDUCING and job.number >= 0:
                 self._evaluator.cancel(job)
 
-    def _seal(self) -> Execution:
+    def _seal(self, failure: Failure | None) -> Execution:
         evaluator, recorder = self._evaluator, self._recorder
         evaluator.advance()
         self._record()
-        root = evaluator.root
-        status = Status.INTERRUPTED if self._stopping else Status.FAILED if evaluator.failed else Status.DONE
-        failure = root.failure if root is not None else None
+        root, value = evaluator.root, None
+        if root is not None and root.state is State.DONE and not self._stopping:
+            try:
+                value = evaluator.value(root.result)
+            except Exception as error:  # noqa: BLE001  decoding may run the user's own __setstate__
+                failure = Failure(error, trace_of(error), root)
+        status = Status.INTERRUPTED if self._stopping else Status.FAILED if failure else Status.DONE
         trace = None if failure is None else recorder.trace(failure)
-        value = evaluator.value(root.result) if status is Status.DONE and root is not None else None
         counts = self._counts()
         tail = (*recorder.rows, *recorder.unfinished(self._unfinished(), Status.INTERRUPTED))
         self._pending.finish()
