@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SCOPES: Final = (*_FUNCTIONS, ast.ClassDef)
 _COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
+#: What Python itself keeps among a module's names. `__file__` and its like differ from machine to machine.
+MODULE_NAMES: Final = frozenset(vars(ModuleType("any"))) | {"__file__", "__builtins__", "__cached__", "__path__"}
 #: Built-in functions through which code reaches what nobody can read from its text.
 _DYNAMIC: Final = frozenset({"exec", "eval", "__import__", "globals", "import_module"})
 

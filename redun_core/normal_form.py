@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 # Every character beyond ASCII is taken as part of a name: outside strings and comments, valid source has it nowhere
@@ -32,6 +33,8 @@ _FSTRING_STOP: Final = re.compile(r"""[\\{}'"]""")
 _DOC_NAMES: Final = frozenset({"__doc__", "getdoc"})
 _PLAIN_STRING: Final = re.compile(r"""[rRuU]?['"]""")
 _TAB: Final = 8
+#: Texts whose normal form is remembered: many tasks share their helpers.
+_REMEMBERED: Final = 16_384
 
 
 class LogicalLine:
@@ -222,6 +225,7 @@ def _split(tokens: list[str], separator: str) -> Iterator[list[str]]:
         yield part
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def normalise(text: str) -> str:
     """Returns the normal form: a logical line a line, 4 spaces a block, one space between tokens.
 

@@ -80,7 +80,8 @@ class Ownership:
             return True
         file = file or module_file(name)
         if not file:
-            return top not in sys.stdlib_module_names and top not in sys.builtin_module_names
+            # cells and modules made by hand are; what a library has generated in a namespace of its own is not
+            return name in sys.modules and top not in sys.stdlib_module_names and top not in sys.builtin_module_names
         return not _is_library(file) or self._is_of_distribution(file)
 
     def _is_of_distribution(self, file: str) -> bool:

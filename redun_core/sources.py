@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from redun.core.names import bound_names, top_level
+from redun.core.names import Names, bound_names, names_in, top_level
 from redun.core.normal_form import definition_span, imported_names, logical_lines, normalise, with_plain_newlines
 from redun.core.ownership import layers, principal
 
@@ -72,14 +72,17 @@ class ModuleSource:
         self._compiled: dict[int, dict[str, list[CodeType]]] = {}
         self._tree: ast.Module | None = None
         self._bindings: dict[str, list[ast.stmt]] | None = None
+        self._mentions: list[tuple[ast.stmt, set[str]]] | None = None
+        self._captured: dict[int, Capture] = {}
+        self._captures: dict[int, tuple[CodeType, Capture]] = {}
+        self._names: dict[int, Names] = {}
         self._imports: dict[str, str] | None = None
         self._rebound: frozenset[str] | None = None
         self._lines: list[int] = []
 
     def codes(self, qualname: str, flags: int) -> list[CodeType]:
-        """Returns the code objects of that qualified name in this source, compiled under the futures in `flags`."""
-        if "import annotations" in self.text:
-            flags = 0  # it says so itself
+        """Returns the code objects of that qualified name in this source, compiled under the future in `flags`."""
+        flags = 0 if "import annotations" in self.text else flags & _ANNOTATIONS
         index = self._compiled.get(flags)
         if index is None:
             index = self._compiled[flags] = {}
@@ -134,22 +137,23 @@ class ModuleSource:
         """Returns the statements at the top level that may change what a name of the module is bound to, without
         binding it: calls that mention it, assignments to its items and attributes, and definitions with a decorator
         that mentions it or is a function that does (`@registry.add`, `@register("x")`)."""
-        found: list[ast.stmt] = []
-        for statement in top_level(self.tree.body):
-            mentions: list[ast.AST] = []
-            if isinstance(statement, ast.Expr):
-                mentions = [statement.value]
-            elif isinstance(statement, (ast.Assign, ast.Delete)):
-                mentions = [target for target in statement.targets if not isinstance(target, ast.Name)]
-            elif isinstance(statement, (ast.AugAssign, ast.AnnAssign)):
-                mentions = [] if isinstance(statement.target, ast.Name) else [statement.target]
-            elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                mentions = [*statement.decorator_list]
-                for used in _loaded(mentions):
-                    mentions += (one for one in self.bindings(used) if isinstance(one, ast.FunctionDef))
-            if name in _loaded(mentions):
-                found.append(statement)
-        return found
+        if self._mentions is None:
+            self._mentions = [(statement, self._mentioned(statement)) for statement in top_level(self.tree.body)]
+        return [statement for statement, names in self._mentions if name in names]
+
+    def _mentioned(self, statement: ast.stmt) -> set[str]:
+        mentions: list[ast.AST] = []
+        if isinstance(statement, ast.Expr):
+            mentions = [statement.value]
+        elif isinstance(statement, (ast.Assign, ast.Delete)):
+            mentions = [target for target in statement.targets if not isinstance(target, ast.Name)]
+        elif isinstance(statement, (ast.AugAssign, ast.AnnAssign)):
+            mentions = [] if isinstance(statement.target, ast.Name) else [statement.target]
+        elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            mentions = [*statement.decorator_list]
+            for used in _loaded(mentions):
+                mentions += (one for one in self.bindings(used) if isinstance(one, ast.FunctionDef))
+        return _loaded(mentions)
 
     def definition(self, qualname: str) -> str | None:
         """Returns the text of the first `def` or `class` of that qualified name, with its decorators, or None."""
@@ -158,6 +162,34 @@ class ModuleSource:
             span = definition_span(self.text, begin)
             if span is not None:
                 return self.text[begin : span[1]]
+        return None
+
+    def names(self, statement: ast.stmt, *, quiet: bool = False) -> Names:
+        """Returns what a statement of the tree refers to, read once; see `names_in`."""
+        found = self._names.get(id(statement))
+        if found is None:
+            found = self._names[id(statement)] = names_in([statement], quiet=quiet)
+        return found
+
+    def captured(self, code: CodeType) -> Capture:
+        """Returns the source of a code object that is one of `codes`, searched once."""
+        found = self._captured.get(id(code))
+        if found is None:
+            found = self._captured[id(code)] = _capture_code(self, code, self.file)
+        return found
+
+    def capture(self, code: CodeType) -> Capture | None:
+        """Returns the verified source of a function's code, searched once, or None if this text is not its source."""
+        known = self._captures.get(id(code))
+        if known is not None:
+            return known[1]
+        candidates = [one for one in self.codes(code.co_qualname, code.co_flags) if same_code(one, code)]
+        for candidate in sorted(candidates, key=lambda one: one.co_firstlineno != code.co_firstlineno):
+            found = self.captured(candidate)
+            if found.verified:
+                found = replace(found, code=code)
+                self._captures[id(code)] = (code, found)
+                return found
         return None
 
     def imported(self, name: str) -> str:
@@ -201,7 +233,8 @@ def _compiled(text: str, file: str, flags: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the importer has shown them already
         try:
-            return compile(text, file, "exec", flags=flags, dont_inherit=True)
+            # cells of notebooks may await at their top level; it changes no function
+            return compile(text, file, "exec", flags=flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
 
@@ -292,31 +325,19 @@ def capture(func: Any) -> Capture:
 
 def capture_function(function: FunctionType) -> Capture:
     """Returns the source of just this function, whatever it wraps."""
-    found = _captured(function)
-    if found.reason == CHANGED and "@pytest_ar" in function.__globals__:
-        found = replace(found, reason=REWRITTEN)
-    return replace(found, code=function.__code__)
-
-
-def _captured(function: FunctionType) -> Capture:
     code = function.__code__
-    flags = code.co_flags & _ANNOTATIONS
     guess: Capture | None = None
     reason = NO_SOURCE
     for source in _sources(code.co_filename, function.__globals__):
-        reason = CHANGED
-        candidates = source.codes(code.co_qualname, flags)
-        for candidate in sorted(candidates, key=lambda found: found.co_firstlineno != code.co_firstlineno):
-            same = same_code(candidate, code)
-            if not same and guess is not None:
-                continue
-            found = _capture_code(source, candidate, code.co_filename)
-            if found.verified and not same:
-                found = Capture(found.text, found.file, found.line, False, CHANGED, found.decorators)
-            if found.verified:
-                return found
-            guess = found
-    return guess or Capture("", code.co_filename, code.co_firstlineno, False, reason)
+        found = source.capture(code)
+        if found is not None:
+            return found
+        candidates = source.codes(code.co_qualname, code.co_flags)
+        guess = guess or next(map(source.captured, candidates), None)
+        reason = REWRITTEN if "@pytest_ar" in function.__globals__ else CHANGED
+    if guess is None:
+        return Capture("", code.co_filename, code.co_firstlineno, False, reason, code=code)
+    return replace(guess, verified=False, reason=guess.reason or reason, code=code)
 
 
 def _capture_code(source: ModuleSource, code: CodeType, file: str) -> Capture:
@@ -404,12 +425,12 @@ def capture_class(kind: type) -> Capture:
     for file in dict.fromkeys([main, *files] if isinstance(main, str) else files):
         for source in _sources(file, getattr(module, "__dict__", None)):
             methods = [f.__code__ for f in functions if f.__code__.co_filename == file]
-            flags = next((code.co_flags & _ANNOTATIONS for code in methods), 0)
+            flags = next((code.co_flags for code in methods), 0)
             bodies = [code for code in source.codes(kind.__qualname__, flags) if not code.co_flags & _OPTIMIZED]
             for body in reversed(bodies):  # of two definitions, the later is the one that stayed
                 inside: dict[str, list[CodeType]] = {}
                 _collect(body, inside)
-                found = _capture_code(source, body, file)
+                found = source.captured(body)
                 if found.verified and all(_is_among(code, inside) for code in methods):
                     return found
                 reason = CHANGED

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any, Final
 
-from redun.core.names import Imported, Names, Reference, names_in, parameters
+from redun.core.names import MODULE_NAMES, Imported, Names, parameters
 from redun.core.normal_form import definition_span, normalise
 from redun.core.ownership import Ownership, principal
 from redun.core.sources import CHANGED, ModuleSource, capture_class, capture_function, module_source
@@ -102,7 +102,8 @@ class StaticUses:
 
     def _text(self, module: str, path: str, statements: list[ast.stmt], source: ModuleSource) -> None:
         self._found.text("text", path, "\n".join(map(source.segment, statements)))
-        self._refer(module, names_in(statements, quiet=True), path)
+        for statement in statements:
+            self._refer(module, source.names(statement, quiet=True), path)
 
     def _additions(self, module: str, name: str, source: ModuleSource) -> None:
         """What the module does to an object after binding it; where modules are imported, their objects show it."""
@@ -133,7 +134,8 @@ class StaticUses:
         for imported in imported_as(statement, name):
             origin = _absolute(_package(module), imported)
             if (origin, imported.attribute) == (module, name):  # `from . import name` in a package: the submodule
-                self._module(f"{module}.{name}", chain, f"{module}:{name}")
+                if _located(f"{module}.{name}") is not None:
+                    self._module(f"{module}.{name}", chain, f"{module}:{name}")
             else:
                 target = f"{imported.module}:{imported.attribute}" if imported.attribute else imported.module
                 if target != name and not self._is_own(origin):
@@ -154,7 +156,7 @@ class StaticUses:
         text = source.segment(node)
         span = None if task is None else definition_span(text, 0)
         self._found.text(how, path, text if span is None else text[span[0] :])
-        self._refer(module, names_in([node]), path)
+        self._refer(module, source.names(node), path)
 
     def _verify(self, module: str, name: str, source: ModuleSource, path: str) -> None:
         """Where the module is imported already, its text must still be what runs."""
@@ -174,18 +176,16 @@ class StaticUses:
         for reference in names.references:
             if reference.imported is not None:
                 self._import(_package(module), reference.imported, reference.chain, user)
-            elif not self._is_known(module, reference):
-                if not reference.quiet:
-                    self._found.untrack(user, f"the name {reference.name} is not defined")
-            else:
+            elif self._is_known(module, reference.name):
                 self._left.append((module, reference.name, reference.chain, user))
+            elif not reference.quiet and reference.name not in MODULE_NAMES and not hasattr(builtins, reference.name):
+                self._found.untrack(user, f"the name {reference.name} is not defined")
 
-    def _is_known(self, module: str, reference: Reference) -> bool:
+    def _is_known(self, module: str, name: str) -> bool:
         source = self._source(module, module)
         if source is None:
             return False
-        bound = bool(source.bindings(reference.name))
-        return bound or (bool(source.bindings("*")) and not hasattr(builtins, reference.name))
+        return bool(source.bindings(name)) or (bool(source.bindings("*")) and not hasattr(builtins, name))
 
 
 def imported_as(statement: ast.Import | ast.ImportFrom, name: str) -> Iterator[Imported]:
@@ -267,6 +267,8 @@ def _search(module: str) -> str | None:
         path = spec.submodule_search_locations
         if path is None and count < len(parts):
             return None
+    if spec.origin in ("built-in", "frozen"):
+        return f"<frozen {module}>"
     if spec.origin in (None, "namespace"):
         return next(iter(path or ()), None)
     return str(spec.origin)

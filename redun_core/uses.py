@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Any, Protocol
 
 from redun.core.digest import Digest
@@ -99,19 +98,3 @@ def signature_text(params: Any, interface: Any) -> str:
         if kind == 0 and 0 not in kinds[place + 1 :]:
             shown.append("/")
     return f"({', '.join(shown)})" + "".join(f" {name}={value!r}" for name, value in interface)
-
-
-def parsed(text: str) -> Any:
-    """Returns the syntax tree of the text of one `def`, `class` or `lambda`, or None where it does not parse."""
-    if text.startswith("lambda"):
-        text = f"({text}\n)"
-    elif text[:1] in (" ", "\t"):
-        text = f"if 1:\n{text}"
-    try:
-        body: list[Any] = compile(text, "<definition>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True).body  # type: ignore[attr-defined]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    first = body[0]
-    if isinstance(first, ast.If):
-        first = first.body[0]
-    return first.value if isinstance(first, ast.Expr) else first

@@ -211,6 +211,14 @@ def test_a_task_imported_inside_a_body_counts_by_its_interface(project: Project)
     assert project(code, other=other).digest != project(code, other=other.replace("return 1", "return 2")).digest
 
 
+def test_builtins_and_names_of_the_module_itself_are_nothing_there_either(project: Project):
+    text = "import abc\nfrom collections import deque\n"
+    text += "def f(x):\n    return len(x), __name__, __file__, ValueError, abc, deque\n"
+    found = project("@task()\ndef t():\n    from h import f\n    return f(1)\n", h=text)
+    assert uses(found) == [("import", "h:deque"), ("function", "h:f")]
+    assert found.untracked == ()
+
+
 def test_names_that_a_star_brings_are_found(project: Project):
     found = project(
         "@task()\ndef t():\n    import h\n    return h.f()\n", h="from g import *\n", g="def f():\n    return 1\n"

@@ -45,6 +45,8 @@ WITH_TASK = TASK + "@task()\ndef t():\n    return 1\n"
 def test_modules_beside_a_script_are_own(project: Project):
     project.write({"owner_a": WITH_TASK, "beside": "", "sub/__init__.py": "", "sub/inner.py": ""})
     own = of(project, "owner_a")
+    for name in ("beside", "sub.inner"):
+        __import__(name)
     assert [own.owns_module(name) for name in ("owner_a", "beside", "sub", "sub.inner")] == [True] * 4
 
 
@@ -164,6 +166,7 @@ def test_modules_made_by_hand_and_cells_are_own(project: Project):
     finally:
         del sys.modules["made_by_hand"]
     assert not Ownership("work").owns_module("")
+    assert not Ownership("work").owns_module("generated_namespace")
 
 
 def test_a_library_is_not_own_even_to_itself_unless_a_task_is_in_it():

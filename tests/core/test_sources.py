@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import linecache
 import os
@@ -259,11 +260,14 @@ def test_registered_text_wins_over_an_edited_file_and_the_file_over_outdated_tex
 
 
 def test_cells_of_notebooks_are_read_where_python_shows_them():
-    text = "from __future__ import annotations\ndef f(x: int):\n    return 1\n"
+    text = "def f(x: int):\n    return 1\nif 0:\n    await f(1)\n"
     name = "<ipython-input-7-abc>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    scope: dict[str, FunctionType] = {}
     try:
-        assert capture(made(text, name)).text == "def f(x: int):\n    return 1\n"
+        code = compile(text, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        scope["f"] = FunctionType(next(found for found in code.co_consts if hasattr(found, "co_code")), scope)
+        assert capture(scope["f"]).text == "def f(x: int):\n    return 1\n"
     finally:
         del linecache.cache[name]
 

@@ -20,7 +20,7 @@ CORE_ORDER = """
     history job_links
     objects
     values display json_form uses
-    decoding expressions static_uses class_bodies
+    decoding expressions static_uses class_bodies readings
     classes adapters.registry files tasks
     adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
         adapters.times constants reduction
