@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from redun.core.digest import Digest, ObjectFormat
-from redun.core.keys import Prepared, code_id, prepare
+from redun.core.keys import Prepared, code_id, prepare, renewed
 from redun.core.tasks import Task
 
 
@@ -32,7 +32,7 @@ class Fingerprints:
         """
         found = self._prepared.get(task)
         if found is None:
-            found = prepare(task, self._format)
+            found = renewed(prepare(task, self._format), self._format)
             earlier = self._accepted.get(found.digest)
             if earlier is not None:
                 found = replace(found, digest=earlier)

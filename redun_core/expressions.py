@@ -6,7 +6,8 @@ expressions into a flat table, and the evaluator works on that table alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from redun.core import codes
@@ -193,10 +194,14 @@ class Expression:
         return None
 
 
+#: Numbers expressions in the order in which they are made: the one order that a set of them can be given.
+_made: Final = itertools.count()
+
+
 class TaskCall(Expression):
     """A call of a task that has not been evaluated."""
 
-    __slots__ = ("_redun_args", "_redun_kwargs", "_redun_options", "_redun_task")
+    __slots__ = ("_redun_args", "_redun_kwargs", "_redun_made", "_redun_options", "_redun_task")
 
     def __init__(
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any] | None = None
@@ -205,6 +210,7 @@ class TaskCall(Expression):
         self._redun_args = args
         self._redun_kwargs = kwargs
         self._redun_options = options
+        self._redun_made = next(_made)
 
     def __repr__(self) -> str:
         parts = [_short(arg) for arg in self._redun_args]
@@ -218,11 +224,12 @@ class TaskCall(Expression):
 class Operation(Expression):
     """An operation on operands of which at least one is an expression."""
 
-    __slots__ = ("_redun_name", "_redun_operands")
+    __slots__ = ("_redun_made", "_redun_name", "_redun_operands")
 
     def __init__(self, name: str, operands: tuple[Any, ...]) -> None:
         self._redun_name = name
         self._redun_operands = operands
+        self._redun_made = next(_made)
 
     def __repr__(self) -> str:
         return f"{self._redun_name}({', '.join(map(_short, self._redun_operands))})"
@@ -256,5 +263,22 @@ def _encode(encoder: Encoder, expression: Expression) -> ExtType:
     return node_ext(index)
 
 
+def _in_order(items: Iterable[Any]) -> list[Any]:
+    """The members of a set, those that hold expressions in the order in which these were made."""
+    return sorted(items, key=_first_made)
+
+
+def _first_made(item: Any) -> int:
+    if isinstance(item, (TaskCall, Operation)):
+        return item._redun_made
+    if isinstance(item, (tuple, frozenset)):
+        return max(map(_first_made, item), default=-1)
+    fields = getattr(item, "__dataclass_fields__", ())
+    return max((_first_made(getattr(item, name, None)) for name in fields), default=-1)
+
+
+# in place of the handlers of `values`, which know of no expressions
+HANDLERS[set] = lambda encoder, items: encoder.sorted_ext(codes.SET, _in_order(items))
+HANDLERS[frozenset] = lambda encoder, items: encoder.sorted_ext(codes.FROZENSET, _in_order(items))
 HANDLERS[TaskCall] = _encode
 HANDLERS[Operation] = _encode

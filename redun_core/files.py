@@ -128,9 +128,11 @@ class File:
             self._content = STATS.content(self.path)
         return self._content
 
-    def update_hash(self) -> None:
+    def refresh(self) -> None:
         """Makes this value stand for the file as it is now."""
         self._content = _UNREAD
+
+    update_hash = refresh
 
     def is_valid(self) -> bool:
         """Returns whether the file still has the content that this value stands for."""

@@ -10,7 +10,7 @@ edited still makes its consumers run again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from redun.core import classes as _classes  # noqa: F401  it adds the handlers of classes to those of values
@@ -110,6 +110,25 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
     )
     _PREPARED[id(task), fmt.name] = made
     return made
+
+
+def renewed(prepared: Prepared, fmt: ObjectFormat) -> Prepared:
+    """Returns the task with its defaults as they are now, where they stand for something outside: a default is made
+    once a process, and a file may change between two runs in it."""
+    outside = {n: d for n, d in prepared.defaults.items() if isinstance(d, Encoded) and d.externals}
+    if not outside:
+        return prepared
+    encoder = Encoder(fmt)
+    defaults, ids = dict(prepared.defaults), dict(prepared.default_ids)
+    for name, default in outside.items():
+        decoder = Decoder(prepared.objects.__getitem__)
+        value = decoder.decode(default.payload)
+        for external in decoder.externals:
+            external.refresh()
+        defaults[name] = encoded = encoder.encode(value)
+        ids[name] = encoder.identify(encoded)
+    objects = {**prepared.objects, **encoder.objects}
+    return replace(prepared, defaults=defaults, default_ids=ids, objects=objects)
 
 
 def code_id(obj: Any, fmt: ObjectFormat) -> tuple[Digest | None, dict[Digest, tuple[str, bytes]]]:
@@ -223,12 +242,8 @@ class CodeExternal:
         """Returns the name."""
         return self.name
 
-    def renewed(self) -> CodeExternal:
-        """Returns the value for the code that the name leads to now, or this one where it leads nowhere."""
-        fmt = _FORMAT_BY_SIZE[len(self.digest)]
-        found = registry.get(self.name) if ":" not in self.name else _lookup(self.name)
-        digest = None if found is None else code_id(found, fmt)[0]
-        return self if digest is None else CodeExternal(self.name, digest)
+    def refresh(self) -> None:
+        """Does nothing: it is made for what is registered now, and is no part of a value."""
 
 
 def _lookup(name: str) -> Any:

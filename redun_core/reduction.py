@@ -106,7 +106,7 @@ def reduce(encoder: Encoder, obj: Any, pin: Pin | None = None) -> Reduction:
         CannotEncode, ValueTooDeep: if something in it has no deterministic encoding.
     """
     if type(obj) in PLAIN:
-        return Reduction(Encoded(encoder.pack(obj), obj, True), [], b"")
+        return Reduction(encoder.encode(obj), [], b"")
     table = _Table(encoder, pin)
     encoder.place = table.place
     try:

@@ -37,6 +37,10 @@ class External(Protocol):
         """Returns its name for people, such as a path."""
         ...
 
+    def refresh(self) -> None:
+        """Makes it stand for the same thing as that is now."""
+        ...
+
 
 class Packer(Protocol):
     """What we use of msgpack's packer, which comes without types."""

@@ -1,22 +1,24 @@
 """The thread pool: workers take messages of several jobs from one queue and answer through another.
 
 A queue costs 0.6 microseconds a message and a `Future` 15 to 40, so there are no futures. Tiny jobs travel many to a
-message; a worker that finds its message taking long hands back what it has not begun, so that a slow job among fast
-ones holds nobody up.
+message; when one takes long after all, idle workers are given the same message and take what has not been begun, so
+that a slow job among fast ones holds nobody up.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import Any, Final, NamedTuple
 
 from redun.core.tasks import running
 
-#: A worker gives back the rest of its message after this time.
-_PATIENCE_NS: Final = 10_000_000
+#: After this time (seconds) idle workers help with a message.
+_PATIENCE: Final = 0.01
 
 
 class Work(NamedTuple):
@@ -51,10 +53,12 @@ class ThreadPool:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._inbox: SimpleQueue[list[Work] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[deque[Work] | None] = SimpleQueue()
         self._outbox: SimpleQueue[Reply | None] = SimpleQueue()
         self._workers: list[threading.Thread] = []
         self._messages = 0
+        #: Messages of several pieces of work that were sent, oldest first, until they are found empty.
+        self._sent: list[deque[Work]] = []
         self._halted = False
 
     @property
@@ -64,27 +68,46 @@ class ThreadPool:
 
     def submit(self, work: list[Work]) -> None:
         """Sends one message."""
+        message = deque(work)
+        if len(work) > 1:
+            self._sent.append(message)
+        self._send(message)
+
+    def _send(self, message: deque[Work]) -> None:
         self._messages += 1
         if len(self._workers) < min(self.threads, self._messages):
             worker = threading.Thread(target=self._run, name=f"redun-{len(self._workers)}", daemon=True)
             self._workers.append(worker)
             worker.start()
-        self._inbox.put(work)
+        self._inbox.put(message)
 
-    def take(self, timeout: float | None) -> Reply | None:
+    def take(self, timeout: float) -> Reply | None:
         """Returns the next reply, or None when the time (seconds) is over or `wake` was called."""
-        try:
-            reply = self._outbox.get(timeout=timeout)
-        except Empty:
-            return None
-        if reply is not None:
-            self._messages -= 1
-        return reply
+        end = monotonic() + timeout
+        while True:
+            wait = max(end - monotonic(), 0.0)
+            try:
+                reply = self._outbox.get(timeout=min(wait, _PATIENCE) if self._sent else wait)
+            except Empty:
+                self._assist()
+                if wait <= _PATIENCE or not self._sent:
+                    return None
+                continue
+            if reply is not None:
+                self._messages -= 1
+            return reply
+
+    def _assist(self) -> None:
+        """Lets idle workers take part in messages that nobody has finished."""
+        self._sent = [message for message in self._sent if message]
+        for message in self._sent:
+            for _ in range(min(self.threads - self._messages, len(message))):
+                self._send(message)
 
     def run_here(self, work: list[Work]) -> Reply:
         """Runs work on the calling thread and returns the reply. Waking another thread and being woken by it costs more
         than a tiny body does."""
-        return self._work(work)
+        return self._work(deque(work))
 
     def wake(self) -> None:
         """Makes `take` return. May be called from a signal handler or another thread."""
@@ -104,19 +127,21 @@ class ThreadPool:
         while (message := self._inbox.get()) is not None:
             self._outbox.put(self._work(message))
 
-    def _work(self, message: list[Work]) -> Reply:
+    def _work(self, message: deque[Work]) -> Reply:
         running.body = True
         try:
             return self._answers(message)
         finally:
             running.body = False
 
-    def _answers(self, message: list[Work]) -> Reply:
+    def _answers(self, message: deque[Work]) -> Reply:
         answers: list[Answer] = []
-        begin = start = perf_counter_ns()
-        for position, (tag, function, args, kwargs) in enumerate(message):
-            if self._halted or start - begin > _PATIENCE_NS:
-                return answers, message[position:]
+        start = perf_counter_ns()
+        while not self._halted:
+            try:
+                tag, function, args, kwargs = message.popleft()
+            except IndexError:
+                return answers, []
             try:
                 value = function(*args, **kwargs)
                 ok = True
@@ -125,4 +150,12 @@ class ThreadPool:
             stop = perf_counter_ns()
             answers.append(Answer(tag, ok, value, start, stop))
             start = stop
-        return answers, []
+        return answers, _drained(message)
+
+
+def _drained(message: deque[Work]) -> list[Work]:
+    left: list[Work] = []
+    with suppress(IndexError):  # others may be at it, too
+        while True:
+            left.append(message.popleft())
+    return left

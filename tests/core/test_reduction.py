@@ -189,7 +189,6 @@ def test_equal_expressions_have_equal_bytes():
     assert _reduced(make())[0].payload == _reduced(make())[0].payload
 
 
-@pytest.mark.xfail(strict=True, reason="the members of a set are numbered in the order of their addresses")
 def test_sets_of_calls_have_the_same_bytes_in_every_process():
     program = (
         "import sys; from tests.core.test_reduction import F, _reduced\n"

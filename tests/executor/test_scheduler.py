@@ -139,7 +139,6 @@ def test_bodies_run_side_by_side_as_many_as_there_are_threads(threads: int):
     assert Scheduler(threads=threads).run([meet(i) for i in range(threads)]) == list(range(threads))
 
 
-@pytest.mark.xfail(strict=True, reason="jobs of a task that was tiny once travel together to one thread")
 def test_a_task_that_was_quick_once_still_runs_side_by_side():
     together = threading.Barrier(2)
 

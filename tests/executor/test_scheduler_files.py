@@ -120,7 +120,6 @@ def main(): return [read()]
     assert flow() == ["b"]
 
 
-@pytest.mark.xfail(strict=True, reason="a default is prepared once for the process, so the run ends in StaleInput")
 def test_a_file_as_default_is_looked_at_in_every_run_of_one_process(flow: Flow):
     flow.load("""
 @task()
