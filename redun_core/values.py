@@ -148,9 +148,12 @@ class Encoder:
             CannotEncode: if something inside has no deterministic encoding; the message says where.
             ValueTooDeep: if it is nested deeper than `limits.VALUE_DEPTH`, or contains itself.
         """
-        if type(obj) in PLAIN:
+        kind = type(obj)
+        if kind in _FIXED:  # straight to the packer: nearly every argument and result is one
+            return Encoded(self._packers[0].pack(obj), obj, True)
+        if kind in PLAIN:
             payload = self.pack(obj)
-            if payload[0] in _LARGE_HEADS and type(obj) in _SIZED and len(obj) > limits.LEAF_BYTES // 4:
+            if payload[0] in _LARGE_HEADS and kind in _SIZED and len(obj) > limits.LEAF_BYTES // 4:
                 large = Encoded(payload)  # not kept in memory: its blob is read where it is needed
                 large.inspected = True
                 return large
