@@ -73,7 +73,9 @@ def lookup(name: str) -> Any:
         loaded = sys.modules.get("__main__")
     found = _walk(loaded, qualname)
     if found is None:
-        raise CannotDecode(f"{name} is not in the running workflow", hint="import its module where the workflow is defined")
+        raise CannotDecode(
+            f"{name} is not in the running workflow", hint="import its module where the workflow is defined"
+        )
     return found
 
 

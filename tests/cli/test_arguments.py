@@ -109,7 +109,7 @@ def complaint(annotation: Any, *texts: str) -> str:
         (Fraction, "1/3", Fraction(1, 3)),
         (uuid.UUID, "12345678123456781234567812345678", uuid.UUID("12345678123456781234567812345678")),
         (date, "2026-01-02", date(2026, 1, 2)),
-        (datetime, "2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5)),  # noqa: DTZ001 - none is written
+        (datetime, "2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5)),
         (timedelta, "90", timedelta(seconds=90)),
         (timedelta, "1:30:00", timedelta(hours=1, minutes=30)),
         (timedelta, "2 days, 3:00:00", timedelta(days=2, hours=3)),
