@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,8 +67,8 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Measures and prints, line by line."""
+def main() -> int:
+    """Measures and prints, line by line; returns 1 when a row could not be measured, and records nothing then."""
     options = arguments()
     rows = selected(options.rows)
     peer = environment(options.peer_env) if options.peer else None
@@ -79,16 +80,22 @@ def main() -> None:
         print(f"{name:<12} {fact}")
     print(f"\n{table.HEADER}", flush=True)
     figures: list[Figure] = []
+    broken = 0
     for row in rows:
-        for figure in ROWS[row](bench):
-            figures.append(figure)
-            print(table.line(figure), flush=True)
+        try:
+            for figure in ROWS[row](bench):
+                figures.append(figure)
+                print(table.line(figure), flush=True)
+        except RuntimeError as error:
+            broken += 1
+            print(f"{row} could not be measured: {error}", flush=True)
     print(f"\n{table.summary(figures)} ({time.monotonic() - start:.0f} s)")
-    if options.record is not None:
+    if options.record is not None and not broken:
         path = RECORDED.with_stem(options.record)
         table.record(path, facts, figures, ratios(bench))
         print(f"recorded in {path}")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -73,11 +73,9 @@ def take(task: Task[..., object], jobs: int, replay: Literal["whole", "step"], s
     _run(task, jobs, replay, store, profiler)
     profiler.create_stats()
     entries = pstats.Stats(profiler).stats  # type: ignore[attr-defined]  # not in the stubs
-    worked = sum(own for place, (_, _, own, _, _) in entries.items() if module(place) != WAITING)
+    worked = sum(entry[2] for place, entry in entries.items() if module(place) != WAITING)
     scale = 1e6 * times.thread / jobs / worked
-    costs = {
-        place: Cost(calls / jobs, own * scale, total * scale) for place, (_, calls, own, total, _) in entries.items()
-    }
+    costs = {place: Cost(entry[1] / jobs, entry[2] * scale, entry[3] * scale) for place, entry in entries.items()}
     return Profile(Times(*(1e6 * seconds / jobs for seconds in times)), costs)
 
 
