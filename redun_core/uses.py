@@ -6,7 +6,7 @@ Each use has one of these forms (`how`), a name, and a target or a detail:
   another name leads to it; or the name of a library's function or class that a closure or container holds;
 - `constant`: a value; `text`: the text that makes what has no encoding;
 - `task`: what a caller sees of it, and the name that it is used by;
-- `import`: which thing of a library a name stands for, where that is not `import name`; `module`: the same in a closure;
+- `import`: which thing of a library a name stands for, where that is not `import name`; `module`: so in a closure;
 - `distribution`: a version asked for; `untracked`: why something is not tracked.
 """
 
