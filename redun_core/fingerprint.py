@@ -67,6 +67,8 @@ def fingerprint(task: Task[..., Any], objects: Objects) -> Fingerprint:
                 _follow(task, captured, found)
         else:
             found.doubt(task.fullname, captured.reason)
+    for name in task.track_versions:
+        _add_version(name, found)
     includes = tuple(sorted(_included(item, task, objects) for item in task.hash_includes))
     record = TaskRecord(
         fullname=task.fullname,
@@ -86,8 +88,6 @@ def _follow(task: Task[..., Any], captured: Capture, found: UseList) -> None:
     assert main is not None, "a verified capture is of a function"
     home = f"{task.module}:{main.__qualname__}"
     CodeUses(found, Ownership.of(task)).follow_task(task.func, home, captured)
-    for name in task.track_versions:
-        _add_version(name, found)
 
 
 def _add_version(name: str, found: UseList) -> None:

@@ -166,8 +166,9 @@ def test_what_hash_includes_cannot_encode_is_an_error_that_names_the_task(projec
         project("import threading\n@task(hash_includes=[threading.Lock()])\ndef t():\n    return 1\n")
 
 
-def test_versions_of_distributions_count_when_asked_for(project: Project):
-    found = project('@task(track_versions=["numpy", "no-such-thing"])\ndef t():\n    return 1\n')
+@pytest.mark.parametrize("options", ["", 'code="function", ', 'version="1", '])
+def test_versions_of_distributions_count_when_asked_for(project: Project, options: str):
+    found = project(f'@task({options}track_versions=["numpy", "no-such-thing"])\ndef t():\n    return 1\n')
     assert uses(found) == [("untracked", "no-such-thing"), ("distribution", "numpy")]
     assert use(found, "numpy").detail.count(".") >= 1
     assert found.untracked == ("no-such-thing: is not installed",)
