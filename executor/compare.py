@@ -14,6 +14,7 @@ from redun.core.errors import CodecError, StoreError
 from redun.core.job_links import JobLinks
 from redun.core.keys import code_id
 from redun.core.objects import CallRecord, Outcome, TaskRecord, Why, call_task
+from redun.core.replays import made_by
 from redun.core.values import Encoded
 from redun.store import Store
 
@@ -135,7 +136,7 @@ class Comparer:
                 calls = tasks[name] = _Calls()
             if calls.count < _CALLS or not payload.endswith(_CHILDLESS):
                 record = CallRecord.parse(payload)
-                children += [child for child in record.children if child is not None]
+                children += [child for child in made_by(record) if child is not None]
                 if calls.count < _CALLS:
                     calls.add(digest, record)
         return children

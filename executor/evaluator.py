@@ -380,7 +380,7 @@ class Evaluator:
                 if not arg.inspected:
                     self.value(arg)
                 for obj in arg.code:
-                    digest, objects = self.fingerprints.code_id(obj)
+                    digest, objects = self.fingerprints.code_id(obj, job.task)
                     if digest is not None:
                         found.add(digest)
                         self.encoder.objects.update(objects)

@@ -39,9 +39,12 @@ class Fingerprints:
             self._prepared[task] = found
         return found
 
-    def code_id(self, obj: Any) -> tuple[Digest | None, dict[Digest, tuple[str, bytes]]]:
-        """Returns the fingerprint of a class, function or task that a value refers to, and the objects it needs."""
+    def code_id(
+        self, obj: Any, consumer: Task[..., Any] | None = None
+    ) -> tuple[Digest | None, dict[Digest, tuple[str, bytes]]]:
+        """Returns the fingerprint of a class, function or task that a value of a task refers to, and the objects it
+        needs; None for code that is not the user's own."""
         if isinstance(obj, Task):
             prepared = self.prepare(obj)
             return prepared.digest, prepared.objects
-        return code_id(obj, self._format)
+        return code_id(obj, self._format, consumer)

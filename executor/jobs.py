@@ -130,6 +130,8 @@ class Job(Unit):
     trace: Digest | None = None
     #: Whether its answer is recorded but is none for later runs: an argument changed while the body ran.
     unkept = False
+    #: Whether the jobs inside its whole replay had to be counted one by one.
+    walked = False
     why = Why.NONE
     call: Digest | None = None
     head: Digest | None = None

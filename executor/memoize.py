@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-import msgpack
-
-from redun.core.codec import array_header, pointer_bytes
+from redun.core.codec import array_header, pointer_bytes, unpack
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
 from redun.core.objects import CallRecord, HeadRecord, How, Outcome, TaskRecord, Why
 from redun.core.reduction import CALL, Node, Reduction, read_reduction
-from redun.core.replays import inner_calls
+from redun.core.replays import inner_calls, made_by
 from redun.core.tasks import registry
 from redun.core.values import Encoded, External
 from redun.executor.compare import Comparer
@@ -191,16 +189,17 @@ class Memoizer:
             return False
         job.call, job.head = remembered.call, remembered.head
         self._evaluator.hit(job, result, How.WHOLE)
-        self._evaluator.counted(job, self._tally(remembered.call, head, job.task.fullname))
+        self._evaluator.counted(job, self._tally(job, remembered.call, head))
         return True
 
-    def _tally(self, call: Digest, head: HeadRecord, fullname: str) -> dict[str, int]:
+    def _tally(self, job: Job, call: Digest, head: HeadRecord) -> dict[str, int]:
         """Jobs by task inside a call, itself included: as kept, or by walking it."""
         names = sorted({name for name, _, _ in self._verifier.task_set(head.tasks).tasks})
         kept = self._source.tally(call)
         if kept is not None and len(kept) == len(names):
             return {name: number for name, number in zip(names, kept, strict=True) if number}
-        tally = {fullname: 1}
+        job.walked = True
+        tally = {job.task.fullname: 1}
         for _, inner in inner_calls(call, self._children):
             kind, payload = self._fetch(CallRecord.parse(bytes(self._fetch(inner)[1])).task)
             name = TaskRecord.parse(bytes(payload)).fullname if kind == "task" else "?"
@@ -208,7 +207,7 @@ class Memoizer:
         return tally
 
     def _children(self, call: Digest) -> tuple[Digest | None, ...]:
-        return CallRecord.parse(bytes(self._fetch(call)[1])).children
+        return made_by(CallRecord.parse(bytes(self._fetch(call)[1])))
 
     def _is_call_of(self, job: Job, row: MemoRow) -> bool:
         """Whether the remembered call is of this task and these arguments: a key alone is a claim."""
@@ -218,20 +217,21 @@ class Memoizer:
         if not row.is_expr:
             payload = leaf_call(job.prepared.digest, ids, row.reduction)
             call = object_id(self._evaluator.encoder.format, "call", payload)
-            if all(call != remembered.call for remembered in row.calls):
-                return False
-            job.call = call
-            return True
+            if any(call == remembered.call for remembered in row.calls):
+                job.call = call
+                return True
         found = self._source.get_many([row.calls[0].call])[0]
         if found is None:
             return True  # history may have been pruned; the reduction is still there
         record = CallRecord.parse(bytes(found[1]))
+        if not row.is_expr and record.result != row.reduction:
+            return False
         return record.task == job.prepared.digest and list(record.args) == ids
 
     def _value(self, digest: Digest, payload: Any) -> Reduction:
         payload = bytes(payload)
         if _LEAF[payload[0]]:
-            encoded = Encoded(payload, msgpack.unpackb(payload), True)
+            encoded = Encoded(payload, unpack(payload), True)
             encoded.digest = digest
             return Reduction(encoded, [], b"")
         encoded = Encoded(payload)

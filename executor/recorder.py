@@ -25,6 +25,7 @@ from redun.executor.footprints import Footprints, TaskSet
 from redun.executor.jobs import Failure, Job, Unit
 from redun.executor.memoize import leaf_call
 from redun.executor.states import State
+from redun.executor.tallies import Tallies
 from redun.executor.verify import Verifier, reads_cache
 from redun.store.memo import MemoUpdate
 
@@ -43,7 +44,7 @@ class Recorder:
         rows: rows of ended jobs that are on no page yet.
         pages: ids of the full pages.
         sources: task id -> id of its source, for every task seen.
-        tallies: call -> jobs by task in its subtree, not yet taken by the scheduler.
+        tallies: how many jobs of which task the subtrees of calls have.
     """
 
     def __init__(self, evaluator: Evaluator, verifier: Verifier, uuid: bytes) -> None:
@@ -61,7 +62,7 @@ class Recorder:
         self.rows: list[JobRow] = []
         self.pages: list[Digest] = []
         self.sources: dict[Digest, Digest] = {}
-        self.tallies: dict[Digest, list[int]] = {}
+        self.tallies = Tallies()
 
     # -- what the scheduler calls -------------------------------------------------------------------------------------
 
@@ -156,6 +157,8 @@ class Recorder:
         for name, digest, _ in job.tasks.entries:
             if digest not in self.sources:
                 self._source(name, digest)
+        if job.walked and job.tally is not None:
+            self.tallies.keep(job, job.tally)
         if job.applied:
             self._add_own(job)
 
@@ -172,8 +175,9 @@ class Recorder:
         assert reduction is not None
         assert result is not None
         assert result.digest is not None
-        if reduction.nodes:
-            job.call = self._call(job, self._expr_id(reduction), Outcome.VALUE, result.digest)
+        if reduction.nodes or job.extras:
+            expr = self._expr_id(reduction) if reduction.nodes else None
+            job.call = self._call(job, expr, Outcome.VALUE, result.digest)
         elif job.call is None:
             ids = [arg.digest for arg in job.args]
             job.call = self._encoder.put("call", leaf_call(job.prepared.digest, ids, result.digest))
@@ -181,17 +185,24 @@ class Recorder:
             self._bare_footprint(job)
         else:
             self._footprint(job)
-            self._tally(job)
+            self.tallies.count(job)
         assert job.head is not None
-        known = job.remembered
-        if known is not None and any(row.call == job.call and row.head == job.head for row in known):
-            return
-        if job.key is not None and _is_kept(job):
-            # It takes the place of the update that the body's return made, where that is not written yet.
+        if job.key is not None and _is_kept(job) and not self._is_remembered(job, reduction):
+            # It takes the place of the update that the body's return made, where that is not written yet. Updates are
+            # numbered in their order: a call is newer than all that happened inside it.
+            self.memo.pop(job.key, None)
             target = self._expr_id(reduction) if reduction.nodes else result.digest
             self.memo[job.key] = MemoUpdate(
                 job.key, job.task.fullname, target, bool(reduction.nodes), job.call, job.head, job.caused
             )
+
+    def _is_remembered(self, job: Job, reduction: Reduction) -> bool:
+        """Whether the memo row that answered has this call already, and not from before a task in it was superseded."""
+        for row in job.remembered or ():
+            if row.call == job.call and row.head == job.head:
+                tasks = job.tasks.digest
+                return not reduction.nodes or tasks is None or self._verifier.superseded(tasks) <= row.seq
+        return False
 
     def _failed(self, job: Job) -> None:
         failure = job.failure
@@ -233,23 +244,6 @@ class Recorder:
         parts += [b"\xc0" if child is None else pointer_bytes(child) for child in children]
         parts += [array_header(len(extras)), *map(pointer_bytes, extras)]
         return self._encoder.put("call", b"".join(parts))
-
-    def _tally(self, job: Job) -> None:
-        if not job.units and not job.extras:
-            return
-        tally = {job.task.fullname: 1}
-        for unit in (*job.units, *job.extras):
-            if not isinstance(unit, Job):
-                continue
-            if unit.tally is None or unit.how is How.JOINED:
-                tally[unit.task.fullname] = tally.get(unit.task.fullname, 0) + 1
-            else:
-                for name, number in unit.tally.items():
-                    tally[name] = tally.get(name, 0) + number
-        job.tally = tally
-        if job.call is not None:
-            names = sorted({name for name, _, _ in job.tasks.entries})
-            self.tallies[job.call] = [tally.get(name, 0) for name in names]
 
     # -- footprints ---------------------------------------------------------------------------------------------------
 

@@ -283,11 +283,11 @@ class Run:
         recorder = self._recorder
         pending = self._pending
         memo = list(recorder.memo.values())
-        batch = Batch(pending.objects, memo, update, STATS.fresh, recorder.tallies, pending.blobs)
+        batch = Batch(pending.objects, memo, update, STATS.fresh, recorder.tallies.fresh, pending.blobs)
         pending.objects = {}
         pending.blobs = {}
         self._recorder.memo = {}
-        self._recorder.tallies = {}
+        recorder.tallies.fresh = {}
         self._verifier.forget()
         STATS.fresh = {}
         return batch

@@ -13,7 +13,7 @@ from redun.core.digest import Digest, ObjectFormat
 from redun.core.files import STATS
 from redun.core.keys import call_key
 from redun.core.objects import CallRecord, TaskRecord, job_id
-from redun.core.replays import inner_calls
+from redun.core.replays import inner_calls, made_by
 from redun.core.values import Encoded
 from redun.executor.jobs import Failure, Job
 from redun.executor.observer import FailedJob, JobEvent, Observer, Unreadable
@@ -62,7 +62,7 @@ class Teller:
             return
         total = sum(replay.tally.values()) - 1 if replay.tally else 0
         left = min(total, limits.PRINTED_INNER_JOBS - self._told)
-        calls = inner_calls(replay.call, lambda call: self._call(call).children)
+        calls = inner_calls(replay.call, lambda call: made_by(self._call(call)))
         for number, (_, call) in enumerate(islice(calls, left), replay.number + 1):
             self._observer.job(self._inner_event(number, self._call(call)))
         self._told += left

@@ -47,7 +47,7 @@ class Verifier:
             record = self._part(head)
             if not isinstance(record, HeadRecord) or record.flags or record.context:
                 return None
-            if self._superseded_since(record.tasks) > seq or not self._tasks_hold(record.tasks):
+            if self.superseded(record.tasks) > seq or not self._tasks_hold(record.tasks):
                 return None
             if not shallow and record.ext is not None and not self._ext_holds(record.ext, finished, record.tasks):
                 return None
@@ -77,6 +77,18 @@ class Verifier:
             raise CodecError(f"footprint {digest.hex()} is no set of tasks")
         return record
 
+    def superseded(self, tasks: Digest) -> int:
+        """Returns the number above which calls that involve any of the tasks are to be believed.
+
+        Raises:
+            NotFound, CodecError: if the set of tasks is missing or is none.
+        """
+        newest = self._newest.get(tasks)
+        if newest is None:
+            names = [name for name, _, _ in self.task_set(tasks).tasks]
+            newest = self._newest[tasks] = max(map(self._superseded, names), default=0)
+        return newest
+
     def forget(self) -> None:
         """Forgets which tasks were superseded; called after a commit."""
         self._newest.clear()
@@ -91,13 +103,6 @@ class Verifier:
         return found
 
     # -- tasks --------------------------------------------------------------------------------------------------------
-
-    def _superseded_since(self, tasks: Digest) -> int:
-        newest = self._newest.get(tasks)
-        if newest is None:
-            names = [name for name, _, _ in self.task_set(tasks).tasks]
-            newest = self._newest[tasks] = max(map(self._superseded, names), default=0)
-        return newest
 
     def _tasks_hold(self, digest: Digest) -> bool:
         known = self._tasks.get(digest)

@@ -69,7 +69,7 @@ _Code = tuple[Any, Digest | None, dict[Digest, tuple[str, bytes]]]
 
 _FORMAT_BY_SIZE: Final = {fmt.size: fmt for fmt in OBJECT_FORMATS.values()}
 _PREPARED: Final[dict[tuple[int, str], Prepared]] = {}
-_CODE: Final[dict[tuple[int, str], _Code]] = {}
+_CODE: Final[dict[tuple[int, str, Ownership], _Code]] = {}
 
 
 def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
@@ -131,19 +131,21 @@ def renewed(prepared: Prepared, fmt: ObjectFormat) -> Prepared:
     return replace(prepared, defaults=defaults, default_ids=ids, objects=objects)
 
 
-def code_id(obj: Any, fmt: ObjectFormat) -> tuple[Digest | None, dict[Digest, tuple[str, bytes]]]:
+def code_id(
+    obj: Any, fmt: ObjectFormat, consumer: Task[..., Any] | None = None
+) -> tuple[Digest | None, dict[Digest, tuple[str, bytes]]]:
     """Returns the fingerprint of a class, function or task that a value refers to, and the objects it needs; None for
-    code that is not the user's own."""
+    code that is not the user's own, as the consumer sees it (a package that is installed is its own tasks' own)."""
     if isinstance(obj, Task):
         prepared = prepare(obj, fmt)
         return prepared.digest, prepared.objects
-    found = _CODE.get((id(obj), fmt.name))
+    own = Ownership.of(obj if consumer is None else consumer)
+    found = _CODE.get((id(obj), fmt.name, own))
     if found is None or found[0] is not obj:
         encoder = Encoder(fmt)
-        own = Ownership.of(obj)
         digest = code_fingerprint(obj, encoder, own) if own.owns(obj) else None
         found = (obj, digest, encoder.objects)
-        _CODE[id(obj), fmt.name] = found
+        _CODE[id(obj), fmt.name, own] = found
     return found[1], found[2]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from redun.core.digest import Digest
+from redun.core.objects import CallRecord
 
 
 def inner_calls(root: Digest, children: Callable[[Digest], Sequence[Digest | None]]) -> Iterator[tuple[int, Digest]]:
@@ -25,3 +26,9 @@ def inner_calls(root: Digest, children: Callable[[Digest], Sequence[Digest | Non
         if call not in seen:
             seen.add(call)
             stack += [(depth + 1, child) for child in reversed(children(call)) if child is not None]
+
+
+def made_by(call: CallRecord) -> tuple[Digest | None, ...]:
+    """Returns the calls that a call made, in the order in which a first run numbers their jobs: those of defaults and
+    options, then those of its reduction."""
+    return (*call.extras, *call.children)

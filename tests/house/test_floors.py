@@ -15,11 +15,11 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 CORE_ORDER = """
     errors limits version names normal_form ownership operations
     codes digest namespace sources
-    codec frame replays scopes
+    codec frame scopes
     shapes expression_table forms
     history job_links
     objects
-    values display json_form uses
+    values display json_form replays uses
     decoding expressions static_uses class_bodies readings
     classes adapters.registry files tasks
     adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
@@ -45,7 +45,7 @@ LATE = {
     "redun.cli.progress": "a pipe draws nothing live",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
-    "redun.executor.run": "most runs show no reasons and no values that cannot be made",
+    "redun.executor.telling": "most runs show no reasons and no values that cannot be made",
     "redun.store.locate": "finding where a store is does not open it",
     "redun.store.store": "a store in memory loads no engine, and a store is made once and opened often",
 }
