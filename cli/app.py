@@ -24,6 +24,9 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "init": ("redun.cli.init", "init", "Make a store."),
     "run": ("redun.cli.run", "run", "Run a task of a workflow, or show its tasks."),
     "log": ("redun.cli.log", "log", "Show executions, jobs, calls, tasks and values."),
+    "explain": ("redun.cli.explain", "explain", "Say how a job was answered, and why it ran."),
+    "diff": ("redun.cli.diff", "diff", "What differs between two executions."),
+    "show": ("redun.cli.show", "show", "One screen about anything."),
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
     "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),
 }

@@ -4,8 +4,7 @@ Read from the store alone. Code is compared in its normal form, which is what de
 change.
 """
 
-from __future__ import annotations
-
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections.abc import Iterable
 from difflib import unified_diff
 from typing import Final, NamedTuple
@@ -29,7 +28,8 @@ class CodeChange(NamedTuple):
     Attributes:
         what: `own` (the task's own text), `function`, `class`, `text` (of a constant that has no encoding), `constant`,
             `task` (what a caller sees of it), `distribution`, `untracked`, `version`, `mode` (what counts as its code),
-            `option`, `parameters`, `include` (an item of `hash_includes`).
+            `option`, `parameters`, `include` (an item of `hash_includes`), `carried` (a class or function that an
+            argument is made of).
         name: of what it is, such as `module.function`.
         verb: `changed`, `added` or `removed`.
         old, new: text of what is no code; None where there is none.
@@ -47,7 +47,12 @@ class CodeChange(NamedTuple):
 
     def text(self) -> str:
         """Returns it on one line."""
-        subject = "its own text" if self.what == "own" else f"{_TITLES.get(self.what, self.what)} {self.name}".rstrip()
+        if self.what == "own":
+            subject = "its own text"
+        elif self.what == "carried":
+            subject = f"{self.name}, which an argument is made of"
+        else:
+            subject = f"{_TITLES.get(self.what, self.what)} {self.name}".rstrip()
         if self.verb == "added":
             return f"{subject} is new" + (f": {_cut(self.new)}" if self.new else "")
         if self.verb == "removed":

@@ -5,10 +5,9 @@ Read from the store alone; nothing is instantiated and no user code runs. Nothin
 reason is asked for.
 """
 
-from __future__ import annotations
-
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.display import Fetch, show
@@ -17,9 +16,12 @@ from redun.core.expression_table import Table
 from redun.core.forms import printable
 from redun.core.objects import CallRecord, Outcome, TaskRecord, TreeRecord, Why
 from redun.executor.code_changes import CodeChange, code_changes
-from redun.executor.jobs import Job
 from redun.executor.value_changes import ValueChange, differences
 from redun.executor.value_contents import code_names, files_in
+
+# Commands that explain a history load none of what runs jobs.
+if TYPE_CHECKING:
+    from redun.executor.jobs import Job
 
 #: Names listed of what a result needs.
 _LISTED: Final = 20
@@ -46,7 +48,7 @@ class Miss(NamedTuple):
     off_by: str = ""
 
 
-def miss_of(job: Job) -> Miss:
+def miss_of(job: "Job") -> Miss:
     """Returns what there is to know of a job that is about to run."""
     args = tuple([arg.digest for arg in job.args if arg.digest is not None])
     off_by = ""
@@ -197,7 +199,7 @@ class Reasons:
         compared = self._call(miss.compared)
         if miss.why in (Why.CODE, Why.ARGUMENT) and compared is not None:
             code = self._code_changes(compared.task, miss.task) if compared.task != miss.task else ()
-            arguments = self._arguments(compared, miss) if compared.args != miss.args else ()
+            arguments = self.argument_changes(compared, miss.task, miss.args)
             if compared.task == miss.task and not arguments:
                 code = tuple(self._classes(miss.args))
             return Reason(miss.why, miss.compared, code, arguments)
@@ -228,9 +230,11 @@ class Reasons:
             found = self._code[old, new] = code_changes(old, new, self._fetch)
         return found
 
-    def _arguments(self, compared: CallRecord, miss: Miss) -> tuple[ArgumentChange, ...]:
-        before = self._bound(compared.task, compared.args)
-        after = self._bound(miss.task, miss.args)
+    def argument_changes(self, old: CallRecord, task: Digest, args: tuple[Digest, ...]) -> tuple[ArgumentChange, ...]:
+        """Returns the arguments that differ from those of an earlier call, by the names of the parameters."""
+        if old.args == args:
+            return ()
+        before, after = self._bound(old.task, old.args), self._bound(task, args)
         changes = [self._argument(name, before.get(name), after[name]) for name in after]
         changes += [self._argument(name, before[name], None) for name in before if name not in after]
         return tuple(change for change in changes if change.old != change.new)
@@ -266,7 +270,7 @@ class Reasons:
         """The classes and functions that arguments carry: their code is in the key, and all else is equal."""
         payloads = [self._payload(digest, "value") for digest in self._listed(args)]
         for name in dict.fromkeys(name for payload in payloads for name in code_names(payload, self._fetch)):
-            yield CodeChange("class", printable(name.replace(":", ".", 1)), "changed")
+            yield CodeChange("carried", printable(name.replace(":", ".", 1)), "changed")
 
     def _named_in(self, compared: CallRecord) -> str:
         """What the code of now must have to read a result: its classes, or the tasks that it calls."""

@@ -5,8 +5,7 @@ work is bounded in items looked at, objects read and changes listed; `Difference
 listed.
 """
 
-from __future__ import annotations
-
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, TypeAlias
 

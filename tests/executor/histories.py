@@ -26,17 +26,24 @@ class History:
 
     wants_jobs = True
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, store: Store) -> None:
         self.project = project
-        self.store = Store.memory()
+        self.store = store
         self.told: dict[str, str] = {}
 
-    def run(self, text: str, *args: Any, cache: bool = True, replay: Literal["whole", "step"] = "whole") -> Any:
+    def run(
+        self,
+        text: str,
+        *args: Any,
+        cache: bool = True,
+        replay: Literal["whole", "step"] = "whole",
+        argv: tuple[str, ...] = ("run", "w.py", "main"),
+    ) -> Execution:
         """Writes the module, runs its task `main`, and returns the execution."""
         self.project.write({"w": HEADER + text})
         module = self.project.load("w")
         self.told.clear()
-        return Scheduler(self.store, cache=cache, replay=replay, observer=self).execute(module.main(*args))
+        return Scheduler(self.store, cache=cache, replay=replay, observer=self).execute(module.main(*args), argv=argv)
 
     def explained(self) -> dict[str, Reason]:
         """Returns why each job of the latest run ran, from the store alone."""
@@ -90,7 +97,7 @@ class History:
 
 
 @contextmanager
-def history_in(folder: Path) -> Iterator[History]:
-    """Gives a history of runs of a module in that folder."""
-    with made_in(folder) as project:
-        yield History(project)
+def history_in(folder: Path, store: Store | None = None) -> Iterator[History]:
+    """Gives a history of runs of a module in that folder, in memory where no store is given."""
+    with made_in(folder) as project, store or Store.memory() as opened:
+        yield History(project, opened)

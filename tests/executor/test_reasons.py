@@ -81,7 +81,7 @@ def told(history: History, old: str, new: str) -> dict[str, str]:
         ("RATE = 3", "RATE = 4", "scale", "code changed: constant w.RATE: 3 -> 4"),
         ('"lr": 0.1', '"lr": 0.2', "train", "code changed: constant w.CONFIG['lr']: 0.1 -> 0.2"),
         ("return helper(x)", "return helper(x) + 1", "scale", "code changed: its own text"),
-        ("* 2", "* 5", "use", "code changed: class w.Model"),
+        ("* 2", "* 5", "use", "code changed: w.Model, which an argument is made of"),
         ("* 2", "* 5", "make", "code changed: class w.Model"),
         ("@task()\ndef scale", "@task(version=2)\ndef scale", "scale", "code changed: what counts as its code: "),
         ("def train(cfg, data=0)", "def train(cfg, n=1)", "train", "code changed: its own text; argument changed: "),
