@@ -14,7 +14,7 @@ from redun.core.digest import Digest
 from redun.core.errors import NotFound
 from redun.core.job_links import JobLinks
 from redun.core.objects import How, JobRow, JobsRecord, Outcome, Status, TreeRecord, Why, job_id
-from redun.core.replays import inner_calls
+from redun.core.replays import inner_calls, made_by
 from redun.store import Store
 from redun.store.lookup_names import JobName, Run
 
@@ -141,7 +141,7 @@ class JobTable:
 
     def _child_calls(self, digest: Digest) -> tuple[Digest | None, ...]:
         call = self._graph.call(digest)
-        return () if call is None else call.children
+        return () if call is None else made_by(call)
 
     def _inner_job(self, number: int, digest: Digest, row: JobRow) -> Job:
         call = self._graph.call(digest)
