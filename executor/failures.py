@@ -6,7 +6,7 @@ import linecache
 import traceback
 from pathlib import PurePath
 from types import FrameType, TracebackType
-from typing import Final
+from typing import Any, Final
 
 from redun.core.objects import TraceFrame, TraceRecord
 
@@ -21,7 +21,7 @@ def summary(error: BaseException) -> str:
         lines = "".join(traceback.format_exception_only(error)).rstrip("\n").split("\n")
         if isinstance(error, SyntaxError):  # Python puts where it is before what it is
             return lines[-1][:_TEXT]
-        notes = sum(str(note).count("\n") + 1 for note in getattr(error, "__notes__", ()))
+        notes = sum(note.count("\n") + 1 for note in _notes(error))
         return "\n".join(lines[: len(lines) - notes] if notes else lines)[:_TEXT]
     except Exception:  # noqa: BLE001  the user's own __str__ may raise anything
         return type(error).__name__
@@ -40,8 +40,19 @@ def trace_of(error: BaseException) -> TraceRecord:
         half = _FRAMES // 2
         left_out = TraceFrame("", 0, f"... {len(frames) - _FRAMES} more ...", "")
         frames = [*frames[:half], left_out, *frames[-half:]]
-    notes = tuple(str(note) for note in getattr(error, "__notes__", ()))
-    return TraceRecord(summary(error), tuple(frames), notes)
+    return TraceRecord(summary(error), tuple(frames), _notes(error))
+
+
+def _notes(error: BaseException) -> tuple[str, ...]:
+    found = getattr(error, "__notes__", None)  # whoever assigns it may assign anything
+    return tuple(map(_words, found)) if isinstance(found, (list, tuple)) else ()
+
+
+def _words(note: Any) -> str:
+    try:
+        return str(note)
+    except Exception:  # noqa: BLE001  the note's own __str__ may raise anything
+        return f"<{type(note).__name__}>"
 
 
 def causes(error: BaseException) -> list[BaseException]:

@@ -112,7 +112,8 @@ def _error(encoder: Encoder, obj: BaseException) -> Any:
     except CannotEncode:  # a class local to a function: the error is still told, though not rebuilt as its class
         name = f"{kind.__module__}:{kind.__qualname__}"
     state = {k: v for k, v in vars(obj).items() if k != "__notes__"} | _fields(obj)
-    notes = [note if isinstance(note, str) else _text(note) for note in getattr(obj, "__notes__", None) or ()]
+    notes = getattr(obj, "__notes__", None)  # whoever assigns it may assign anything
+    notes = [n if isinstance(n, str) else _text(n) for n in notes] if isinstance(notes, (list, tuple)) else []
     parts = [name, _tellable(encoder, list(obj.args)), notes, _cause(obj), _tellable(encoder, state)]
     return encoder.ext(codes.ERROR, parts)
 
