@@ -194,8 +194,9 @@ def test_strange_notes_are_kept_as_text():
     error = ValueError()
     error.__notes__ = [1, Unsayable()]  # type: ignore[attr-defined]
     assert _round_trip(error).__notes__ == ["1", "<Unsayable>"]
-    error.__notes__ = None  # type: ignore[attr-defined]
-    assert _round_trip(error).args == ()
+    for notes in (None, 5, "text"):
+        error.__notes__ = notes  # type: ignore[attr-defined]
+        assert _round_trip(error).args == ()
 
 
 # -- names ------------------------------------------------------------------------------------------------------------
