@@ -291,6 +291,8 @@ class Evaluator:
             ids = [arg.digest or identify(arg) for arg in job.args]
             code = () if all(arg.plain for arg in job.args) else self._code_ids(job)
             job.key = call_key(self.encoder.format, job.prepared.digest, ids, code)
+            if code:
+                job.coded = True
         except (BindError, RedunError) as error:
             self._number(job)
             job.move(State.KEYED)

@@ -107,6 +107,8 @@ class Job(Unit):
     # What most jobs never set is an attribute of the class: a run makes many jobs, and each assignment counts.
     applied: tuple[str, ...] = ()
     caused = False
+    #: Whether the user's own code among its arguments is part of its key.
+    coded = False
     compared: Digest | None = None
     executor = "default"
     ext: Digest | None = None

@@ -252,7 +252,7 @@ class Recorder:
         return (
             result.plain
             and not reduction.nodes
-            and not (job.extras or job.applied or job.flags or job.unkept or job.node.options)
+            and not (job.extras or job.applied or job.coded or job.flags or job.unkept or job.node.options)
             and job.prepared.cacheable
         )
 
@@ -278,6 +278,8 @@ class Recorder:
             parts.own += self._externals(reduction)
         if job.result is not None:
             parts.own += self._externals(job.result)
+        if job.coded:
+            parts.own += self._consumed(job)
         job.tasks = parts.tasks
         job.flags = tuple(flags)[:1]
         job.ext = self._footprints.ext(parts.own, parts.children, parts.barriers)
@@ -333,8 +335,18 @@ class Recorder:
         if digest is None:
             return None
         self._encoder.objects.update(objects)
-        name = obj.fullname if isinstance(obj, Task) else f"{codes.module_name(obj.__module__)}:{obj.__qualname__}"
-        return self._encoder.value(CodeExternal(name, digest))
+        return self._encoder.value(CodeExternal(_code_name(obj), digest))
+
+    def _consumed(self, job: Job) -> list[Digest]:
+        """Ids of the code among the arguments that only this task takes for the user's own: that of its package."""
+        ids = []
+        for arg in job.args:
+            for obj in arg.code:
+                digest, objects = self._evaluator.fingerprints.code_id(obj, job.task)
+                if digest is not None and digest != self._evaluator.fingerprints.code_id(obj)[0]:
+                    self._encoder.objects.update(objects)
+                    ids.append(self._encoder.value(CodeExternal(_code_name(obj), digest, job.task.fullname)))
+        return ids
 
 
 class _Parts:
@@ -353,6 +365,10 @@ class _Parts:
 def _own_flags(job: Job) -> list[Flag]:
     off = job.node.options and not reads_cache(job.options)
     return [Flag("volatile", "the cache was off for this call")] if off else []
+
+
+def _code_name(obj: Any) -> str:
+    return obj.fullname if isinstance(obj, Task) else f"{codes.module_name(obj.__module__)}:{obj.__qualname__}"
 
 
 def _call_of(unit: Any) -> Digest | None:

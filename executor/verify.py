@@ -163,11 +163,15 @@ class Verifier:
         if known is None or known[0] != finished:
             decoder = Decoder(self._fetch)
             external: External = decoder.decode(self._fetch(digest)[1])
-            valid = external.is_valid()
-            if not valid and isinstance(external, CodeExternal) and not external.is_found():
-                valid = self._covers(tasks, external.name)
+            valid = self._is_code_valid(external, tasks) if isinstance(external, CodeExternal) else external.is_valid()
             known = self._own[digest] = (finished, valid)
         return known[1]
+
+    def _is_code_valid(self, external: CodeExternal, tasks: Digest) -> bool:
+        target = external.target()
+        if target is None:
+            return self._covers(tasks, external.name)
+        return self._fingerprints.code_id(target, registry.get(external.consumer))[0] == external.digest
 
     def _covers(self, tasks: Digest, name: str) -> bool:
         """Whether the fingerprint of one of the tasks, which are current, tells of code that nobody has imported here:

@@ -225,20 +225,31 @@ def spread(task: Task[..., Any], values: list[Any]) -> tuple[list[Any], dict[str
 
 @dataclass(frozen=True, slots=True)
 class CodeExternal:
-    """A task, function or class inside a result: valid while what its name leads to has the same fingerprint."""
+    """A task, function or class inside a value: valid while what its name leads to has the same fingerprint.
+
+    Attributes:
+        name: full name of the task, or `module:qualname`.
+        consumer: full name of the task that was given the value, where only that task sees the code as the user's own.
+    """
 
     name: str
     digest: Digest
+    consumer: str = ""
+
+    def target(self) -> Any:
+        """Returns what the name leads to, or None: nobody may have imported its module yet."""
+        if ":" not in self.name:
+            return registry.get(self.name)
+        try:
+            return codes.lookup(self.name)
+        except CannotDecode:
+            return None
 
     def is_valid(self) -> bool:
         """Returns whether the name still leads to that code."""
+        target = self.target()
         fmt = _FORMAT_BY_SIZE[len(self.digest)]
-        found = registry.get(self.name) if ":" not in self.name else _lookup(self.name)
-        return found is not None and code_id(found, fmt)[0] == self.digest
-
-    def is_found(self) -> bool:
-        """Returns whether the name leads to anything: nobody may have imported its module yet."""
-        return (registry.get(self.name) if ":" not in self.name else _lookup(self.name)) is not None
+        return target is not None and code_id(target, fmt, registry.get(self.consumer))[0] == self.digest
 
     def describe(self) -> str:
         """Returns the name."""
@@ -248,15 +259,13 @@ class CodeExternal:
         """Does nothing: it is made for what is registered now, and is no part of a value."""
 
 
-def _lookup(name: str) -> Any:
-    try:
-        return codes.lookup(name)
-    except CannotDecode:
-        return None
+def _state(_: Encoder, external: CodeExternal) -> list[Any]:
+    state = [external.name, bytes(external.digest)]
+    return [*state, external.consumer] if external.consumer else state
 
 
 def _read(_: Decoder, state: Any) -> CodeExternal:
-    return CodeExternal(state[0], Digest(state[1]))
+    return CodeExternal(state[0], Digest(state[1]), *state[2:])
 
 
-register(CodeExternal, "redun.code", lambda _, external: [external.name, bytes(external.digest)], _read)
+register(CodeExternal, "redun.code", _state, _read)
