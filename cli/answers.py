@@ -13,7 +13,8 @@ from redun.core.digest import Digest
 from redun.core.job_links import JobLinks
 from redun.core.objects import How, Use, Why
 from redun.executor.code_changes import CodeChange, use_changes, use_name
-from redun.executor.reasons import Miss, Reason, Reasons, switched_off
+from redun.executor.known import known_in
+from redun.executor.reasons import Miss, Reason, Reasons, Site, switched_off
 from redun.store.lookup_names import Run, runs
 
 #: Jobs looked at for the one that made a call.
@@ -60,7 +61,11 @@ class Answers:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._reasons = Reasons(graph.fetch)
+        self._known = known_in(graph.store)
+        self._reasons = Reasons(graph.fetch, self._known)
+        #: Of a caller's call: the places of the calls that it made.
+        self._places: dict[Digest, dict[Digest, int]] = {}
+        self._earlier: dict[Digest, Digest | None] = {}
 
     def answer(self, place: Place) -> Answer:
         """Returns how a job was answered."""
@@ -101,9 +106,30 @@ class Answers:
             off_by = self._switch(place)
         elif row.why is Why.OFF_RUN and "--no-cache" in table.run.argv:
             off_by = "--no-cache"
+        site = self._site(lineage[-2], job) if len(lineage) > 1 else None
         return self._reasons.reason(
-            Miss(row.why, row.compared, call.task, call.args, call.reduction or call.result, off_by)
+            Miss(row.why, row.compared, call.task, call.args, call.reduction or call.result, off_by, site)
         )
+
+    def _site(self, caller: Job, job: Job) -> Site | None:
+        """Where a job is called, and the earlier call of its caller: the one that it is compared with where it ran too,
+        else one of the same task and arguments."""
+        call = self._graph.call(caller.call)
+        if call is None or caller.call is None or job.call is None:
+            return None
+        earlier = caller.row.compared
+        if caller.row.how is not How.RAN:
+            if caller.call not in self._earlier:
+                known = self._known(call.task, call.args)
+                self._earlier[caller.call] = next((other for other in known if other != caller.call), None)
+            earlier = self._earlier[caller.call]
+        if earlier is None:
+            return None
+        if caller.call not in self._places:
+            places = {child: place for place, child in enumerate(call.children) if child is not None}
+            self._places[caller.call] = places
+        place = self._places[caller.call].get(job.call)
+        return None if place is None else Site(earlier, place)
 
     def ran(self, table: JobTable) -> Iterator[tuple[Job, Reason]]:
         """Yields the jobs of an execution that ran, and why."""

@@ -73,11 +73,12 @@ class TaskFacts(NamedTuple):
 
 
 class RanFact(NamedTuple):
-    """A job that ran, and why."""
+    """Jobs of a task that ran for the same reason: the first, and how many."""
 
     job: str
     task: str | None
     reason: str
+    jobs: int
 
 
 class RunFacts(NamedTuple):
@@ -168,7 +169,11 @@ def run_facts(graph: Graph, run: Run) -> RunFacts:
     call = graph.call(run.root)
     ran = [(job, reason) for job, reason in islice(Answers(graph).ran(table), _RAN)]
     titles = Counter(reason.why.name.lower() for _, reason in ran)
-    shown = [RanFact(table.id(job), graph.task_name(job.call), reason.text()) for job, reason in ran[:_LISTED]]
+    alike: dict[tuple[str | None, str], RanFact] = {}
+    for job, reason in ran:
+        name, text = graph.task_name(job.call), reason.text()
+        first_of = alike.get((name, text)) or RanFact(table.id(job), name, text, 0)
+        alike[name, text] = first_of._replace(jobs=first_of.jobs + 1)
     trace = graph.payload(run.trace, "trace")
     columns = ("done", "cached", "failed", "running", "pending")
     return RunFacts(
@@ -186,7 +191,7 @@ def run_facts(graph: Graph, run: Run) -> RunFacts:
         error="" if trace is None else printable(TraceRecord.parse(trace).summary),
         counts=tuple([(name, sum(getattr(count, name) for count in run.counts)) for name in columns]),
         reasons=tuple(titles.most_common()),
-        ran=tuple(shown),
+        ran=tuple(islice(alike.values(), _LISTED)),
         depends=None if first is None else dependencies(graph, first.row.head),
     )
 

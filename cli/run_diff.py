@@ -17,6 +17,7 @@ from redun.core.digest import Digest
 from redun.core.forms import printable
 from redun.core.objects import CallRecord
 from redun.executor.code_changes import CodeChange, code_changes
+from redun.executor.known import known_in
 from redun.executor.reasons import ArgumentChange, Reason, Reasons
 from redun.executor.value_changes import Difference, ValueChange, differences
 from redun.store.lookup_names import Run
@@ -213,7 +214,7 @@ def _pair_change(graph: Graph, before: Tree, after: Tree, old: Node, new: Node) 
         before.table.id(old.job),
         after.table.id(new.job),
         graph.call_text(new.job.call, _LINE),
-        Reasons(graph.fetch).argument_changes(one, other.task, other.args),
+        Reasons(graph.fetch, known_in(graph.store)).argument_changes(one, other.task, other.args),
         _result_change(graph, "result", one, other),
     )
 

@@ -125,9 +125,11 @@ def show_run(facts: RunFacts, paint: Paint) -> Iterator[str]:
         yield ""
         yield f"Ran: {total:,}, for these reasons: {', '.join(f'{name} {number:,}' for name, number in facts.reasons)}"
         for ran in facts.ran:
-            yield f"  Job {paint(ran.job[:SHORT], 'id')}  {printable(ran.task or '?')}: {ran.reason}"
-        if total > len(facts.ran):
-            yield f"  ... {total - len(facts.ran):,} more: redun explain {facts.execution[:SHORT]}"
+            more = f" (and {_count(ran.jobs - 1, 'more job')})" if ran.jobs > 1 else ""
+            yield f"  Job {paint(ran.job[:SHORT], 'id')}  {printable(ran.task or '?')}: {ran.reason}{more}"
+        left = total - sum(ran.jobs for ran in facts.ran)
+        if left:
+            yield f"  ... {left:,} more: redun explain {facts.execution[:SHORT]}"
     yield from depends_lines(facts.depends, paint)
 
 

@@ -7,7 +7,7 @@ reason is asked for.
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.display import Fetch, show
@@ -16,18 +16,22 @@ from redun.core.expression_table import Table
 from redun.core.forms import printable
 from redun.core.objects import CallRecord, Outcome, TaskRecord, TreeRecord, Why
 from redun.executor.code_changes import CodeChange, code_changes
+from redun.executor.known import Known
 from redun.executor.value_changes import ValueChange, differences
 from redun.executor.value_contents import code_names, files_in
-
-# Commands that explain a history load none of what runs jobs.
-if TYPE_CHECKING:
-    from redun.executor.jobs import Job
 
 #: Names listed of what a result needs.
 _LISTED: Final = 20
 #: Characters of each side of a change on one line, and changes named there.
 _SHORT: Final = 60
 _NAMED: Final = 3
+
+
+class Site(NamedTuple):
+    """Where a job is called: an earlier call of its caller, and its place among the calls that the caller made."""
+
+    caller: Digest
+    place: int
 
 
 class Miss(NamedTuple):
@@ -38,6 +42,7 @@ class Miss(NamedTuple):
         task, args: as in its call.
         result: what its body returned: id of the `value` or `expr`; None while that is not known.
         off_by: what switched the cache off, for people; empty where it was on, or that is not known.
+        site: where it is called, where that is known.
     """
 
     why: Why
@@ -46,15 +51,7 @@ class Miss(NamedTuple):
     args: tuple[Digest, ...]
     result: Digest | None = None
     off_by: str = ""
-
-
-def miss_of(job: "Job") -> Miss:
-    """Returns what there is to know of a job that is about to run."""
-    args = tuple([arg.digest for arg in job.args if arg.digest is not None])
-    off_by = ""
-    if job.why is Why.OFF_TASK:
-        off_by = switched_off(job.node.options or {}) or f"{switched_off(job.task.task_options)} in @task"
-    return Miss(job.why, job.compared, job.prepared.digest, args, off_by=off_by)
+    site: Site | None = None
 
 
 def switched_off(options: Mapping[str, Any]) -> str:
@@ -122,7 +119,7 @@ class Reason(NamedTuple):
 
     Attributes:
         why: as in its row.
-        compared: the earlier call that it is compared with.
+        compared: the earlier call that it is compared with: the one of its row, or a nearer one.
         code, arguments, files: what differs, as far as the reason is of that sort.
         detail: what else there is to say, safe to print.
     """
@@ -185,12 +182,19 @@ class Reasons:
 
     Args:
         fetch: reads an object: its kind and payload.
+        known: tells the recorded calls of a task with these arguments.
         look: tells the SHA-256 of a file's content as it is now, None where it is missing. Without it, files are told
             by what the store has: what the job that ran then gave.
     """
 
-    def __init__(self, fetch: Fetch, look: Callable[[str], bytes | None] | None = None) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        known: Known,
+        look: Callable[[str], bytes | None] | None = None,
+    ) -> None:
         self._fetch = fetch
+        self._known = known
         self._look = look
         self._code: dict[tuple[Digest, Digest], tuple[CodeChange, ...]] = {}
 
@@ -198,11 +202,12 @@ class Reasons:
         """Returns why a job was not answered from the cache. What is missing from the store is left out of it."""
         compared = self._call(miss.compared)
         if miss.why in (Why.CODE, Why.ARGUMENT) and compared is not None:
+            digest, compared = self._nearest(miss, compared)
             code = self._code_changes(compared.task, miss.task) if compared.task != miss.task else ()
             arguments = self.argument_changes(compared, miss.task, miss.args)
             if compared.task == miss.task and not arguments:
                 code = tuple(self._classes(miss.args))
-            return Reason(miss.why, miss.compared, code, arguments)
+            return Reason(miss.why, digest, code, arguments)
         if miss.why is Why.EXTERNAL and compared is not None:
             return Reason(miss.why, miss.compared, files=tuple(self._files(compared, miss.result)))
         return Reason(miss.why, miss.compared, detail=self._detail(miss, compared))
@@ -221,6 +226,38 @@ class Reasons:
         if miss.why is Why.MISSING and compared.outcome is Outcome.PARTIAL:
             return "it had not ended"
         return ""
+
+    # -- the earlier call ---------------------------------------------------------------------------------------------
+
+    def _nearest(self, miss: Miss, recorded: CallRecord) -> tuple[Digest | None, CallRecord]:
+        """The earlier call that says most: the run knows but some of a task's calls. One of the same arguments under
+        the earlier code, else the one that was made at this place before."""
+        if recorded.args == miss.args:
+            return miss.compared, recorded
+        if recorded.task != miss.task:
+            for digest in self._known(recorded.task, miss.args):
+                call = self._call(digest)
+                if call is not None and (call.task, call.args) == (recorded.task, miss.args):
+                    return digest, call
+        found = self._at_site(miss)
+        if found is not None and _shared(found[1], miss) >= _shared(recorded, miss):
+            return found
+        return miss.compared, recorded
+
+    def _at_site(self, miss: Miss) -> tuple[Digest, CallRecord] | None:
+        """The call of this task that its caller made at the same place before."""
+        caller = self._call(None if miss.site is None else miss.site.caller)
+        if caller is None or miss.site is None or miss.site.place >= len(caller.children):
+            return None
+        digest = caller.children[miss.site.place]
+        call = self._call(digest)
+        if digest is None or call is None or self._name(call.task) != self._name(miss.task):
+            return None
+        return (digest, call) if miss.why is Why.CODE or call.task == miss.task else None
+
+    def _name(self, task: Digest) -> str | None:
+        payload = self._payload(task, "task")
+        return None if payload is None else TaskRecord.parse(payload).fullname
 
     # -- code and arguments -------------------------------------------------------------------------------------------
 
@@ -337,6 +374,10 @@ class Reasons:
         except NotFound:
             return None
         return bytes(payload) if found == kind else None
+
+
+def _shared(call: CallRecord, miss: Miss) -> int:
+    return sum(old == new for old, new in zip(call.args, miss.args, strict=False))
 
 
 def _hex(content: bytes | None) -> str | None:

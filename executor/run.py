@@ -77,7 +77,7 @@ class Run:
             whole=whole,
         )
         self._recorder = Recorder(self._evaluator, self._verifier, live.uuid)
-        self._teller = Teller(observer, store.format, live.uuid, self._pending.fetch, self._evaluator.payload)
+        self._teller = Teller(observer, store, live.uuid, self._pending.fetch, self._evaluator.payload)
         self._dispatcher = Dispatcher(pool, self._work)
         self._unwritten = 0
         self._deadline = 0.0

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from redun.core import limits
 from redun.core.decoding import Decoder
-from redun.core.digest import Digest, ObjectFormat
-from redun.core.files import STATS
+from redun.core.digest import Digest
 from redun.core.keys import call_key
 from redun.core.objects import CallRecord, TaskRecord, job_id
 from redun.core.replays import inner_calls, made_by
 from redun.core.values import Encoded
 from redun.executor.jobs import Failure, Job
 from redun.executor.observer import FailedJob, JobEvent, Observer, Unreadable
+from redun.store import Store
 
 if TYPE_CHECKING:
-    from redun.executor.reasons import Reason, Reasons
+    from redun.executor.live_reasons import LiveReasons
+    from redun.executor.reasons import Reason
 
 
 class Teller:
@@ -32,18 +33,19 @@ class Teller:
     def __init__(
         self,
         observer: Observer | None,
-        fmt: ObjectFormat,
+        store: Store,
         uuid: bytes,
         fetch: Callable[[Digest], tuple[str, Any]],
         payload: Callable[[Encoded], bytes],
     ) -> None:
         self._observer = observer
         self.tells = observer is not None and observer.wants_jobs
-        self._format = fmt
+        self._store = store
+        self._format = store.format
         self._uuid = uuid
         self._fetch = fetch
         self._payload = payload
-        self._reasons: Reasons | None = None
+        self._reasons: LiveReasons | None = None
         self._told = 0
         self._untold = 0
 
@@ -116,8 +118,8 @@ class Teller:
 
     def _reason(self, job: Job) -> Reason:
         # Here and not at the top: most runs are not asked.
-        from redun.executor.reasons import Reasons, miss_of
+        from redun.executor.live_reasons import LiveReasons
 
         if self._reasons is None:
-            self._reasons = Reasons(self._fetch, STATS.content)
-        return self._reasons.reason(miss_of(job))
+            self._reasons = LiveReasons(self._store, self._fetch)
+        return self._reasons.reason(job)

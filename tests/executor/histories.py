@@ -7,11 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from redun.cli.answers import Answers
+from redun.cli.graph import Graph
+from redun.cli.job_table import JobTable
 from redun.core.objects import CallRecord, How, JobRow, TaskCount, TaskRecord
+from redun.executor.known import known_in
 from redun.executor.observer import Execution, JobEvent
 from redun.executor.reasons import Miss, Reason, Reasons
 from redun.executor.scheduler import Scheduler
 from redun.store import Store
+from redun.store.lookup_names import runs
 from tests.core.projects import Project, made_in
 
 HEADER = "from redun import File, task\n"
@@ -22,6 +27,7 @@ class History:
 
     Attributes:
         told: why each job of the latest run ran, by the name of its task, as told while it ran.
+        reasons: the same of all jobs of a task.
     """
 
     wants_jobs = True
@@ -30,6 +36,7 @@ class History:
         self.project = project
         self.store = store
         self.told: dict[str, str] = {}
+        self.reasons: dict[str, list[str]] = {}
 
     def run(
         self,
@@ -43,12 +50,22 @@ class History:
         self.project.write({"w": HEADER + text})
         module = self.project.load("w")
         self.told.clear()
+        self.reasons.clear()
         return Scheduler(self.store, cache=cache, replay=replay, observer=self).execute(module.main(*args), argv=argv)
 
     def explained(self) -> dict[str, Reason]:
         """Returns why each job of the latest run ran, from the store alone."""
-        reasons = Reasons(self.store.get)
+        reasons = Reasons(self.store.get, known_in(self.store))
         return {name: reasons.reason(self.miss(row)) for name, row in self.rows().items() if row.how is How.RAN}
+
+    def explained_all(self) -> dict[str, list[str]]:
+        """Returns why the jobs of the latest run ran, in the order in which they were made, as commands tell it."""
+        graph = Graph(self.store)
+        table = JobTable(graph, next(runs(self.store)))
+        found: dict[str, list[str]] = {}
+        for job, reason in Answers(graph).ran(table):
+            found.setdefault(graph.task_name(job.call) or "", []).append(reason.text())
+        return found
 
     def miss(self, row: JobRow) -> Miss:
         """Returns what a row and its call say of a miss."""
@@ -82,6 +99,7 @@ class History:
         """Keeps the reason of a job that runs."""
         if event.reason is not None:
             self.told[event.fullname] = event.reason().text()
+            self.reasons.setdefault(event.fullname, []).append(self.told[event.fullname])
 
     def summed(self, jobs: int) -> None:
         """More jobs were answered."""

@@ -11,6 +11,7 @@ from redun.core.digest import Digest
 from redun.core.json_form import record_to_json
 from redun.core.objects import TaskRecord, Use, Why
 from redun.executor.code_changes import code_changes
+from redun.executor.known import known_in
 from redun.executor.reasons import Miss, Reasons
 from redun.store import Store
 from tests.executor.histories import History, history_in
@@ -93,6 +94,39 @@ def test_an_edit_is_named(history: History, old: str, new: str, task: str, reaso
     lines = told(history, old, new)
     assert lines[task].startswith(reason)
     assert history.explained()[task].text() == lines[task]
+
+
+FAN = """
+@task()
+def first(n):
+    return n + 1
+
+@task()
+def second(n, scale):
+    return n * scale
+
+@task()
+def main(scale=1):
+    return [second(first(n), scale) for n in range(200)]
+"""
+
+
+def test_of_many_calls_of_an_edited_task_each_is_compared_with_its_own_earlier_one(history: History) -> None:
+    history.run(FAN)
+    history.run(FAN.replace("n + 1", "n + 1000"))
+    assert history.reasons["first"] == ["code changed: its own text"] * 200
+    assert sorted(history.reasons["second"]) == sorted(
+        f"argument changed: args['n']: {n + 1} -> {n + 1000}" for n in range(200)
+    )
+    assert history.explained_all() == history.reasons
+
+
+def test_of_many_calls_below_a_caller_that_ran_each_is_compared_with_the_one_at_its_place(history: History) -> None:
+    history.run(FAN)
+    history.run(FAN, 3)
+    assert history.reasons["main"] == ["argument changed: args['scale']: 1 -> 3"]
+    assert history.reasons["second"] == ["argument changed: args['scale']: 1 -> 3"] * 200
+    assert history.explained_all() == history.reasons
 
 
 def test_a_comment_is_no_edit(history: History) -> None:
@@ -243,7 +277,7 @@ def store() -> Iterator[Store]:
 @pytest.mark.parametrize("why", list(Why))
 def test_every_reason_has_a_line_even_where_nothing_else_is_stored(store: Store, why: Why) -> None:
     missing = Digest(b"m" * 16)
-    reason = Reasons(store.get).reason(Miss(why, missing, missing, (missing,)))
+    reason = Reasons(store.get, known_in(store)).reason(Miss(why, missing, missing, (missing,)))
     assert reason.text()
     assert "\n" not in reason.text()
     assert record_to_json(reason)["why"] == why.name.lower()

@@ -45,6 +45,7 @@ LATE = {
     "redun.cli.progress": "a pipe draws nothing live",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
+    "redun.executor.known": "hardly any explanation makes a key",
     "redun.executor.telling": "most runs show no reasons and no values that cannot be made",
     "redun.store.locate": "finding where a store is does not open it",
     "redun.store.store": "a store in memory loads no engine, and a store is made once and opened often",
