@@ -22,8 +22,7 @@ from typing import Any
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CodecError, CycleError, RedunError
-from redun.core.expressions import Expression
-from redun.core.keys import BindError, bind, call_key
+from redun.core.keys import BindError, LazyDefault, bind, call_key
 from redun.core.objects import Flag, How, Why
 from redun.core.operations import OPERATIONS, is_pure
 from redun.core.reduction import CALL, Arg, Node, Reduction, reduce
@@ -333,7 +332,7 @@ class Evaluator:
         if job.extras or not job.prepared.lazy:
             return False
         names = [name for name, kind in job.task.params[: len(job.node.args)] if kind in (POSITIONAL_ONLY, POSITIONAL)]
-        needed = {n: d for n, d in job.prepared.defaults.items() if isinstance(d, Expression)}
+        needed = {n: d.value for n, d in job.prepared.defaults.items() if isinstance(d, LazyDefault)}
         needed = {n: d for n, d in needed.items() if n not in names and n not in job.node.kwargs}
         if not needed:
             return False
@@ -356,7 +355,7 @@ class Evaluator:
         bound, job.applied = bind(job.prepared, args, kwargs, self._gather)
         lazy = self._defaults(job)
         job.args = [
-            lazy[name] if isinstance(arg, Expression) else arg
+            lazy[name] if isinstance(arg, LazyDefault) else arg
             for name, arg in zip(job.prepared.names, bound, strict=True)
         ]
         job.units = ()
@@ -531,8 +530,13 @@ def _scope_of(job: Job) -> str:
     return str(getattr(scope, "name", scope))
 
 
+def _waits(job: Job) -> bool:
+    return job.state in (State.JOINED, State.REDUCING) or (job.state is State.WAITING and bool(job.extras))
+
+
 def _ring(job: Job) -> list[Job]:
-    """The jobs of a ring reached from `job` by following joins to their leaders and scopes to the joins inside them."""
+    """The jobs of a ring reached from `job` by following joins to their leaders and scopes to the joins inside them,
+    among what they returned or among their defaults."""
     path: list[Job] = []
     seen: set[int] = set()
     current: Job | None = job
@@ -542,7 +546,6 @@ def _ring(job: Job) -> list[Job]:
         if current.state is State.JOINED:
             current = current.leader
         else:
-            current = next(
-                (u for u in current.units if isinstance(u, Job) and u.state in (State.JOINED, State.REDUCING)), None
-            )
+            inside = current.extras if current.state is State.WAITING else current.units
+            current = next((unit for unit in inside if isinstance(unit, Job) and _waits(unit)), None)
     return path[path.index(current) :] if current is not None else []

@@ -156,8 +156,10 @@ def _tellable(encoder: Encoder, parts: Any) -> Any:
 
 
 def _tell(encoder: Encoder, value: Any) -> Any:
+    probe = Encoder(encoder.format)
+    probe.place = encoder.place  # in what a body returns, an error may hold lazy values as anything else may
     try:
-        Encoder(encoder.format).encode(value)
+        probe.encode(value)
     except CodecError:
         return _text(value)
     return value

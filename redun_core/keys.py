@@ -19,7 +19,6 @@ from redun.core.adapters.registry import register
 from redun.core.decoding import Decoder
 from redun.core.digest import OBJECT_FORMATS, Digest, Key, ObjectFormat
 from redun.core.errors import CannotDecode
-from redun.core.expressions import Expression
 from redun.core.fingerprint import Ownership, code_fingerprint, fingerprint
 from redun.core.reduction import reduce
 from redun.core.tasks import (
@@ -33,6 +32,13 @@ from redun.core.tasks import (
 from redun.core.values import Encoded, Encoder
 
 
+@dataclass(frozen=True, slots=True)
+class LazyDefault:
+    """A default that is or holds expressions: each job that takes it evaluates them."""
+
+    value: Any
+
+
 @dataclass(slots=True)
 class Prepared:
     """A task as one object format sees it, made once and kept.
@@ -44,9 +50,9 @@ class Prepared:
         cacheable: False where its code could not be verified: then it always runs.
         names: parameter names in order.
         simple: number of parameters where all are plain positional ones, else -1.
-        defaults: defaults as encoded values; expressions are left as they are.
-        default_ids: ids of those: of the value, or of the `expr` where it is an expression.
-        lazy: whether a default is an expression.
+        defaults: defaults as encoded values, or as they were written where they hold expressions.
+        default_ids: ids of those: of the value, or of the `expr` where it holds expressions.
+        lazy: whether a default holds expressions.
         covers: `module:qualname` of the user's own functions and classes whose code is part of the fingerprint.
     """
 
@@ -58,7 +64,7 @@ class Prepared:
     untracked: tuple[str, ...]
     names: tuple[str, ...]
     simple: int
-    defaults: dict[str, Encoded | Expression]
+    defaults: dict[str, Encoded | LazyDefault]
     default_ids: dict[str, Digest]
     lazy: bool
     covers: frozenset[str]
@@ -85,12 +91,13 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
     print_ = fingerprint(task, encoder)
     kinds = [kind for _, kind in task.params]
     plain = all(kind in (POSITIONAL_ONLY, POSITIONAL) for kind in kinds)
-    defaults: dict[str, Encoded | Expression] = {}
+    defaults: dict[str, Encoded | LazyDefault] = {}
     default_ids: dict[str, Digest] = {}
     for name, value in task.defaults.items():
-        if isinstance(value, Expression):
-            defaults[name] = value
-            default_ids[name] = encoder.put("expr", reduce(encoder, value).payload)
+        reduction = reduce(encoder, value)
+        if reduction.nodes:
+            defaults[name] = LazyDefault(value)
+            default_ids[name] = encoder.put("expr", reduction.payload)
         else:
             defaults[name] = encoded = encoder.encode(value)
             default_ids[name] = encoder.identify(encoded)
@@ -105,7 +112,7 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
         simple=len(kinds) if plain else -1,
         defaults=defaults,
         default_ids=default_ids,
-        lazy=any(isinstance(default, Expression) for default in defaults.values()),
+        lazy=any(isinstance(default, LazyDefault) for default in defaults.values()),
         covers=frozenset(use.name for use in print_.record.uses if use.how in ("class", "function") and use.target),
     )
     _PREPARED[id(task), fmt.name] = made
@@ -163,7 +170,7 @@ def bind(
     args: list[Encoded],
     kwargs: dict[str, Encoded],
     pack: Callable[[bool, Any], Encoded],
-) -> tuple[list[Encoded | Expression], tuple[str, ...]]:
+) -> tuple[list[Encoded | LazyDefault], tuple[str, ...]]:
     """Returns the arguments in the order of the parameters and the names of the defaults that were applied.
 
     `pack(is_mapping, parts)` encodes what `*args` (a list of encoded values) and `**kwargs` (a dict) gather.
@@ -173,7 +180,7 @@ def bind(
     """
     if len(args) == prepared.simple and not kwargs:
         return list(args), ()
-    bound: list[Encoded | Expression] = []
+    bound: list[Encoded | LazyDefault] = []
     applied: list[str] = []
     left = dict(kwargs)
     position = 0
