@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from redun.core.digest import DEFAULT_FORMAT, OBJECT_FORMATS, Digest, ObjectFormat
 from redun.core.errors import CannotEncode
-from redun.core.expressions import Expression
-from redun.core.keys import BindError, CodeExternal, bind, call_key, code_id, prepare, spread
+from redun.core.keys import BindError, CodeExternal, LazyDefault, bind, call_key, code_id, prepare, spread
 from redun.core.objects import TaskRecord
 from redun.core.tasks import Task, registry, task
 from redun.core.values import Encoded, Encoder
@@ -148,13 +147,13 @@ def test_what_is_prepared_says_how_a_call_is_bound():
 def test_a_default_may_be_lazy():
     lazy: Any = Task(nothing, {})()
 
-    def with_lazy(a: Any = lazy, b: Any = 1) -> None: ...
+    def with_lazy(a: Any = lazy, b: Any = 1, c: Any = {"k": [lazy]}) -> None: ...  # noqa: B006
 
     prepared = prepare(Task(with_lazy, {}), DEFAULT_FORMAT)
     assert prepared.lazy
-    assert prepared.defaults["a"] is lazy
-    assert isinstance(prepared.defaults["a"], Expression)
+    assert prepared.defaults["a"] == LazyDefault(lazy)
     assert isinstance(prepared.defaults["b"], Encoded)
+    assert isinstance(prepared.defaults["c"], LazyDefault)
 
 
 def test_a_default_that_cannot_be_encoded_is_an_error():

@@ -89,6 +89,7 @@ INSIDE: dict[str, Any] = {
     "OrderedDict": lambda x: OrderedDict(a=x),
     "defaultdict": lambda x: defaultdict(list, a=[x]),
     "slice": lambda x: slice(x, None),
+    "error": lambda x: ValueError([x]),
     "deep": lambda x: {"a": [({1: Point(0, [x])},)]},
     "beside something large": lambda x: [list(range(100_000)), x],
     "beside something very large": lambda x: [["a" * 100] * 20_000, x, x],

@@ -93,8 +93,23 @@ def lazy_default(a: int, b: int = inc(10), c: int = inc(10) + 5) -> Any:
 
 
 @task()
+def lazy_parts(a: int, b: Any = {"k": [inc(1), (inc(2),)]}) -> Any:  # noqa: B006, B008
+    return (a, b)
+
+
+@task()
 def gathered(a: int, *args: int, k: int = inc(1), **kwargs: int) -> Any:
     return (a, args, k, sorted(kwargs.items()))
+
+
+@task()
+def default_ring_inner() -> Any:
+    return default_ring()
+
+
+@task()
+def default_ring(x: Any = default_ring_inner()) -> Any:  # noqa: B008
+    return x
 
 
 @task()
@@ -125,6 +140,7 @@ SMALL: dict[str, tuple[Any, Any]] = {
     "recursion": (lambda: fib(3), 2),
     "nested": (lambda: nested(1), {"a": [(2, {2: {3}})], "b": 8}),
     "lazy defaults": (lambda: lazy_default(1), (1, 11, 16)),
+    "lazy parts of a default": (lambda: lazy_parts(1), (1, {"k": [2, (3,)]})),
     "one lazy default given": (lambda: lazy_default(1, c=inc(2)), (1, 11, 3)),
     "gathered": (lambda: gathered(1, inc(1), 3, z=inc(2), y=5), (1, (2, 3), 2, [("y", 5), ("z", 3)])),
     "own copies": (shared_list, [[1, 2, 2], [1, 2, 2], [1, 2]]),
@@ -409,7 +425,14 @@ def test_a_remembered_call_of_a_task_that_is_gone_fails_its_parent():
 # -- rings ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("expression", "names"), [(lambda: loop(1), {"loop"}), (lambda: ping(1), {"ping", "pong"})])
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        (lambda: loop(1), {"loop"}),
+        (lambda: ping(1), {"ping", "pong"}),
+        (lambda: [default_ring(), inc(1)], {"default_ring_inner"}),
+    ],
+)
 def test_a_job_that_waits_for_itself_is_found_and_named_in_every_order(expression: Any, names: set[str]):
     for choose in all_orders():
         machine = Machine()
