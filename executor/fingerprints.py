@@ -23,6 +23,8 @@ class Fingerprints:
         self._format = fmt
         self._accepted = accepted or {}
         self._prepared: dict[Task[..., Any], Prepared] = {}
+        #: What is known of classes and functions, by their ids and their consumers'.
+        self._code: dict[tuple[int, int], tuple[Any, Digest | None, dict[Digest, tuple[str, bytes]]]] = {}
 
     def prepare(self, task: Task[..., Any]) -> Prepared:
         """Returns the task's fingerprint and defaults.
@@ -47,4 +49,7 @@ class Fingerprints:
         if isinstance(obj, Task):
             prepared = self.prepare(obj)
             return prepared.digest, prepared.objects
-        return code_id(obj, self._format, consumer)
+        found = self._code.get((id(obj), id(consumer)))
+        if found is None:
+            found = self._code[id(obj), id(consumer)] = (obj, *code_id(obj, self._format, consumer))
+        return found[1], found[2]

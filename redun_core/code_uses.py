@@ -94,8 +94,10 @@ class CodeUses:
             self._bind(path, value, reference.chain, Origin(scope, ""), assigned=reference.assigned)
         elif name in scope.globals:
             self._global(scope, name, scope.globals[name], reference.chain, assigned=reference.assigned)
-        elif not reference.quiet and not hasattr(builtins, name):
-            self._found.untrack(home, f"the name {name} is not defined")
+        else:
+            self._found.watch(scope.globals, name)
+            if not reference.quiet and not hasattr(builtins, name):
+                self._found.untrack(home, f"the name {name} is not defined")
 
     def _global(self, scope: Scope, name: str, value: Any, chain: tuple[str, ...], *, assigned: bool) -> None:
         if name in MODULE_NAMES:
@@ -105,6 +107,7 @@ class CodeUses:
         if source is not None and name in source.rebound:
             self._found.untrack(path, "is assigned through `global`")
         else:
+            self._found.watch(scope.globals, name)
             self._bind(path, value, chain, Origin(scope, name), assigned=assigned)
 
     def _bind(
@@ -364,6 +367,8 @@ class CodeUses:
         home = self._home(path, "class", kind)
         if home is None:
             return
+        for name in vars(kind):
+            self._found.watch(vars(kind), name)
         found = capture_class(kind)
         if not found.verified:
             if found.reason == CHANGED:

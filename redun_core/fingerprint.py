@@ -20,7 +20,7 @@ from redun.core.objects import SourceRecord, TaskRecord
 from redun.core.ownership import Ownership, principal
 from redun.core.sources import Capture, capture
 from redun.core.tasks import Task
-from redun.core.uses import Objects, UseList
+from redun.core.uses import Binding, Objects, UseList
 
 __all__ = ["Fingerprint", "Objects", "Ownership", "code_fingerprint", "fingerprint"]
 
@@ -34,14 +34,14 @@ class Fingerprint:
         record: what it holds. Its `code` is `unknown` where source could not be verified: keep no result under it.
         source: id of the `source` object with the exact text.
         untracked: lines that say what the code uses and the fingerprint does not cover.
-        externals: values inside constants that stand for something outside.
+        bindings: what the names were bound to that its code uses. The fingerprint is that of now while they all hold.
     """
 
     digest: Digest
     record: TaskRecord
     source: Digest
     untracked: tuple[str, ...] = ()
-    externals: tuple[Any, ...] = ()
+    bindings: tuple[Binding, ...] = ()
 
 
 def fingerprint(task: Task[..., Any], objects: Objects) -> Fingerprint:
@@ -69,7 +69,7 @@ def fingerprint(task: Task[..., Any], objects: Objects) -> Fingerprint:
             found.doubt(task.fullname, captured.reason)
     for name in task.track_versions:
         _add_version(name, found)
-    includes = tuple(sorted(_included(item, task, objects) for item in task.hash_includes))
+    includes = tuple(sorted(_included(item, task, found) for item in task.hash_includes))
     record = TaskRecord(
         fullname=task.fullname,
         code="unknown" if found.doubts else mode,
@@ -80,7 +80,7 @@ def fingerprint(task: Task[..., Any], objects: Objects) -> Fingerprint:
         uses=found.uses(),
         includes=includes,
     )
-    return Fingerprint(objects.put("task", record.payload()), record, source, found.untracked)
+    return Fingerprint(objects.put("task", record.payload()), record, source, found.untracked, found.bindings)
 
 
 def _follow(task: Task[..., Any], captured: Capture, found: UseList) -> None:
@@ -99,16 +99,20 @@ def _add_version(name: str, found: UseList) -> None:
         found.untrack(name, "is not installed")
 
 
-def _included(item: Any, task: Task[..., Any], objects: Objects) -> Digest:
+def _included(item: Any, task: Task[..., Any], found: UseList) -> Digest:
     """The id of an item of `hash_includes`: of code it is its fingerprint, else the value's."""
     if isinstance(item, Task):
         # two tasks may include each other, so the other counts without what it includes itself
-        return fingerprint(_without_includes(item), objects).digest
+        print_ = fingerprint(_without_includes(item), found.objects)
+        found.depend(print_.bindings)
+        return print_.digest
     own = Ownership.of(task)
     if isinstance(item, (type, FunctionType)) and own.owns(item):
-        return code_fingerprint(item, objects, own)
+        digest, bindings = code_fingerprint(item, found.objects, own)
+        found.depend(bindings)
+        return digest
     try:
-        return objects.value(item)
+        return found.objects.value(item)
     except CodecError as error:
         raise CannotEncode(f"hash_includes of task {task.fullname}: {error.message}", hint=error.hint) from None
 
@@ -121,9 +125,9 @@ def _without_includes(task: Task[..., Any]) -> Task[..., Any]:
     return other
 
 
-def code_fingerprint(obj: Any, objects: Objects, own: Ownership) -> Digest:
+def code_fingerprint(obj: Any, objects: Objects, own: Ownership) -> tuple[Digest, tuple[Binding, ...]]:
     """Returns the id of a user's function or class, found among arguments or results: that of a `task` object whose
-    full name is `module:qualname`."""
+    full name is `module:qualname`; and the bindings while which it is that."""
     name = f"{codes.module_name(obj.__module__)}:{obj.__qualname__}"
     found = UseList(objects)
     CodeUses(found, own).follow_code(obj, name)
@@ -136,4 +140,4 @@ def code_fingerprint(obj: Any, objects: Objects, own: Ownership) -> Digest:
         text=None if text is None or found.doubts else text.target,
         uses=found.uses(),
     )
-    return objects.put("task", record.payload())
+    return objects.put("task", record.payload()), found.bindings

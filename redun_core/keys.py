@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from redun.core import classes as _classes  # noqa: F401  it adds the handlers of classes to those of values
 from redun.core import codes
@@ -29,6 +29,7 @@ from redun.core.tasks import (
     Task,
     registry,
 )
+from redun.core.uses import Binding
 from redun.core.values import Encoded, Encoder
 
 
@@ -54,6 +55,7 @@ class Prepared:
         default_ids: ids of those: of the value, or of the `expr` where it holds expressions.
         lazy: whether a default holds expressions.
         covers: `module:qualname` of the user's own functions and classes whose code is part of the fingerprint.
+        bindings: what the names are bound to that its code uses; it is prepared anew where one does not hold any more.
     """
 
     task: Task[..., Any]
@@ -68,10 +70,18 @@ class Prepared:
     default_ids: dict[str, Digest]
     lazy: bool
     covers: frozenset[str]
+    bindings: tuple[Binding, ...]
 
 
-#: (the class or function, its id or None where it is not the user's own, the objects that a store needs to have of it)
-_Code = tuple[Any, Digest | None, dict[Digest, tuple[str, bytes]]]
+class _Code(NamedTuple):
+    """A class or function, its id (None where it is not the user's own), what a store needs to have of it, and the
+    bindings on which that depends."""
+
+    obj: Any
+    digest: Digest | None
+    objects: dict[Digest, tuple[str, bytes]]
+    bindings: tuple[Binding, ...]
+
 
 _FORMAT_BY_SIZE: Final = {fmt.size: fmt for fmt in OBJECT_FORMATS.values()}
 _PREPARED: Final[dict[tuple[int, str], Prepared]] = {}
@@ -79,13 +89,14 @@ _CODE: Final[dict[tuple[int, str, Ownership], _Code]] = {}
 
 
 def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
-    """Returns the task's fingerprint and defaults, computed at first use: what its code uses is settled by then.
+    """Returns the task's fingerprint and defaults, computed at first use: what its code uses is settled by then. It is
+    computed again where a name that the code uses leads somewhere else since, as a notebook's cell can make it.
 
     Raises:
         CannotEncode: if a default or an item of `hash_includes` has no deterministic encoding.
     """
     found = _PREPARED.get((id(task), fmt.name))
-    if found is not None and found.task is task:
+    if found is not None and found.task is task and all(binding.holds() for binding in found.bindings):
         return found
     encoder = Encoder(fmt)
     print_ = fingerprint(task, encoder)
@@ -114,6 +125,7 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
         default_ids=default_ids,
         lazy=any(isinstance(default, LazyDefault) for default in defaults.values()),
         covers=frozenset(use.name for use in print_.record.uses if use.how in ("class", "function") and use.target),
+        bindings=print_.bindings,
     )
     _PREPARED[id(task), fmt.name] = made
     return made
@@ -148,12 +160,11 @@ def code_id(
         return prepared.digest, prepared.objects
     own = Ownership.of(obj if consumer is None else consumer)
     found = _CODE.get((id(obj), fmt.name, own))
-    if found is None or found[0] is not obj:
+    if found is None or found.obj is not obj or not all(binding.holds() for binding in found.bindings):
         encoder = Encoder(fmt)
-        digest = code_fingerprint(obj, encoder, own) if own.owns(obj) else None
-        found = (obj, digest, encoder.objects)
-        _CODE[id(obj), fmt.name, own] = found
-    return found[1], found[2]
+        digest, bindings = code_fingerprint(obj, encoder, own) if own.owns(obj) else (None, ())
+        found = _CODE[id(obj), fmt.name, own] = _Code(obj, digest, encoder.objects, bindings)
+    return found.digest, found.objects
 
 
 def call_key(fmt: ObjectFormat, task: Digest, args: Iterable[Digest], code: Iterable[Digest] = ()) -> Key:

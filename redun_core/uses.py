@@ -12,7 +12,9 @@ Each use has one of these forms (`how`), a name, and a target or a detail:
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from types import FunctionType
+from typing import Any, Final, NamedTuple, Protocol
 
 from redun.core.digest import Digest
 from redun.core.normal_form import normalise
@@ -38,6 +40,34 @@ class Objects(Protocol):
         ...
 
 
+_UNBOUND: Final = object()
+
+
+class Binding(NamedTuple):
+    """What a name of a module or class was bound to when a fingerprint was taken."""
+
+    names: Mapping[str, Any]
+    name: str
+    value: object
+    code: object
+
+    @classmethod
+    def of(cls, names: Mapping[str, Any], name: str) -> Binding:
+        """Returns what the name is bound to now."""
+        value = names.get(name, _UNBOUND)
+        return cls(names, name, value, _code_of(value))
+
+    def holds(self) -> bool:
+        """Returns whether it is bound to that still: a notebook's cell or a test may put something else there."""
+        value = self.names.get(self.name, _UNBOUND)
+        return value is self.value and _code_of(value) is self.code
+
+
+def _code_of(value: object) -> object:
+    # who reloads a module may give a function new code and leave the function itself
+    return value.__code__ if type(value) is FunctionType else None
+
+
 class UseList:
     """Gathers uses, and remarks on what is not tracked.
 
@@ -50,11 +80,26 @@ class UseList:
         self.objects = objects
         self._uses: dict[tuple[str, str, str], Use] = {}
         self._lines: dict[str, None] = {}
+        self._bindings: dict[tuple[int, str], Binding] = {}
         self.doubts: list[str] = []
 
     def uses(self) -> tuple[Use, ...]:
         """Returns all uses, sorted by name."""
         return tuple(use for _, use in sorted(self._uses.items()))
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """What the names were bound to that decided the uses."""
+        return tuple(self._bindings.values())
+
+    def watch(self, names: Mapping[str, Any], name: str) -> None:
+        """Notes what a name is bound to: the uses are those of now only while it stays so."""
+        self.depend((Binding.of(names, name),))
+
+    def depend(self, bindings: Iterable[Binding]) -> None:
+        """Adds bindings on which something depends that is itself a use."""
+        for binding in bindings:
+            self._bindings.setdefault((id(binding.names), binding.name), binding)
 
     @property
     def untracked(self) -> tuple[str, ...]:

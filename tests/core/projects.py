@@ -55,7 +55,7 @@ class Project:
 
     def code(self, obj: Any, own: Ownership | None = None) -> Digest:
         """Returns the fingerprint of a class or function."""
-        return code_fingerprint(obj, self.encoder, own or Ownership.of(obj))
+        return code_fingerprint(obj, self.encoder, own or Ownership.of(obj))[0]
 
     def __call__(self, text: str, *, name: str = "t", module: str = "w", **files: str) -> Fingerprint:
         """Writes the module `w` (the import of `task` is put before its text) and others, imports it as a new process

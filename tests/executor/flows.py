@@ -148,6 +148,9 @@ def flow_in(folder: Path, store: Store) -> Iterator[Flow]:
     logger.propagate = False
     logger.addHandler(bodies)
     os.chdir(folder)
+    for name, task in tasks.items():
+        if task.namespace != "redun":  # a new process knows nothing but the engine's
+            del registry._tasks[name]
     try:
         yield Flow(folder, store, bodies)
     finally:
