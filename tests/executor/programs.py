@@ -75,7 +75,9 @@ CALLERS = {
 FORMS = {**LEAVES, **CALLERS}
 #: Programs without these forms read and write no files.
 FILES = ("write", "input")
-OPTIONS = ["", "cache=False", "cache_scope='CSE'", "cache_scope='NONE'", "check_valid='shallow'"]
+OPTIONS = ["", "cache=False", "cache_scope='CSE'", "cache_scope='NONE'"]
+#: Such a task asks not to look at files inside it: what it gives may be old, and is meant to be.
+SHALLOW = "check_valid='shallow'"
 DEFAULTS = ["None", "{n}", "{k}", "total({n})", "total(1) + {n}", "[{n}, {k}]"]
 
 
@@ -170,29 +172,36 @@ EDITS = ["literal", "form", "callee", "option", "default", "name", "comment", "h
 _small = st.integers(0, 9)
 
 
-def models(forms: list[str]) -> st.SearchStrategy[TaskModel]:
-    """Draws tasks of these forms."""
+def _forms(files: bool) -> st.SearchStrategy[str]:
+    return st.sampled_from([form for form in FORMS if files or form not in FILES])
+
+
+def _options(files: bool) -> st.SearchStrategy[str]:
+    return st.sampled_from(["", "", "", *OPTIONS] if files else ["", "", "", *OPTIONS, SHALLOW])
+
+
+def models(*, files: bool) -> st.SearchStrategy[TaskModel]:
+    """Draws tasks."""
     return st.builds(
         TaskModel,
-        form=st.sampled_from(forms),
+        form=_forms(files),
         literal=_small,
         helper=_small,
         constant=_small,
         a=_small,
         b=_small,
-        option=st.sampled_from(["", "", "", *OPTIONS]),
+        option=_options(files),
         default=st.sampled_from(DEFAULTS),
     )
 
 
 def programs(*, files: bool) -> st.SearchStrategy[Program]:
     """Draws programs, with tasks that read and write files or without."""
-    forms = [form for form in FORMS if files or form not in FILES]
     return st.builds(
         Program,
         constants=st.lists(_small, min_size=1, max_size=3).map(tuple),
         helpers=st.lists(st.tuples(_small, _small, _small), min_size=1, max_size=3).map(tuple),
-        tasks=st.lists(models(forms), min_size=2, max_size=7).map(tuple),
+        tasks=st.lists(models(files=files), min_size=2, max_size=7).map(tuple),
         arguments=st.tuples(_small, _small),
     )
 
@@ -215,12 +224,11 @@ def edits(draw: st.DrawFn, program: Program, *, files: bool) -> Program:
         return replace(program, helpers=_with(program.helpers, place, draw(st.tuples(_small, _small, _small))))
     place = draw(st.integers(0, len(program.tasks) - 1))
     model = program.tasks[place]
-    forms = [form for form in FORMS if files or form not in FILES]
     changed = {
         "literal": lambda: replace(model, literal=draw(_small)),
-        "form": lambda: replace(model, form=draw(st.sampled_from(forms))),
+        "form": lambda: replace(model, form=draw(_forms(files))),
         "callee": lambda: replace(model, a=draw(_small), b=draw(_small)),
-        "option": lambda: replace(model, option=draw(st.sampled_from(OPTIONS))),
+        "option": lambda: replace(model, option=draw(_options(files))),
         "default": lambda: replace(model, default=draw(st.sampled_from(DEFAULTS))),
         "name": lambda: replace(model, renamed=not model.renamed),
         "comment": lambda: replace(model, comment=not model.comment),
