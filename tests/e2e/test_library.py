@@ -9,6 +9,8 @@ import pytest
 import redun
 from redun.store import Store
 
+redun_namespace = "tests.library"
+
 ran: list[int] = []
 
 

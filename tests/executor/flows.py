@@ -19,6 +19,8 @@ from redun.executor.observer import Execution, JobEvent
 from redun.executor.scheduler import Scheduler
 from redun.store import Store
 
+#: Edits follow each other faster than the seconds that Python's own cache of byte code tells apart.
+sys.dont_write_bytecode = True
 MODULE = "flow"
 #: Bodies say that they ran through the standard library, which is no part of anybody's fingerprint.
 HEADER = """\
