@@ -178,7 +178,7 @@ def ask(command: Sequence[str], cwd: Path) -> Any:
     """
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)[:200]} failed:\n{done.stderr[-2000:]}")
+        raise RuntimeError(_failure(command, done.stderr))
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -194,8 +194,13 @@ def process(command: Sequence[str], cwd: Path) -> Sample:
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr.decode(errors='replace')[-2000:]}")
+        raise RuntimeError(_failure(command, done.stderr.decode(errors="replace")))
     return Sample(wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+
+
+def _failure(command: Sequence[str], told: str) -> str:
+    said = [line for line in told.splitlines() if line.strip()]
+    return f"{' '.join(command)[:100]} failed: {said[-1] if said else 'it said nothing'}"
 
 
 def redun_command() -> list[str]:
