@@ -30,7 +30,7 @@ def load_workflow(name: str) -> Workflow:
 
     Raises:
         NotFound: if there is no such file or module.
-        TaskError: if the file is no Python source.
+        TaskError: if the name of the file cannot be that of a module.
         Exception: whatever the user's own code raises while it is imported.
     """
     before = {id(task) for task in registry}
@@ -42,6 +42,8 @@ def load_workflow(name: str) -> Workflow:
 
 
 def _load_module(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise NotFound(f"{name!r} is neither a file nor a module", hint="name a file ending in .py, or a module")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
