@@ -145,7 +145,8 @@ class Answers:
         offset = 1 if above else 0
         for depth, job in jobs:
             path[depth - offset :] = [job]
-            reason = None if job.inner else self.reason((table, [*above, *path][-2:]))
+            near = path[-2:] if len(path) > 1 else [*above[-1:], job]
+            reason = None if job.inner else self.reason((table, near))
             if reason is not None:
                 yield job, reason
 

@@ -27,7 +27,7 @@ _LISTED: Final = 8
 _LINES: Final = 24
 _LINE: Final = 160
 #: Jobs of an execution whose reasons are looked at.
-_RAN: Final = 5000
+_RAN: Final = 10_000
 #: Calls that hold an object, and pointers of one, that are looked at.
 _HOLDERS: Final = 100
 _POINTERS: Final = 200
@@ -82,7 +82,7 @@ class RanFact(NamedTuple):
 
 
 class RunFacts(NamedTuple):
-    """An execution: who made it, what came of it, what ran and why."""
+    """An execution: who made it, what came of it, what ran and why. `cut`: more jobs ran than were looked at."""
 
     kind: str
     execution: str
@@ -99,6 +99,7 @@ class RunFacts(NamedTuple):
     counts: tuple[tuple[str, int], ...]
     reasons: tuple[tuple[str, int], ...]
     ran: tuple[RanFact, ...]
+    cut: bool
     depends: Dependencies | None
 
 
@@ -187,11 +188,12 @@ def run_facts(graph: Graph, run: Run) -> RunFacts:
         argv=run.argv,
         info=run.info,
         root=None if first is None else job_fact(graph, (table, [first])),
-        result="" if call is None else graph.outcome_text(call, _LINE),
+        result="" if call is None or call.result is None else graph.outcome_text(call, _LINE),
         error="" if trace is None else printable(TraceRecord.parse(trace).summary),
         counts=tuple([(name, sum(getattr(count, name) for count in run.counts)) for name in columns]),
         reasons=tuple(titles.most_common()),
         ran=tuple(islice(alike.values(), _LISTED)),
+        cut=len(ran) == _RAN,
         depends=None if first is None else dependencies(graph, first.row.head),
     )
 

@@ -132,7 +132,7 @@ def run_diff(graph: Graph, old: Run, new: Run) -> RunDiff:
         old=full_uuid(old),
         new=full_uuid(new),
         result=result,
-        same_result="" if result is not None or roots[1] is None else graph.outcome_text(roots[1], _LINE),
+        same_result="" if result is not None else _text(graph, roots[1]),
         code=tuple(_code(graph, old, new)),
         old_jobs=len(before.nodes),
         new_jobs=len(after.nodes),
@@ -150,6 +150,10 @@ def run_diff(graph: Graph, old: Run, new: Run) -> RunDiff:
         only_new=tuple(_lone(graph, after, found.only_new)),
         cut=before.cut or after.cut,
     )
+
+
+def _text(graph: Graph, call: CallRecord | None) -> str:
+    return "" if call is None or call.result is None else graph.outcome_text(call, _LINE)
 
 
 # -- code -------------------------------------------------------------------------------------------------------------
@@ -228,4 +232,4 @@ def _result_change(graph: Graph, name: str, old: CallRecord | None, new: CallRec
     found = Difference(())
     if old.outcome is new.outcome and before is not None and after is not None:
         found = differences(name, before, after, graph.fetch)
-    return ResultChange(graph.outcome_text(old, _LINE), graph.outcome_text(new, _LINE), found.changes, found.more)
+    return ResultChange(_text(graph, old) or "none", _text(graph, new) or "none", found.changes, found.more)

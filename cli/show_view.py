@@ -123,7 +123,8 @@ def show_run(facts: RunFacts, paint: Paint) -> Iterator[str]:
     if facts.ran:
         total = sum(number for _, number in facts.reasons)
         yield ""
-        yield f"Ran: {total:,}, for these reasons: {', '.join(f'{name} {number:,}' for name, number in facts.reasons)}"
+        counted = ", ".join(f"{name} {number:,}" for name, number in facts.reasons)
+        yield f"Ran: {'the first ' if facts.cut else ''}{_count(total, 'job')} ({counted})"
         for ran in facts.ran:
             more = f" (and {_count(ran.jobs - 1, 'more job')})" if ran.jobs > 1 else ""
             yield f"  Job {paint(ran.job[:SHORT], 'id')}  {printable(ran.task or '?')}: {ran.reason}{more}"

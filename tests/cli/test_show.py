@@ -31,7 +31,7 @@ def test_an_execution_tells_what_ran_and_why_and_what_it_depended_on(screens: Sc
         "Result: [8, ('data', 0.1), 6]",
         "Jobs: 1 done, 4 cached",
         "",
-        "Ran: 1, for these reasons: code 1",
+        "Ran: 1 job (code 1)",
         "  Job ID  n.scale: code changed: constant w.RATE: 3 -> 4",
         "",
         "Depends on the code of 5 tasks:",
@@ -47,6 +47,16 @@ def test_a_failed_execution_tells_the_error(screens: Screens) -> None:
     shown = screens("show", "-")
     assert "Failed: ZeroDivisionError: division by zero\nJobs: 1 failed\n" in shown
     assert screens.json("show", "-")["error"] == "ZeroDivisionError: division by zero"
+
+
+def test_an_execution_that_runs_has_no_result_so_far(screens: Screens) -> None:
+    screens.history.run(TASKS)
+    screens.history.store.begin_run(["run", "slow.py", "main"], {})
+    shown = screens("show", "-")
+    assert " RUNNING " in shown.splitlines()[0]
+    assert "\nResult: none so far\n" in shown
+    assert "Result: none to compare\n" in screens("diff", "~1", "-")
+    assert screens("explain", "-").endswith("No job ran.\n")
 
 
 def test_a_job_tells_its_answer_its_values_and_what_it_called(screens: Screens) -> None:
