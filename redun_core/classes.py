@@ -61,8 +61,13 @@ def _name(encoder: Encoder, kind: Any) -> str:
     return codes.qualified_name(kind)
 
 
+def _field_names(kind: Any) -> list[str]:
+    """Names of a dataclass's fields: `ClassVar` and `InitVar` are listed with them and belong to no instance."""
+    return [name for name, field in kind.__dataclass_fields__.items() if field._field_type.name == "_FIELD"]
+
+
 def _dataclass(encoder: Encoder, obj: Any) -> Any:
-    names = list(type(obj).__dataclass_fields__)
+    names = _field_names(type(obj))
     missing = [name for name in names if not hasattr(obj, name)]
     if missing:
         raise CannotEncode(f"field {missing[0]!r} of a {type(obj).__qualname__} was never set")
@@ -196,7 +201,8 @@ def _new(decoder: Decoder, name: str) -> Any:
 
 def _read_dataclass(decoder: Decoder, items: Any) -> Any:
     kind = _new(decoder, items[0])
-    if list(kind.__dataclass_fields__) != items[1][: len(kind.__dataclass_fields__)]:
+    names = _field_names(kind)
+    if names != items[1][: len(names)]:
         raise CannotDecode(f"the fields of {items[0]} have changed")
     obj = object.__new__(kind)
     for name, value in zip(items[1], items[2], strict=True):

@@ -12,10 +12,10 @@ import struct
 import uuid
 import zoneinfo
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,17 @@ T = TypeVar("T")
 class Point:
     x: int
     y: Any = 0
+
+
+@dataclass
+class Scaled:
+    unit: ClassVar[str] = "m"
+    given: InitVar[int]
+    scale: InitVar[int] = 10
+    size: int = field(init=False)
+
+    def __post_init__(self, given: int, scale: int) -> None:
+        self.size = given * scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ NAME = "tests.core.sample_values"
     ("value", "code", "items"),
     [
         (s.Point(1, 2), codes.DATACLASS, [f"{NAME}:Point", ["x", "y"], [1, 2]]),
+        (s.Scaled(4), codes.DATACLASS, [f"{NAME}:Scaled", ["size"], [40]]),
         (s.Pair(1, 2), codes.NAMEDTUPLE, [f"{NAME}:Pair", ["left", "right"], [1, 2]]),
         (s.Color.RED, codes.ENUM, [f"{NAME}:Color", "RED"]),
         (s.Access(3), codes.ENUM, [f"{NAME}:Access", 3]),
@@ -67,6 +68,12 @@ def test_a_slot_that_was_never_set_stays_unset():
     decoded = _round_trip(value)
     assert decoded.second == 2
     assert not hasattr(decoded, "first")
+
+
+def test_a_dataclass_reads_with_its_fields_alone():
+    read = _round_trip(s.Scaled(4))
+    assert vars(read) == {"size": 40}
+    assert (read.unit, read.scale) == ("m", 10)
 
 
 def test_a_constructor_is_not_called(monkeypatch: pytest.MonkeyPatch):
