@@ -55,6 +55,11 @@ class Task(Generic[P, R]):
     """
 
     def __init__(self, func: Callable[P, R], options: Mapping[str, Any]) -> None:
+        if not hasattr(func, "__qualname__"):  # a partial, an instance that can be called, or no callable at all
+            raise TaskError(
+                f"a task is made of a function, not of a {type(func).__name__}",
+                hint="call it in a function, and decorate that",
+            )
         self.func = func
         inner = _unwrapped(func)
         self.module: str = codes.module_name(inner.__module__)

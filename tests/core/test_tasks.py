@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -90,6 +91,12 @@ BAD_OPTIONS: list[dict[str, Any]] = [
     {"namespace": ".a"},
     {"namespace": "a b"},
 ]
+
+
+@pytest.mark.parametrize("thing", [functools.partial(max, 1), operator.itemgetter(1), 3], ids=str)
+def test_what_is_no_function_is_refused(thing: Any):
+    with pytest.raises(TaskError, match="a task is made of a function"):
+        task(name="t")(thing)
 
 
 @pytest.mark.parametrize("options", BAD_OPTIONS, ids=str)
