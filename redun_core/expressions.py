@@ -149,7 +149,7 @@ class Expression:
             raise AttributeError(name)
         return Operation("getattr", (self, name))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return Operation("call", (self, args, kwargs))
 
     # -- what a lazy value cannot do -----------------------------------------------------------------------------------

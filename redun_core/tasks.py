@@ -86,7 +86,7 @@ class Task(Generic[P, R]):
         _check_options(self)
 
     # A call is typed as the value it will become, so that type checkers accept it wherever the value is wanted.
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return cast(R, TaskCall(self, args, kwargs))
 
     def __repr__(self) -> str:
@@ -130,7 +130,7 @@ class TaskWithOptions(Generic[P, R]):
         self.task = task
         self.overrides = dict(options)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return cast(R, self.task.call_with(self.overrides, args, kwargs))
 
     def options(self, **options: Any) -> TaskWithOptions[P, R]:
