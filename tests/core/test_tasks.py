@@ -48,6 +48,18 @@ def test_a_function_becomes_a_task_that_is_called_lazily():
     assert repr(add) == f"Task(fullname={SPACE}.add)"
 
 
+def test_parameters_may_have_any_name():
+    @task(namespace=SPACE)
+    def named(self: int, task: int, **options: int) -> Any:
+        return self, task, options
+
+    call: Any = named(self=1, task=2, args=3, kwargs=4)
+    chosen: Any = named.options(memory=1)(self=1, task=2, options=3)
+    assert call._redun_kwargs == {"self": 1, "task": 2, "args": 3, "kwargs": 4}
+    assert chosen._redun_kwargs == {"self": 1, "task": 2, "options": 3}
+    assert call(self=1)._redun_operands[2] == {"self": 1}
+
+
 def test_the_decorator_works_bare_and_with_empty_parentheses():
     @task
     def bare() -> int:
