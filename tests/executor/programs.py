@@ -163,6 +163,8 @@ class Program:
         return found
 
 
+#: Most versions of a history.
+VERSIONS = 5
 #: What an edit may touch.
 EDITS = ["literal", "form", "callee", "option", "default", "name", "comment", "helper", "constant", "arguments"]
 
@@ -244,7 +246,7 @@ def _with(items: tuple[Any, ...], place: int, item: Any) -> tuple[Any, ...]:
 def histories(draw: st.DrawFn, *, files: bool) -> list[Program]:
     """Draws a program and its later versions; some are earlier ones again."""
     versions = [draw(programs(files=files))]
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(draw(st.integers(1, VERSIONS - 1))):
         if len(versions) > 1 and draw(st.integers(0, 3)) == 0:
             versions.append(draw(st.sampled_from(versions[:-1])))
         else:

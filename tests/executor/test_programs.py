@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,9 +21,10 @@ from redun.core.digest import DEFAULT_FORMAT, Digest
 from redun.core.values import Encoder
 from redun.store import Store
 from tests.executor.flows import Flow, flow_in
-from tests.executor.programs import FILES, Program, histories
+from tests.executor.programs import FILES, VERSIONS, Program, histories
 
 Replay = Literal["whole", "step"]
+MakeStore = Callable[[Path], Store]
 
 
 class Evaluator:
@@ -63,9 +65,9 @@ class Evaluator:
         return found
 
 
-def _evaluators(stack: ExitStack) -> tuple[Flow, list[Evaluator]]:
+def _evaluators(stack: ExitStack, make: MakeStore) -> tuple[Flow, list[Evaluator]]:
     folder = Path(stack.enter_context(TemporaryDirectory()))
-    stores = [stack.enter_context(Store.memory()) for _ in range(2)]
+    stores = [stack.enter_context(make(folder / f"store{number}")) for number in range(2)]
     flow = stack.enter_context(flow_in(folder, stores[0]))
     replays: list[Replay] = ["step", "whole"]
     kept = [Evaluator(flow, folder / replay, store, replay) for replay, store in zip(replays, stores, strict=True)]
@@ -84,13 +86,10 @@ def _always_run(program: Program) -> set[str]:
     return off | {program.name(n) for n, model in enumerate(program.tasks) if model.form in FILES}
 
 
-threads = st.sampled_from([1, 2, 8])
-
-
-@given(histories(files=False), st.lists(threads, min_size=5, max_size=5))
-def test_a_store_changes_no_result_and_runs_nothing_twice(versions: list[Program], counts: list[int]):
+def check_edits(versions: list[Program], counts: list[int], make: MakeStore) -> None:
+    """Runs each version with each evaluator, and compares results and bodies."""
     with ExitStack() as stack:
-        flow, kept = _evaluators(stack)
+        flow, kept = _evaluators(stack, make)
         for number, program in enumerate(versions):
             note(f"--- version {number}\n{program.text()}\n{program.root()}")
             flow.load(program.text())
@@ -108,34 +107,47 @@ def test_a_store_changes_no_result_and_runs_nothing_twice(versions: list[Program
                 assert {call[0] for call in evaluator.calls(program)} <= _always_run(program)
 
 
-changes = st.sampled_from(["", "", "input", "delete", "tamper"])
-
-
-@given(histories(files=True), st.lists(changes, min_size=5, max_size=5), threads, st.data())
-def test_a_store_changes_no_result_when_files_come_and_go(
-    versions: list[Program], between: list[str], count: int, data: st.DataObject
-):
+def check_files(versions: list[Program], changes: list[tuple[str, int]], threads: int, make: MakeStore) -> None:
+    """The same while files that programs read and write are changed and deleted between the runs."""
     with ExitStack() as stack:
-        flow, kept = _evaluators(stack)
+        flow, kept = _evaluators(stack, make)
         for number, program in enumerate(versions):
-            note(f"--- version {number}, before it: {between[number]}\n{program.text()}\n{program.root()}")
+            change, content = changes[number]
+            note(f"--- version {number}, before it: {change} {content}\n{program.text()}\n{program.root()}")
             flow.load(program.text())
-            content = str(data.draw(st.integers(0, 3)))
             for evaluator in kept:
-                _change(evaluator.folder, between[number], content)
+                _change(evaluator.folder, change, content)
             cold = _cold(stack, flow, kept[0], number)
             expected = cold.run(program, 1)
             for evaluator in kept:
-                assert evaluator.run(program, count) == expected
+                assert evaluator.run(program, threads) == expected
                 assert _contents(evaluator.folder).items() >= _contents(cold.folder).items()
                 assert evaluator.run(program, 1) == expected
                 assert {call[0] for call in evaluator.calls(program)} <= _always_run(program)
 
 
-def _change(folder: Path, what: str, content: str) -> None:
+some_threads = st.sampled_from([1, 2, 8])
+many_threads = st.lists(some_threads, min_size=VERSIONS, max_size=VERSIONS)
+one_change = st.tuples(st.sampled_from(["", "", "input", "delete", "tamper"]), st.integers(0, 3))
+many_changes = st.lists(one_change, min_size=VERSIONS, max_size=VERSIONS)
+
+
+@given(histories(files=False), many_threads)
+def test_a_store_changes_no_result_and_runs_nothing_twice(versions: list[Program], counts: list[int]):
+    check_edits(versions, counts, lambda _: Store.memory())
+
+
+@given(histories(files=True), many_changes, some_threads)
+def test_a_store_changes_no_result_when_files_come_and_go(
+    versions: list[Program], changes: list[tuple[str, int]], threads: int
+):
+    check_files(versions, changes, threads, lambda _: Store.memory())
+
+
+def _change(folder: Path, what: str, content: int) -> None:
     if what == "input":
-        (folder / "in.txt").write_text(content)
-    for path in sorted(folder.glob("out/*"))[:: 1 + int(content)]:
+        (folder / "in.txt").write_text(str(content))
+    for path in sorted(folder.glob("out/*"))[:: 1 + content]:
         if what == "delete":
             path.unlink()
         elif what == "tamper":
