@@ -179,12 +179,12 @@ def test_one_thread_is_enough_for_anything():
 
 
 def test_threads_end_with_the_run():
-    before = threading.active_count()
+    before = set(threading.enumerate())
     Scheduler(threads=8).run(fan(50))
-    for thread in threading.enumerate():
-        if thread.name.startswith("redun-"):
-            thread.join(timeout=30)
-    assert threading.active_count() == before
+    left = set(threading.enumerate()) - before
+    for thread in left:
+        thread.join(timeout=30)
+    assert not any(thread.is_alive() for thread in left)
 
 
 # -- size -------------------------------------------------------------------------------------------------------------
