@@ -10,6 +10,7 @@ from __future__ import annotations
 import copyreg
 import sys
 from enum import Enum
+from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ def _finder(kind: type) -> Handler | None:
     if kind.__module__.partition(".")[0] in _STDLIB:
         return None
     if hasattr(kind, "__dataclass_fields__") and not _is_native(kind):
-        return _dataclass
+        return partial(_dataclass, _field_names(kind))
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return _namedtuple
     if issubclass(kind, (set, frozenset)):
@@ -66,8 +67,7 @@ def _field_names(kind: Any) -> list[str]:
     return [name for name, field in kind.__dataclass_fields__.items() if field._field_type.name == "_FIELD"]
 
 
-def _dataclass(encoder: Encoder, obj: Any) -> Any:
-    names = _field_names(type(obj))
+def _dataclass(names: list[str], encoder: Encoder, obj: Any) -> Any:
     missing = [name for name in names if not hasattr(obj, name)]
     if missing:
         raise CannotEncode(f"field {missing[0]!r} of a {type(obj).__qualname__} was never set")

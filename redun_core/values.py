@@ -248,6 +248,8 @@ class Encoder:
         kind = type(obj)
         if kind in _SMUGGLED or (kind in _SIZED and len(obj) > limits.LEAF_BYTES // 4):
             return self._leaf(obj)
+        if kind in _NATIVE and len(obj) > limits.CHILD_BYTES:  # no item takes less than a byte
+            return self._split(obj)
         payload = self._native(obj)
         if len(payload) > limits.CHILD_BYTES and kind in _NATIVE:
             return self._split(obj)
