@@ -51,11 +51,12 @@ def _jobs(directory: Path) -> dict[str, float]:
 
 def _processes(directory: Path) -> dict[str, float]:
     return {
-        "python": process([sys.executable, "-c", "pass"], directory).cpu,
-        "redun run hello_world.py main / python -c pass": process(
+        # -S: an editable install makes every start of the bare interpreter dearer too.
+        "python": process([sys.executable, "-S", "-c", "pass"], directory).cpu,
+        "redun run hello_world.py main / python -S -c pass": process(
             [*redun_command(), "run", str(HELLO), "main"], directory
         ).cpu,
-        "redun log / python -c pass": process([*redun_command(), "log"], directory).cpu,
+        "redun log / python -S -c pass": process([*redun_command(), "log"], directory).cpu,
     }
 
 
