@@ -7,6 +7,7 @@ that was not written, never once a job.
 
 from __future__ import annotations
 
+import threading
 import time
 from itertools import chain, islice
 from typing import Any, Final
@@ -110,6 +111,9 @@ class Run:
         """Asks the run to stop: nothing new starts, and what has finished is recorded. Any thread may ask."""
         self._stopping = True
         self._pool.wake()
+        timer = threading.Timer(_GRACE_SECONDS, self._pool.interrupt)  # a body that was tiny so far may not be any more
+        timer.daemon = True
+        timer.start()
 
     def _loop(self) -> None:
         evaluator, dispatcher = self._evaluator, self._dispatcher
@@ -203,6 +207,8 @@ class Run:
             self._evaluator.requeued(self._dispatcher.returned(work))
 
     def _feed(self, answer: Answer) -> None:
+        if self._stopping and isinstance(answer.value, KeyboardInterrupt):
+            return  # it was cut short, and is recorded with what runs still
         job = self._dispatcher.done(answer)
         self._memoizer.finished += 1
         job.started = (answer.started - self._start_ns) // 1000

@@ -7,6 +7,7 @@ that a slow job among fast ones holds nobody up.
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -60,6 +61,8 @@ class ThreadPool:
         #: Messages of several pieces of work that were sent, oldest first, until they are found empty.
         self._sent: list[deque[Work]] = []
         self._halted = False
+        #: The thread that `run_here` runs a body on, 0 while there is none.
+        self._here = 0
 
     @property
     def messages(self) -> int:
@@ -107,7 +110,16 @@ class ThreadPool:
     def run_here(self, work: list[Work]) -> Reply:
         """Runs work on the calling thread and returns the reply. Waking another thread and being woken by it costs more
         than a tiny body does."""
-        return self._work(deque(work))
+        self._here = threading.get_ident()
+        try:
+            return self._work(deque(work))
+        finally:
+            self._here = 0
+
+    def interrupt(self) -> None:
+        """Sends SIGINT to a body that `run_here` runs on the main thread; no other can be reached. Any thread may."""
+        if self._here == threading.main_thread().ident:
+            signal.pthread_kill(self._here, signal.SIGINT)
 
     def wake(self) -> None:
         """Makes `take` return. May be called from a signal handler or another thread."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,24 +28,49 @@ def stuck(number: int) -> str:
 def main() -> list:
     return [stuck(quick(1)), quick(5)]
 """
+#: A chain of jobs, alone in the run, of which the last one lasts although those before it took no time.
+CHAIN = """
+from redun import task
+
+@task()
+def link(number: int) -> int:
+    if number == 30:
+        with open("gate") as gate:
+            gate.read()
+    return number + 1
+
+@task()
+def main() -> int:
+    number = 0
+    for _ in range(31):
+        number = link(number)
+    return number
+"""
 COMMAND = [sys.executable, "-m", "redun.cli.app"]
 
 
-@pytest.fixture
-def busy(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A run in `tmp_path` whose task `stuck` has begun and does not end."""
-    (tmp_path / "w.py").write_text(WORKFLOW)
+@contextmanager
+def run_until(tmp_path: Path, workflow: str, text: str) -> Iterator[subprocess.Popen[str]]:
+    """A run in `tmp_path` that has told of a job whose line holds the text, and that does not end."""
+    (tmp_path / "w.py").write_text(workflow)
     os.mkfifo(tmp_path / "gate")
     run = subprocess.Popen(
         [*COMMAND, "run", "w.py", "main"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert run.stderr is not None
     for line in run.stderr:
-        if "stuck(" in line:
+        if text in line:
             break
     yield run
     run.kill()
     run.communicate()
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run in `tmp_path` whose task `stuck` has begun and does not end."""
+    with run_until(tmp_path, WORKFLOW, "stuck(") as run:
+        yield run
 
 
 def redun(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -94,3 +120,13 @@ def test_a_run_that_is_asked_to_stop_seals_what_it_has_and_exits_130(
     assert "[INTERR]" in shown.splitlines()[0]
     assert any("[INTERR]" in line and "stuck(" in line for line in shown.splitlines())
     assert sum("[ DONE ]" in line and "quick(" in line for line in shown.splitlines()) == 2
+
+
+def test_a_chain_of_tiny_jobs_can_be_stopped_where_one_lasts(tmp_path: Path) -> None:
+    with run_until(tmp_path, CHAIN, "link(number=30)") as run:
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=30) == 130
+    shown = redun(tmp_path, "log", "-").stdout
+    assert "[INTERR]" in shown.splitlines()[0]
+    assert any("[INTERR]" in line and "link(number=30)" in line for line in shown.splitlines())
+    assert sum("[ DONE ]" in line and "link(" in line for line in shown.splitlines()) == 30
