@@ -7,13 +7,17 @@ can be decoded; else the body is to run, for a reason that is decided here.
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from redun.core.codec import array_header, pointer_bytes, unpack
+from redun.core.codes import main_name
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
-from redun.core.errors import CodecError, NotFound, StaleInput
+from redun.core.errors import CannotDecode, CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
 from redun.core.objects import CallRecord, HeadRecord, How, Outcome, TaskRecord, Why
 from redun.core.reduction import CALL, Node, Reduction, read_reduction
@@ -71,6 +75,8 @@ class Memoizer:
         self._fetch = fetch
         self._read = read
         self._whole = whole
+        #: Modules of the code of tasks that were imported to decode what these returned, or could not be.
+        self._tried: set[str] = {main_name()}
         #: Bodies that have finished in this run; each may have changed a file.
         self.finished = 0
 
@@ -150,12 +156,15 @@ class Memoizer:
             self._evaluator.miss(job, Why.MISSING, caused=True)
             return
         try:
-            reduction = self._expression(payload) if row.is_expr else self._value(row.reduction, payload)
+            try:
+                reduction = self._reduction(row, payload)
+            except CannotDecode:
+                if not self._import_covered(job):
+                    raise
+                reduction = self._reduction(row, payload)
         except (CodecError, NotFound):
             self._evaluator.miss(job, Why.UNDECODABLE, caused=True)
             return
-        if row.is_expr:
-            reduction.digest = row.reduction
         externals = reduction.externals
         if externals and not all(external.is_valid() for external in externals):
             self._evaluator.miss(job, Why.EXTERNAL, caused=True)
@@ -163,6 +172,25 @@ class Memoizer:
         job.remembered = row.calls
         job.compared = None
         self._evaluator.hit(job, reduction)
+
+    def _reduction(self, row: MemoRow, payload: Any) -> Reduction:
+        """Raises CodecError where it cannot be decoded."""
+        if not row.is_expr:
+            return self._value(row.reduction, payload)
+        reduction = self._expression(payload)
+        reduction.digest = row.reduction
+        return reduction
+
+    def _import_covered(self, job: Job) -> bool:
+        """Imports what only the body of a task would import, where its code names that: it may have returned instances
+        of classes from there. Returns whether there was anything that had not been tried."""
+        modules = {name.partition(":")[0] for name in job.prepared.covers} - self._tried
+        self._tried |= modules
+        missing = sorted(modules - sys.modules.keys())
+        for name in missing:
+            with suppress(Exception):  # the body will meet it, too
+                importlib.import_module(name)
+        return bool(missing)
 
     def _replay_whole(self, job: Job, remembered: MemoCall, shallow: bool) -> bool:
         """Answers with the ultimate result of a recorded call, if its footprint holds."""
