@@ -49,7 +49,7 @@ def dry_run(store: Store, expression: Any, *, cache: bool = True, replay: Litera
     encoder.write_blob = None  # large parts stay in memory: nothing is written
     fingerprints = Fingerprints(store.format, accepted(store))
     evaluator = Evaluator(encoder, pending.fetch, fingerprints)
-    verifier = Verifier(fingerprints, pending.fetch, store.superseded)
+    verifier = Verifier(fingerprints, pending.fetch, pending.get_many, store.superseded)
     memoizer = Memoizer(
         evaluator, pending, verifier, Comparer(store), fetch=pending.fetch, read=cache, whole=replay == "whole"
     )

@@ -22,7 +22,7 @@ from typing import Any
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CodecError, CycleError, RedunError
-from redun.core.keys import BindError, LazyDefault, bind, call_key
+from redun.core.keys import BindError, LazyDefault, Prepared, bind, call_key
 from redun.core.objects import Flag, How, Why
 from redun.core.operations import OPERATIONS, is_pure
 from redun.core.reduction import CALL, Arg, Node, Reduction, reduce
@@ -194,17 +194,20 @@ class Evaluator:
 
     def _job(self, node: Node, scope: Job | None) -> Job:
         task = node.task or registry.find(node.name)
+        return self._made(node, scope, task, *self._prepared(task))
+
+    def _made(self, node: Node, scope: Job | None, task: Task[..., Any], prepared: Prepared, counts: list[int]) -> Job:
+        job = Job(node, scope, task, prepared)
+        self._unfinished.add(job)
+        counts[0] += 1
+        return job
+
+    def _prepared(self, task: Task[..., Any]) -> tuple[Prepared, list[int]]:
         prepared = self.fingerprints.prepare(task)
         if prepared.digest not in self._known:
             self._known.add(prepared.digest)
             self.encoder.objects.update(prepared.objects)
-        job = Job(node, scope, task, prepared)
-        self._unfinished.add(job)
-        counts = self.counts.get(task.fullname)
-        if counts is None:
-            counts = self.counts[task.fullname] = [0, 0, 0, 0, 0]
-        counts[0] += 1
-        return job
+        return prepared, self.counts.setdefault(task.fullname, [0, 0, 0, 0, 0])
 
     def _count(self, job: Job, old: int, new: int) -> None:
         counts = self.counts[job.task.fullname]
@@ -212,7 +215,17 @@ class Evaluator:
         counts[new] += 1
 
     def _units(self, nodes: list[Node], scope: Job) -> list[Unit]:
-        return [self._job(node, scope) if node.op == CALL else Operation(node, scope) for node in nodes]
+        units: list[Unit] = []
+        last: Task[..., Any] | None = None
+        for node in nodes:
+            if node.op != CALL:
+                units.append(Operation(node, scope))
+                continue
+            task = node.task or registry.find(node.name)
+            if task is not last:  # nearly always the same as that before
+                prepared, counts, last = *self._prepared(task), task
+            units.append(self._made(node, scope, task, prepared, counts))
+        return units
 
     def _link(self, unit: Unit, arg: Arg, units: Sequence[Unit]) -> None:
         if type(arg) is int:
@@ -258,6 +271,10 @@ class Evaluator:
 
     def _fill(self, template: Encoded, units: Sequence[Unit]) -> Encoded:
         """Returns the value that a template becomes when its nodes have theirs."""
+        if template.is_list:
+            found = self.encoder.joined([units[number].result for number in template.nodes])
+            if found is not None:
+                return found
         decoder = Decoder(self.fetch, lambda number: self.value(units[number].result))
         return self.encoder.encode(decoder.decode(template.payload))
 

@@ -19,7 +19,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CannotDecode, CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
-from redun.core.objects import CallRecord, HeadRecord, How, Outcome, TaskRecord, Why
+from redun.core.objects import CallRecord, HeadRecord, How, TaskRecord, Why, call_result
 from redun.core.reduction import CALL, Node, Reduction, read_reduction
 from redun.core.replays import inner_calls, made_by
 from redun.core.tasks import registry
@@ -36,6 +36,11 @@ from redun.store.memo import MemoCall, MemoRow
 _LEAF: Final = tuple(
     b < 0x80 or 0xA0 <= b <= 0xC6 or 0xCA <= b <= 0xD3 or 0xD9 <= b <= 0xDB or b >= 0xE0 for b in range(256)
 )
+
+
+#: Headers of short arrays.
+_COUNTS: Final = tuple(map(array_header, range(16)))
+_POINTER_HEADS: Final = {size: pointer_bytes(bytes(size))[:-size] for size in (16, 32)}
 
 
 class Source(Protocol):
@@ -198,19 +203,11 @@ class Memoizer:
         if head is None:
             return False
         try:
-            call = CallRecord.parse(bytes(self._fetch(remembered.call)[1]))
-            ids = tuple(arg.digest for arg in job.args)
-            if (
-                call.outcome is not Outcome.VALUE
-                or call.result is None
-                or (call.task, call.args)
-                != (
-                    job.prepared.digest,
-                    ids,
-                )
-            ):
+            ids = [arg.digest for arg in job.args if arg.digest is not None]
+            answer = call_result(self._fetch(remembered.call)[1], job.prepared.digest, ids)
+            if answer is None:
                 return False
-            result = self._value(call.result, self._fetch(call.result)[1])
+            result = self._value(answer, self._fetch(answer)[1])
         except (CodecError, NotFound):
             return False
         if not all(external.is_valid() for external in result.externals):
@@ -283,7 +280,7 @@ class Memoizer:
             for arg in (*node.args, *node.kwargs.values()):
                 if type(arg) is not int and not arg.plain:  # type: ignore[union-attr]  # no number: Encoded
                     self._inspect(arg, externals, code)  # type: ignore[arg-type]
-        if type(reduction.root) is not int:
+        if type(reduction.root) is not int and not reduction.root.inspected:  # type: ignore[union-attr]
             self._inspect(reduction.root, externals, code)  # type: ignore[arg-type]
         reduction.externals = tuple(externals)
         reduction.code = tuple(dict.fromkeys(code))
@@ -306,7 +303,19 @@ class Memoizer:
 
 def leaf_call(task: Digest, args: Sequence[Digest | None], result: Digest) -> bytes:
     """Returns the payload of the call of a body that returned a plain value, joined by hand: every job makes one."""
-    parts = [b"\x98\x01", pointer_bytes(task), array_header(len(args))]
-    parts += [pointer_bytes(arg) for arg in args if arg is not None]
-    parts += [b"\xc0\x00", pointer_bytes(result), b"\x90\x90"]
-    return b"".join(parts)
+    head = _POINTER_HEADS[len(task)]
+    count = len(args)
+    return b"".join(
+        (
+            b"\x98\x01",
+            head,
+            task,
+            _COUNTS[count] if count < 16 else array_header(count),
+            head if args else b"",
+            head.join(args),  # type: ignore[arg-type]  # whoever has a key has the ids of its arguments
+            b"\xc0\x00",
+            head,
+            result,
+            b"\x90\x90",
+        )
+    )

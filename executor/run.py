@@ -67,7 +67,7 @@ class Run:
         self._pending = Pending(store, encoder)
         fingerprints = Fingerprints(store.format, accepted(store))
         self._evaluator = Evaluator(encoder, self._pending.fetch, fingerprints)
-        self._verifier = Verifier(fingerprints, self._pending.fetch, store.superseded)
+        self._verifier = Verifier(fingerprints, self._pending.fetch, self._pending.get_many, store.superseded)
         self._memoizer = Memoizer(
             self._evaluator,
             self._pending,
@@ -97,7 +97,8 @@ class Run:
         """
         if self._observer is not None:
             self._observer.started(format_uuid(self._live.uuid))
-        with stop_requests(self.stop), calm_collector(), STATS.backed_by(self._store.stat_memo_get):
+        statuses = STATS.backed_by(self._store.stat_memo_get, self._store.stat_memo_get_many)
+        with stop_requests(self.stop), calm_collector(), statuses:
             try:
                 self._evaluator.submit(expression)
             except RedunError as error:  # it cannot be stored, or a default of its task cannot

@@ -7,12 +7,13 @@ edit at the leaf of a long chain is found once, not once for each ancestor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import CodecError, NotFound, RedunError
+from redun.core.files import STATS, File
 from redun.core.keys import CodeExternal
 from redun.core.objects import ExtRecord, HeadRecord, TaskSetRecord, parse_footprint
 from redun.core.tasks import Task, registry
@@ -20,14 +21,19 @@ from redun.core.values import External
 from redun.executor.fingerprints import Fingerprints
 
 Fetch = Callable[[Digest], tuple[str, Any]]
+FetchMany = Callable[[Sequence[Digest]], list[tuple[str, Any] | None]]
 
 
 class Verifier:
     """Verifies footprints of one run."""
 
-    def __init__(self, fingerprints: Fingerprints, fetch: Fetch, superseded: Callable[[str], int]) -> None:
+    def __init__(
+        self, fingerprints: Fingerprints, fetch: Fetch, fetch_many: FetchMany, superseded: Callable[[str], int]
+    ) -> None:
         self._fingerprints = fingerprints
         self._fetch = fetch
+        self._fetch_many = fetch_many
+        self._decoded: dict[Digest, External] = {}
         self._superseded = superseded
         self._parts: dict[Digest, HeadRecord | TaskSetRecord | ExtRecord] = {}
         self._tasks: dict[Digest, tuple[int, bool]] = {}
@@ -132,6 +138,7 @@ class Verifier:
             tasks: the set of tasks that it belongs to, all of which are current.
         """
         exts = self._exts
+        self._prefetch(root)
         stack = [(root, False)]
         while stack:
             digest, children_done = stack.pop()
@@ -154,6 +161,32 @@ class Verifier:
             stack += [(child, False) for name, child in record.barriers if not _is_shallow(registry.get(name))]
         return True
 
+    def _prefetch(self, root: Digest) -> None:
+        """Reads a DAG level by level, in one transaction each, and then its values and what is remembered of files."""
+        values: dict[Digest, None] = {}
+        level = [root]
+        while level:
+            unread = [digest for digest in level if digest not in self._parts]
+            if not unread:
+                break
+            for digest, item in zip(unread, self._fetch_many(unread), strict=True):
+                if item is not None and item[0] == "footprint":
+                    self._parts[digest] = parse_footprint(bytes(item[1]))
+            found = [self._parts.get(digest) for digest in unread]
+            records = [record for record in found if isinstance(record, ExtRecord)]
+            values.update((value, None) for record in records for value in record.own)
+            level = list({child: None for record in records for child in record.children})
+        fresh = [digest for digest in values if digest not in self._own]
+        paths = []
+        for digest, item in zip(fresh, self._fetch_many(fresh), strict=True):
+            if item is not None:
+                decoder = Decoder(self._fetch)
+                external = decoder.decode(item[1])
+                self._decoded[digest] = external
+                if isinstance(external, File):
+                    paths.append(external.path)
+        STATS.prefetch(paths)
+
     def _fail(self, root: Digest, finished: int) -> bool:
         self._exts[root] = (finished, False)
         return False
@@ -161,8 +194,9 @@ class Verifier:
     def _is_valid(self, digest: Digest, finished: int, tasks: Digest) -> bool:
         known = self._own.get(digest)
         if known is None or known[0] != finished:
-            decoder = Decoder(self._fetch)
-            external: External = decoder.decode(self._fetch(digest)[1])
+            external = self._decoded.get(digest)
+            if external is None:
+                external = self._decoded[digest] = Decoder(self._fetch).decode(self._fetch(digest)[1])
             valid = self._is_code_valid(external, tasks) if isinstance(external, CodeExternal) else external.is_valid()
             known = self._own[digest] = (finished, valid)
         return known[1]

@@ -29,6 +29,8 @@ _POINTER_HEADS: Final = {16: b"\xd8\x40", 32: b"\xc7\x20\x40"}
 _EXTENSION_DEPTH: Final = limits.VALUE_DEPTH + 50
 
 ExtType = msgpack.ExtType
+#: Makes an `ExtType` without the checks of its constructor, for what is known to pass them.
+_new: Final = tuple.__new__
 
 
 class Pointer(bytes):
@@ -56,7 +58,7 @@ class Pointer(bytes):
 
 def _default(obj: Any) -> Any:
     if type(obj) is Pointer:
-        return ExtType(POINTER_CODE, bytes(obj))
+        return _new(ExtType, (POINTER_CODE, bytes(obj)))
     raise TypeError(f"a record holds no {type(obj).__name__}")
 
 
@@ -94,7 +96,7 @@ def _ext_hook(code: int, data: bytes) -> Any:
         if len(data) not in _POINTER_HEADS:
             raise MalformedObject(f"a pointer of {len(data)} bytes")
         return Pointer(data)
-    return ExtType(code, data)
+    return _new(ExtType, (code, data))
 
 
 def unpack(payload: bytes | memoryview) -> Any:

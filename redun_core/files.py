@@ -35,16 +35,28 @@ class StatMemo:
         self._rows: dict[str, StatRow] = {}
         self.fresh: dict[str, StatRow] = {}
         self.backing: Callable[[str], StatRow | None] | None = None
+        self.backing_many: Callable[[list[str]], list[StatRow | None]] | None = None
 
     @contextlib.contextmanager
-    def backed_by(self, read: Callable[[str], StatRow | None]) -> Iterator[None]:
+    def backed_by(
+        self, read: Callable[[str], StatRow | None], many: Callable[[list[str]], list[StatRow | None]]
+    ) -> Iterator[None]:
         """Makes `read` the backing meanwhile; where several runs go on at once, that of the last one serves all."""
         self.backing = read
+        self.backing_many = many
         try:
             yield
         finally:
             if self.backing == read:
-                self.backing = None
+                self.backing = self.backing_many = None
+
+    def prefetch(self, paths: list[str]) -> None:
+        """Reads what is remembered of many files at once."""
+        if self.backing_many is not None:
+            full = [path for path in map(os.path.abspath, paths) if path not in self._rows]
+            for path, row in zip(full, self.backing_many(full), strict=True):
+                if row is not None:
+                    self._rows[path] = row
 
     def content(self, path: str) -> bytes | None:
         """Returns the SHA-256 of the file's content, or None where there is no file.

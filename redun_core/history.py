@@ -8,7 +8,7 @@ import enum
 from typing import Any, Final, NamedTuple, Self
 
 from redun.core import limits
-from redun.core.codec import pack
+from redun.core.codec import array_header, pack, pointer_bytes
 from redun.core.digest import Digest
 from redun.core.shapes import (
     SCHEMA,
@@ -149,25 +149,23 @@ class JobsRecord(NamedTuple):
             if (job.attempt, job.compared, job.trace, job.remote, job.counts) != _COMMON:
                 counts = [[name, jobs] for name, jobs in job.counts]
                 rare.append([offset, job.attempt, to_pointer(job.compared), to_pointer(job.trace), job.remote, counts])
-        return pack(
-            [
-                SCHEMA,
-                self.uuid,
-                numbers,
-                [to_pointer(job.call) for job in rows],
-                [job.parent for job in rows],
-                bytes(job.status for job in rows),
-                bytes(job.how for job in rows),
-                bytes(job.why for job in rows),
-                [job.start for job in rows],
-                [job.duration for job in rows],
-                list(executors),
-                executor_column,
-                [to_pointer(head) for head in heads][1:],
-                head_column,
-                rare,
-            ]
-        )
+        columns = [
+            [job.parent for job in rows],
+            bytes([job.status for job in rows]),
+            bytes([job.how for job in rows]),
+            bytes([job.why for job in rows]),
+            [job.start for job in rows],
+            [job.duration for job in rows],
+            list(executors),
+            executor_column,
+            [to_pointer(head) for head in heads][1:],
+            head_column,
+            rare,
+        ]
+        # The column of calls is joined by hand: a packer would call back for each.
+        calls = [b"\xc0" if job.call is None else pointer_bytes(job.call) for job in rows]
+        first = [pack(SCHEMA), pack(self.uuid), pack(numbers), array_header(len(calls))]
+        return b"".join([array_header(4 + len(columns)), *first, *calls, *map(pack, columns)])
 
     @classmethod
     def parse(cls, payload: bytes, *, strict: bool = False) -> Self:

@@ -169,7 +169,7 @@ def code_id(
 
 def call_key(fmt: ObjectFormat, task: Digest, args: Iterable[Digest], code: Iterable[Digest] = ()) -> Key:
     """Returns the cache key of a call. The task fixes how many arguments there are, so nothing can be read two ways."""
-    return Key(fmt.hash(b"".join((b"call\0", task, *args, *sorted(code)))))
+    return Key(fmt.hash(b"".join((b"call\0", task, *args, *sorted(code)) if code else (b"call\0", task, *args))))
 
 
 class BindError(TypeError):

@@ -10,11 +10,11 @@ computations are one object, whoever made them and when. The records of `history
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Self
 
 from redun.core import limits
-from redun.core.codec import Pointer, pack, references, unpack_strict
+from redun.core.codec import Pointer, array_header, pack, pointer_bytes, references, unpack_strict
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject
 from redun.core.frame import KIND_CODES
@@ -295,6 +295,21 @@ def call_task(payload: bytes) -> Digest:
     """Returns the task of a call without reading the rest of it: it is the second field, a pointer."""
     start, size = (4, 16) if payload[2] == 0xD8 else (5, 32)
     return Digest(payload[start : start + size])
+
+
+def call_result(payload: bytes | memoryview, task: Digest, args: Sequence[Digest]) -> Digest | None:
+    """Returns the value that a call of this task and these arguments gave, without reading its children, of which there
+    may be 100,000. None if it is another call, or gave no value."""
+    front = b"".join([b"\x98\x01", pointer_bytes(task), array_header(len(args)), *map(pointer_bytes, args)])
+    pointer = len(pointer_bytes(task))
+    data = bytes(payload[: len(front) + 2 * pointer + 1])
+    if not data.startswith(front):
+        return None
+    at = len(front) + (1 if data[len(front) : len(front) + 1] == b"\xc0" else pointer)  # past the reduction
+    end = at + 1 + pointer
+    if data[at : at + 2] != bytes((Outcome.VALUE, data[2])):
+        return None
+    return Digest(data[end - len(task) : end])
 
 
 class TreeRecord(NamedTuple):

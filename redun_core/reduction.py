@@ -209,6 +209,8 @@ class _Table:
             number = self.place(value)
             return number, _node_bytes(number)
         encoded = self.encoder.encode(value)
+        if kind is list and encoded.nodes and len(encoded.nodes) == len(value):
+            encoded.is_list = _LAZY.issuperset(map(type, value))
         if encoded.externals:
             self.externals.extend(encoded.externals)
         if encoded.code:
@@ -249,6 +251,7 @@ def _post_order(root: Arg, nodes: list[Node]) -> list[int]:
 
 
 _PACKER: Final[Packer] = msgpack.Packer()
+_LAZY: Final = frozenset({TaskCall, Operation})
 _EMPTY_MAP: Final = b"\x80"
 _NODE_HEAD: Final = {CALL: b"\x95\x00", OPERATION: b"\x95\x01"}
 
@@ -321,8 +324,23 @@ def _read_arg(item: Any, count: int) -> Arg:
         encoded.digest = item.digest
         return encoded
     encoded = Encoded(pack(item))
+    if kind is list and (numbers := _numbers(item)) is not None:
+        encoded.nodes = tuple([_checked(number, count) for number in numbers])
+        encoded.inspected = True  # a list of calls and nothing else, as a fan-out returns it
+        encoded.is_list = len(numbers) == len(item)
+        return encoded
     encoded.nodes = tuple(_checked(number, count) for number in _nodes_in(item))
     return encoded
+
+
+def _numbers(items: list[Any]) -> list[int] | None:
+    """The numbers of a list of nodes and nothing else; None for any other list."""
+    found: dict[int, None] = {}
+    for item in items:
+        if type(item) is not ExtType or item[0] != codes.NODE:
+            return None
+        found[int.from_bytes(item[1], "big")] = None
+    return list(found)
 
 
 def _checked(number: int, count: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copyreg
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import NoneType
 from typing import Any, Final, Protocol
 
@@ -87,7 +87,7 @@ class Encoded:
         inspected: whether `externals` and `code` are known; they are not for bytes that came from the store.
     """
 
-    __slots__ = ("code", "digest", "externals", "inspected", "nodes", "obj", "payload", "plain")
+    __slots__ = ("code", "digest", "externals", "inspected", "is_list", "nodes", "obj", "payload", "plain")
 
     def __init__(self, payload: bytes, obj: Any = None, plain: bool = False) -> None:
         self.payload = payload
@@ -96,6 +96,8 @@ class Encoded:
         self.inspected = plain
         self.digest: Digest | None = None
         self.nodes: tuple[int, ...] = ()
+        #: Whether it is a list of these nodes, each once, and of nothing else.
+        self.is_list = False
         self.externals: tuple[External, ...] = ()
         self.code: tuple[Any, ...] = ()
 
@@ -177,6 +179,21 @@ class Encoder:
         if encoded.digest is None:
             encoded.digest = self.put("value", encoded.payload)
         return encoded.digest
+
+    def joined(self, items: Sequence[Encoded | None]) -> Encoded | None:
+        """Returns what `encode` gives for the list of these values, joined from their bytes; None where that takes more
+        than joining."""
+        parts = [item.payload for item in items if item is not None and item.plain]
+        if len(parts) != len(items):
+            return None
+        data = _array(parts)
+        if len(data) > limits.CHILD_BYTES and (
+            len(data) > limits.CONTAINER_BYTES or max(map(len, parts)) > limits.CHILD_BYTES
+        ):
+            return None
+        found = Encoded(data)
+        found.inspected = True
+        return found
 
     def value(self, obj: Any) -> Digest:
         """Puts a value and returns its id.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from redun.core.digest import ObjectFormat
@@ -26,6 +26,14 @@ def get(txn: ReadTransaction, fmt: ObjectFormat, path: str) -> Status | None:
         return None
     size, mtime, ctime, inode, sha = _ROW.unpack(data)
     return size, mtime, ctime, inode, sha
+
+
+def get_many(txn: ReadTransaction, fmt: ObjectFormat, paths: Sequence[str]) -> list[Status | None]:
+    """Returns what `get` does for each path."""
+    keys = [_key(fmt, path) for path in paths]
+    found = dict(txn.get_many("stat", sorted(keys)))
+    rows = [found.get(key, b"") for key in keys]
+    return [_ROW.unpack(row) if len(row) == _ROW.size else None for row in rows]
 
 
 def put(txn: WriteTransaction, fmt: ObjectFormat, statuses: Mapping[str, Status]) -> None:

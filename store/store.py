@@ -387,6 +387,10 @@ class Store:
         """Returns (size, mtime_ns, ctime_ns, inode, sha256) of a file as last remembered, or None."""
         return self._backend.read(lambda txn: stats.get(txn, self.format, path))
 
+    def stat_memo_get_many(self, paths: Sequence[str]) -> list[tuple[int, int, int, int, bytes] | None]:
+        """Returns what `stat_memo_get` does for each path, in one transaction."""
+        return self._backend.read(lambda txn: stats.get_many(txn, self.format, paths))
+
     def tally(self, call: Digest) -> list[int] | None:
         """Returns how many jobs of each task the subtree of a call has, or None where that is not kept.
 
