@@ -216,15 +216,16 @@ class Evaluator:
 
     def _units(self, nodes: list[Node], scope: Job) -> list[Unit]:
         units: list[Unit] = []
-        last: Task[..., Any] | None = None
+        known: dict[int, tuple[Task[..., Any], Prepared, list[int]]] = {}
         for node in nodes:
             if node.op != CALL:
                 units.append(Operation(node, scope))
                 continue
             task = node.task or registry.find(node.name)
-            if task is not last:  # nearly always the same as that before
-                prepared, counts, last = *self._prepared(task), task
-            units.append(self._made(node, scope, task, prepared, counts))
+            found = known.get(id(task))
+            if found is None:
+                found = known[id(task)] = (task, *self._prepared(task))
+            units.append(self._made(node, scope, *found))
         return units
 
     def _link(self, unit: Unit, arg: Arg, units: Sequence[Unit]) -> None:
