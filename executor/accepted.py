@@ -11,7 +11,7 @@ import time
 from typing import Any, Final
 
 from redun.core.digest import Digest
-from redun.core.errors import NotFound, TaskError
+from redun.core.errors import NotFound
 from redun.core.keys import prepare
 from redun.core.objects import NoteRecord, TaskRecord
 from redun.core.tasks import Task
@@ -56,12 +56,12 @@ def withdraw(store: Store, task: Task[..., Any]) -> None:
     """Takes back that the task's code of now stands for an earlier one.
 
     Raises:
-        TaskError: if that was not said.
+        NotFound: if that was not said.
     """
     name = _PREFIX + prepare(task, store.format).digest.hex()
     note = store.ref(name)
     if note is None:
-        raise TaskError(f"the code of {task.fullname} as it is now was not accepted for an earlier one")
+        raise NotFound(f"the code of {task.fullname} as it is now was not accepted for an earlier one")
     store.set_ref(name, None, expected=note, reason="withdraw accepted code")
 
 
