@@ -130,8 +130,8 @@ class Job(Unit):
     tally: dict[str, int] | None = None
     tasks: Any = None
     trace: Digest | None = None
-    #: Whether its answer is recorded but is none for later runs: an argument changed while the body ran.
-    unkept = False
+    #: Why its answer is recorded but is none for later runs; empty where it is one.
+    unkept = ""
     #: Whether the jobs inside its whole replay had to be counted one by one.
     walked = False
     why = Why.NONE

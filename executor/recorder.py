@@ -271,7 +271,7 @@ class Recorder:
         if not job.prepared.cacheable:
             flags[Flag("volatile", "its code could not be verified")] = None
         if job.unkept:
-            flags[Flag("volatile", "an argument changed while it ran")] = None
+            flags[Flag("volatile", job.unkept)] = None
         flags |= dict.fromkeys((*_own_flags(job), *parts.flags))
         reduction = job.reduction
         if reduction is not None:

@@ -214,6 +214,8 @@ class Run:
         self._memoizer.finished += 1
         job.started = (answer.started - self._start_ns) // 1000
         job.stopped = (answer.stopped - self._start_ns) // 1000
+        if answer.nested:
+            job.unkept = "its body ran expressions itself"
         if any(arg.externals for arg in job.args):
             self._check_inputs(job)
         if answer.ok:
@@ -224,7 +226,7 @@ class Run:
     def _check_inputs(self, job: Job) -> None:
         changed = [e for arg in job.args for e in arg.externals if not e.is_valid()]
         if changed:
-            job.unkept = True
+            job.unkept = "an argument changed while it ran"
             if self._observer is not None:
                 self._observer.warned(
                     f"{changed[0].describe()} changed while {job.task.fullname} ran on it: its result is not cached"

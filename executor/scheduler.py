@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Self
 
 from redun.core.errors import RunError
 from redun.core.objects import Status
+from redun.core.tasks import running
 from redun.core.version import VERSION
 from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
 from redun.executor.pools.threads import ThreadPool
@@ -83,6 +84,8 @@ class Scheduler:
         Raises:
             StoreError: if the store cannot be read or written.
         """
+        if running.body:
+            running.nested = True
         facts = {"redun": VERSION, "user": _user(), "python": ".".join(map(str, sys.version_info[:3])), **(info or {})}
         live = self.store.begin_run(argv, facts)
         pool = ThreadPool(self._threads)

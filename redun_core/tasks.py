@@ -33,9 +33,15 @@ _OWN: Final = frozenset({"name", "namespace", "version", "hash_includes", "nout"
 
 
 class _Running(threading.local):
-    """Whether this thread runs the body of a task: a task that is made then is known by its code, not only by name."""
+    """What this thread is at.
+
+    Attributes:
+        body: whether it runs the body of a task: a task that is made then is known by its code, not only by name.
+        nested: whether that body has run expressions itself: its value depends on more than what it names.
+    """
 
     body: bool = False
+    nested: bool = False
 
 
 running: Final = _Running()

@@ -32,13 +32,15 @@ class Work(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of one body: its value or error, and when it ran (nanoseconds of the performance counter)."""
+    """What became of one body: its value or error, when it ran (nanoseconds of the performance counter), and whether it
+    ran expressions itself."""
 
     tag: Any
     ok: bool
     value: Any
     started: int
     stopped: int
+    nested: bool
 
 
 #: Answers to a message, and the part of it that was not begun.
@@ -140,11 +142,12 @@ class ThreadPool:
             self._outbox.put(self._work(message))
 
     def _work(self, message: deque[Work]) -> Reply:
-        running.body = True
+        before = running.body, running.nested  # a body may run expressions, whose bodies may run on the same thread
+        running.body, running.nested = True, False
         try:
             return self._answers(message)
         finally:
-            running.body = False
+            running.body, running.nested = before
 
     def _answers(self, message: deque[Work]) -> Reply:
         answers: list[Answer] = []
@@ -160,7 +163,10 @@ class ThreadPool:
             except BaseException as error:  # noqa: BLE001  sys.exit() fails the task, it does not end the worker
                 value, ok = error, False
             stop = perf_counter_ns()
-            answers.append(Answer(tag, ok, value, start, stop))
+            nested = running.nested
+            if nested:
+                running.nested = False
+            answers.append(Answer(tag, ok, value, start, stop, nested))
             start = stop
         return answers, _drained(message)
 
