@@ -63,13 +63,16 @@ class Scheduler:
 
         Raises:
             Exception: what a task raised, if that was not handled.
-            RunError: if the run could not go on for another reason.
+            RunError: if the run could not go on for another reason, such as `sys.exit()` in a task.
             StoreError: if the store cannot be read or written.
         """
         execution = self.execute(expression, argv=sys.argv, cache=cache)
         if execution.status is Status.DONE:
             return execution.value
-        raise execution.error or RunError(f"execution {execution.uuid} did not finish")
+        error = execution.error
+        if execution.status is Status.FAILED and error is not None and not isinstance(error, Exception):
+            raise RunError(f"{execution.failed[-1].fullname} raised {error!r}") from error
+        raise error or RunError(f"execution {execution.uuid} did not finish")
 
     def execute(
         self,

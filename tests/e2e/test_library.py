@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 import redun
+from redun.core.errors import RunError
 from redun.store import Store
 
 redun_namespace = "tests.library"
@@ -33,6 +35,11 @@ def sum_of(numbers: list[int]) -> int:
 @redun.task()
 def broken() -> int:
     raise LookupError("nothing there")
+
+
+@redun.task()
+def leave() -> None:
+    sys.exit(3)
 
 
 @pytest.fixture
@@ -74,6 +81,12 @@ def test_run_raises_what_the_task_raised(project: Path):
     with pytest.raises(LookupError, match="nothing there"):
         redun.run(broken())
     assert (project / ".redun").is_dir()
+
+
+def test_a_task_that_exits_does_not_end_the_program(project: Path):
+    with pytest.raises(RunError, match=r"leave raised SystemExit\(3\)") as caught:
+        redun.run(leave())
+    assert isinstance(caught.value.__cause__, SystemExit)
 
 
 def test_run_takes_any_nesting_of_expressions_and_plain_values(project: Path):
