@@ -372,7 +372,10 @@ def _code_name(obj: Any) -> str:
 
 
 def _call_of(unit: Any) -> Digest | None:
-    return unit.call if isinstance(unit, Job) else None
+    if not isinstance(unit, Job):
+        return None
+    # one that shares its leader's failure ends after the job around both
+    return unit.leader.call if unit.call is None and unit.leader is not None else unit.call
 
 
 def _is_kept(job: Job) -> bool:
