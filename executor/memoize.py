@@ -154,11 +154,11 @@ class Memoizer:
                     return
         job.compared = row.calls[0].call if row.calls else None
         if found is None:
-            self._evaluator.miss(job, Why.MISSING, caused=True)
+            self._reject(job, Why.MISSING)
             return
         kind, payload = found
         if kind != ("expr" if row.is_expr else "value") or not self._is_call_of(job, row):
-            self._evaluator.miss(job, Why.MISSING, caused=True)
+            self._reject(job, Why.MISSING)
             return
         try:
             try:
@@ -168,11 +168,11 @@ class Memoizer:
                     raise
                 reduction = self._reduction(row, payload)
         except (CodecError, NotFound):
-            self._evaluator.miss(job, Why.UNDECODABLE, caused=True)
+            self._reject(job, Why.UNDECODABLE)
             return
         externals = reduction.externals
         if externals and not all(external.is_valid() for external in externals):
-            self._evaluator.miss(job, Why.EXTERNAL, caused=True)
+            self._reject(job, Why.EXTERNAL)
             return
         job.remembered = row.calls
         job.compared = None
@@ -196,6 +196,11 @@ class Memoizer:
             with suppress(Exception):  # the body will meet it, too
                 importlib.import_module(name)
         return bool(missing)
+
+    def _reject(self, job: Job, why: Why) -> None:
+        """The body is to run although the memo has an answer: nothing of that answer stays with the job."""
+        job.call = None
+        self._evaluator.miss(job, why, caused=True)
 
     def _replay_whole(self, job: Job, remembered: MemoCall, shallow: bool) -> bool:
         """Answers with the ultimate result of a recorded call, if its footprint holds."""
