@@ -43,6 +43,8 @@ class History:
         note(modules["main"].partition("return first + 10 * second")[2])
         note(f"{root}   cache={self._cache}")
         threads = dice.pick([4, 1])
+        for path in (self._strategies["none"].folder / "out").iterdir():
+            path.unlink()
         found = {
             name: strategy.run(modules, root, cache=self._cache or name == "none", threads=threads)
             for name, strategy in self._strategies.items()
@@ -102,7 +104,7 @@ class History:
 
     def _output(self) -> str:
         folders = [strategy.folder for strategy in self._strategies.values()]
-        names = sorted(path.name for path in (folders[1] / "out").iterdir())
+        names = sorted(path.name for path in (folders[0] / "out").iterdir())
         if not names:
             return "no output to change"
         name = self._dice.pick(names)

@@ -142,6 +142,8 @@ class Workflow:
         self.tasks: list[TaskText] = []
         self.numbers = 0
         self.sites = 0
+        #: Arguments without names of the caller in them that tasks have been called with: (task, text of each).
+        self.spoken: list[tuple[int, dict[str, str]]] = []
         for _ in range(tasks):
             self.add(len(self.tasks))
         self.add(len(self.tasks), main=True)
@@ -153,6 +155,7 @@ class Workflow:
         other = copy.copy(self)
         other.constants, other.helpers, other.parts = dict(self.constants), dict(self.helpers), dict(self.parts)
         other.tasks = copy.deepcopy(self.tasks)
+        other.spoken = list(self.spoken)
         return other
 
     # -- text ---------------------------------------------------------------------------------------------------------
@@ -181,7 +184,7 @@ class Workflow:
         params = [Param("a0", "int")]
         if not main:
             params += [Param(f"a{i}", dice.pick(KINDS)) for i in range(1, 1 + dice.below(3))]
-        task = TaskText(uid, "main" if main else f"t{uid}", params, dice.pick(("int", *KINDS)))
+        task = TaskText(uid, "main" if main else f"t{uid}", params, "any" if main else dice.pick(("int", *KINDS)))
         below = self.tasks[:place]
         for at in range(len(params) - 1, 0, -1):
             if dice.below(3) == 0:
@@ -195,6 +198,13 @@ class Workflow:
         """Gives a task another body."""
         below = self.tasks[: self.tasks.index(task)]
         task.lines = Maker(self, task, below).body()
+
+    def live(self) -> list[TaskText]:
+        """Returns the tasks that the main one leads to, itself first."""
+        found = [self.tasks[-1]]
+        for task in found:
+            found += [other for other in self.tasks if other not in found and task.uses(other.uid)]
+        return found
 
     def reroot(self) -> None:
         """Gives the workflow another expression to run."""
@@ -225,7 +235,7 @@ class Workflow:
         return dice.pick(edits)()
 
     def _body(self) -> str:
-        task = self.dice.pick(self.tasks)
+        task = self.dice.pick(self.live())
         self.rewrite(task)
         return f"body of {task.name}"
 
@@ -251,7 +261,7 @@ class Workflow:
         return f"{name} of the other module"
 
     def _default(self) -> str:
-        found = [(task, p) for task in self.tasks for p in task.params if p.default is not None]
+        found = [(task, p) for task in self.live() for p in task.params if p.default is not None]
         if not found:
             return self._body()
         task, param = self.dice.pick(found)
@@ -259,19 +269,19 @@ class Workflow:
         return f"default {param.name} of {task.name}"
 
     def _option(self) -> str:
-        task = self.dice.pick(self.tasks)
+        task = self.dice.pick(self.live())
         choices = [("cache", "False")]
         if self.shallow:
             choices.append(("check_valid", "'shallow'"))
         if task.result == "list":
             choices.append(("nout", "2"))
-        name, value = self.dice.pick(choices)
+        name, value = self.dice.pick(choices[::-1])
         if task.options.pop(name, None) is None:
             task.options[name] = value
         return f"option {name} of {task.name}"
 
     def _rename(self) -> str:
-        task = self.dice.pick(self.tasks)
+        task = self.dice.pick(self.live())
         old, task.name = task.name, f"{task.name.partition('_')[0]}_{self.dice.below(3)}"
         return f"{old} is now {task.name}"
 
@@ -280,7 +290,8 @@ class Workflow:
             return self._body()
         place = self.dice.below(len(self.tasks))
         task = self.add(place)
-        user = self.dice.pick(self.tasks[place + 1 :])
+        users = [user for user in self.live() if self.tasks.index(user) > place]
+        user = self.dice.pick(users)
         user.lines = Maker(self, user, [task, *self.tasks[: self.tasks.index(user)]], favourite=task).body()
         return f"new task {task.name}, called by {user.name}"
 
@@ -313,11 +324,13 @@ class Maker:
         self._task = task
         self._below = below
         self._favourite = favourite
-        self._calls = 2
+        self._calls = 3
 
     def body(self) -> list[str]:
         """Returns the lines of a body."""
         dice, kind = self._dice, self._task.result
+        if kind == "any":
+            return self._main()
         forms: list[Callable[[], list[str]]] = [self._plain, self._branch, self._import]
         if kind == "int":
             forms.append(self._recursion)
@@ -328,6 +341,15 @@ class Maker:
         if lists and dice.happens(3):
             lines = [f"{lists[0]}.sort(reverse=True)", *lines]
         return lines
+
+    def _main(self) -> list[str]:
+        """Calls of what nobody calls yet, and of others."""
+        used = "".join(task.text() for task in self._below)
+        free = [task for task in self._below if f"«{task.uid}»" not in used]
+        if self._favourite is not None:
+            free.append(self._favourite)
+        picked = [*free, *(self._dice.pick(self._below) for _ in range(self._dice.below(3)) if self._below)]
+        return [f"return [{', '.join(self._call(task, 2) for task in picked)}]"]
 
     def _plain(self) -> list[str]:
         return [f"return {self.value(self._task.result, 2)}"]
@@ -418,8 +440,9 @@ class Maker:
         found += [lambda p=p: self._apply(p.name, depth) for p in self._task.params if p.kind == "task"]
         for task in self._below:
             forms = {
-                "list": ["{}[0]", "unrolled({})", "{}[1]"],
+                "list": ["unrolled({})", "{}[0]"],
                 "box": ["{}.size", "{}.weigh()"],
+                "file": ["{}.exists()"],
                 "int": ["-{}", "({} & 7)", "abs({})", "({} > 3)", "({} | 1)"],
             }.get(task.result, [])
             found += [lambda task=task, form=form: form.replace("{}", self._call(task, depth)) for form in forms[:3]]
@@ -456,22 +479,42 @@ class Maker:
         return [t for t in self._below if t.result == "int" and all(p.default is not None for p in t.params[1:])]
 
     def _call(self, task: TaskText, depth: int) -> str:
+        """Calls of one task with the same arguments come up often, some with a default in so many words."""
         self._calls -= 1
-        dice = self._dice
+        dice, spoken = self._dice, self._flow.spoken
+        known = {str(other.uid) for other in self._below}
+        said = [a for uid, a in spoken if uid == task.uid and known.issuperset(re.findall("«(\\d+)»", str(a)))]
+        if said and dice.below(2):
+            given = dict(dice.pick(said))
+            for param in task.params:
+                if param.default is not None and param.name not in given and dice.below(2):
+                    given[param.name] = param.default
+                elif given.get(param.name) == param.default and dice.below(2):
+                    given.pop(param.name, None)
+        else:
+            given = {}
+            for param in task.params:
+                if param.default is None or not dice.below(2):
+                    given[param.name] = self.value(param.kind, depth - 1)
+        if not any(re.search(r"\b(a\d|one)\b(?!=)", text) or "put(" in text for text in given.values()):
+            spoken.append((task.uid, given))
+        return f"«{task.uid}»{self._options()}({self._arguments(task, given)})"
+
+    def _arguments(self, task: TaskText, given: dict[str, str]) -> str:
         args: list[str] = []
         named = False
         for param in task.params:
-            if param.default is not None and dice.below(2):
-                named = True
-                continue
-            named = named or dice.happens(4)
-            text = self.value(param.kind, depth - 1)
-            args.append(f"{param.name}={text}" if named else text)
-        options = ""
-        if dice.happens(12):
-            off = "cache=False"
-            options = f".options({dice.pick([off, 'check_valid=' + repr('shallow')]) if self._flow.shallow else off})"
-        return f"«{task.uid}»{options}({', '.join(args)})"
+            named = named or param.name not in given or self._dice.happens(6)
+            if param.name in given:
+                args.append(f"{param.name}={given[param.name]}" if named else given[param.name])
+        return ", ".join(args)
+
+    def _options(self) -> str:
+        if not self._dice.happens(12):
+            return ""
+        off = "cache=False"
+        shallow = "check_valid='shallow'"
+        return f".options({self._dice.pick([shallow, off]) if self._flow.shallow else off})"
 
 
 def _readings(param: Param) -> list[str]:
