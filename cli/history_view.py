@@ -100,5 +100,6 @@ def jobs_text(run: Run) -> str:
     columns = ("done", "cached", "failed", "running")
     done, cached, failed, running = (sum(getattr(c, name) for c in run.counts) for name in columns)
     parts = [f"DONE: {done}", f"CACHED: {cached}", f"FAILED: {failed}"]
-    parts += [f"{STATES[run.status][0].strip()}: {running}"] if running else []
+    cut_off = Status.CANCELLED if run.status is Status.FAILED else run.status
+    parts += [f"{STATES[cut_off][0].strip()}: {running}"] if running else []
     return f"Jobs: {done + cached + failed + running} ({', '.join(parts)})"

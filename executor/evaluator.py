@@ -316,14 +316,17 @@ class Evaluator:
             self._fail(job, Failure(error, None, job))
             return
         job.move(State.KEYED)
-        if _scope_of(job) != "NONE" and self._joins(job, job.key):
+        if self._joins(job, job.key):
             self.join(job)
         else:
             self.asks.append(job)
 
     def _joins(self, job: Job, key: Key) -> bool:
-        """Whether the job shares another's answer at once. Where that holds externals, they are to be looked at first:
-        then the job only remembers its leader."""
+        """Whether the job shares another's answer at once. Where that holds externals, they are to be looked at first,
+        and a job without a cache shares only what ran in this execution: then it only remembers its leader."""
+        scope = job.cache_scope if job.options else "BACKEND"
+        if scope == "NONE":
+            return False
         leader = self._leaders.setdefault(key, job)
         if leader is job:
             return False
@@ -331,6 +334,8 @@ class Evaluator:
             self._leaders[key] = job
             return False
         job.leader = leader
+        if scope != "BACKEND" and not leader.has_run:
+            return False
         result = leader.result
         return result is None or (result.inspected and not result.externals and not result.code)
 
@@ -338,6 +343,11 @@ class Evaluator:
         if job.number < 0:
             job.number = self._numbers
             self._numbers += 1
+
+    def leader(self, job: Job) -> Job:
+        """Returns the job whose answer those of its key may share."""
+        assert job.key is not None
+        return self._leaders[job.key]
 
     def lead(self, job: Job) -> None:
         """The job does not share its leader's answer: from here on it is the one of its key."""
@@ -541,11 +551,6 @@ def _column(job: Job) -> int:
     if job.how is not How.RAN:
         return 3
     return 1 if job.state in (State.RUNNING, State.REDUCING) else 0
-
-
-def _scope_of(job: Job) -> str:
-    scope = job.options.get("cache_scope", "BACKEND")
-    return str(getattr(scope, "name", scope))
 
 
 def _waits(job: Job) -> bool:

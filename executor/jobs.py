@@ -88,6 +88,12 @@ def merged_options(declared: dict[str, Any], given: dict[str, Any]) -> dict[str,
     return merged
 
 
+def cache_scope(options: dict[str, Any]) -> str:
+    """Returns where an answer for jobs with these options may come from: `BACKEND`, `CSE` or `NONE`."""
+    scope = options.get("cache_scope") or ("BACKEND" if options.get("cache", True) else "CSE")
+    return str(getattr(scope, "name", scope))
+
+
 class Job(Unit):
     """One evaluation of a call.
 
@@ -168,6 +174,16 @@ class Job(Unit):
         self.extras = ()
         self.reduction = None
         self.remembered = None
+
+    @property
+    def cache_scope(self) -> str:
+        """`BACKEND`: earlier executions may answer it; `CSE`: only what ran in this one; `NONE`: its body runs."""
+        return cache_scope(self.options)
+
+    @property
+    def has_run(self) -> bool:
+        """Whether its body runs or has run in this execution, so that not even a job without a cache repeats it."""
+        return self.how is How.RAN and self.state is not State.KEYED
 
     @property
     def parent(self) -> int:

@@ -29,7 +29,7 @@ from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
 from redun.executor.jobs import Failure, Job
 from redun.executor.states import State
-from redun.executor.verify import Verifier, reads_cache
+from redun.executor.verify import Verifier
 from redun.store.memo import MemoCall, MemoRow
 
 #: First byte of the msgpack of a leaf that cannot change: nothing in it needs to be looked at or copied.
@@ -87,7 +87,15 @@ class Memoizer:
 
     def answer(self, jobs: list[Job]) -> None:
         """Gives each job its answer. The jobs' arguments have been compared with the store when this returns."""
-        asking = [job for job in jobs if job.state is State.KEYED and not self._settled(job)]
+        asking: list[Job] = []
+        deferred: list[Job] = []
+        for job in jobs:
+            if job.state is not State.KEYED:
+                continue
+            if job.leader is not None and job.leader.state is State.KEYED:
+                deferred.append(job)  # a job without a cache: whether it joins depends on how its leader is answered
+            elif not self._settled(job):
+                asking.append(job)
         keys = [job.key for job in asking if job.key is not None]
         rows = self._source.lookup(keys)
         wanted = [row.reduction for row in rows if row is not None]
@@ -97,6 +105,8 @@ class Memoizer:
                 self._unknown(job)
             else:
                 self._replay(job, row, found.get(row.reduction))
+        for job in deferred:
+            self._settled(job)
 
     def _unknown(self, job: Job) -> None:
         compared = self._comparer.compare(job.task.fullname, job.prepared.digest, job.args)
@@ -110,10 +120,9 @@ class Memoizer:
         for arg in job.args:
             if arg.externals and self._refuses(job, arg):
                 return True
-        leader = job.leader
-        if leader is not None:
-            result = leader.result
-            if result is None or all(external.is_valid() for external in result.externals):
+        if job.leader is not None:
+            job.leader = self._evaluator.leader(job)  # another may have taken the lead since
+            if self._shares(job, job.leader):
                 self._evaluator.join(job)
                 return True
             self._evaluator.lead(job)
@@ -123,6 +132,11 @@ class Memoizer:
         self._source.lookup(())  # the arguments' bytes are compared even so: their ids name what is recorded
         self._evaluator.miss(job, why)
         return True
+
+    def _shares(self, job: Job, leader: Job) -> bool:
+        if job.cache_scope != "BACKEND" and not leader.has_run:
+            return False
+        return leader.result is None or all(external.is_valid() for external in leader.result.externals)
 
     def _refuses(self, job: Job, arg: Encoded) -> bool:
         """Fails the job where something outside changed since it was named as an argument."""
@@ -139,7 +153,7 @@ class Memoizer:
     def _off(self, job: Job) -> Why:
         if not job.prepared.cacheable:
             return Why.UNKNOWN_CODE
-        if not reads_cache(job.options):
+        if job.cache_scope != "BACKEND":
             return Why.OFF_TASK
         return Why.NONE if self._read else Why.OFF_RUN
 

@@ -26,7 +26,7 @@ from redun.executor.jobs import Failure, Job, Unit
 from redun.executor.memoize import leaf_call
 from redun.executor.states import State
 from redun.executor.tallies import Tallies
-from redun.executor.verify import Verifier, reads_cache
+from redun.executor.verify import Verifier
 from redun.store.memo import MemoUpdate
 
 _STATUS = {
@@ -363,7 +363,7 @@ class _Parts:
 
 
 def _own_flags(job: Job) -> list[Flag]:
-    off = job.node.options and not reads_cache(job.options)
+    off = job.node.options and job.cache_scope != "BACKEND"
     return [Flag("volatile", "the cache was off for this call")] if off else []
 
 

@@ -42,6 +42,8 @@ _ASK: Final = 1000
 _PROGRESS_SECONDS: Final = 0.25
 #: Jobs that have not ended which a commit shows; there may be as many as a recursion is deep.
 _SHOWN: Final = 64
+#: Jobs in these states were told of and may have children in the history.
+_BEGUN: Final = frozenset({State.JOINED, State.RUNNING, State.REDUCING})
 #: How long a run that is asked to stop waits for bodies that are running.
 _GRACE_SECONDS: Final = 1.0
 
@@ -327,7 +329,8 @@ class Run:
         status = Status.INTERRUPTED if self._stopping else Status.FAILED if failure else Status.DONE
         trace = None if failure is None else recorder.trace(failure)
         counts = self._counts()
-        tail = (*recorder.rows, *recorder.unfinished(self._unfinished(), Status.INTERRUPTED))
+        cut_off = Status.INTERRUPTED if self._stopping else Status.CANCELLED
+        tail = (*recorder.rows, *recorder.unfinished(self._unfinished(), cut_off))
         self._pending.finish()
         digest = self._live.seal(
             self._batch(None),
@@ -357,8 +360,8 @@ class Run:
         return execution
 
     def _unfinished(self) -> list[Job]:
-        """The jobs whose bodies run or whose children have not ended: none but after a request to stop."""
-        return [*self._dispatcher.in_flight, *self._evaluator.reducing] if self._stopping else []
+        """The jobs that have begun and not ended: none but after a failure elsewhere or a request to stop."""
+        return [job for job in self._evaluator.unfinished() if job.state in _BEGUN]
 
     def _now(self) -> int:
         """Microseconds since the run began."""

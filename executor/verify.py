@@ -19,6 +19,7 @@ from redun.core.objects import ExtRecord, HeadRecord, TaskSetRecord, parse_footp
 from redun.core.tasks import Task, registry
 from redun.core.values import External
 from redun.executor.fingerprints import Fingerprints
+from redun.executor.jobs import cache_scope
 
 Fetch = Callable[[Digest], tuple[str, Any]]
 FetchMany = Callable[[Sequence[Digest]], list[tuple[str, Any] | None]]
@@ -119,7 +120,7 @@ class Verifier:
 
     def _is_current(self, name: str, digest: Digest, defaults: tuple[tuple[str, Digest], ...]) -> bool:
         task = registry.get(name)
-        if task is None or not reads_cache(task.task_options):
+        if task is None or cache_scope(task.task_options) != "BACKEND":
             return False
         try:
             prepared = self._fingerprints.prepare(task)
@@ -212,12 +213,6 @@ class Verifier:
         bodies may be the only ones to do so. Then that code is as it was when both were recorded."""
         known = (registry.get(fullname) for fullname, _, _ in self.task_set(tasks).tasks)
         return any(task is not None and name in self._fingerprints.prepare(task).covers for task in known)
-
-
-def reads_cache(options: dict[str, Any]) -> bool:
-    """Returns whether jobs with these options may be answered from earlier executions."""
-    scope = options.get("cache_scope", "BACKEND" if options.get("cache", True) else "CSE")
-    return bool(getattr(scope, "name", scope) == "BACKEND")
 
 
 def _is_shallow(task: Task[..., Any] | None) -> bool:

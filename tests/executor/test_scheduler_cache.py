@@ -309,6 +309,15 @@ def test_the_cache_can_be_switched_off_at_a_call(flow: Flow):
         assert flow.ran == runs
 
 
+def test_a_call_without_cache_shares_what_ran_in_this_run_and_nothing_older(flow: Flow):
+    text = OPTIONS.format(options="").replace("leaf(1), leaf(1)", "alone(1), alone(1)")
+    text = text.replace("@task()\ndef main", "alone = leaf.options(cache=False)\n\n@task()\ndef main")
+    flow.load(f"{text}\n@task()\ndef both():\n    return [main(), [leaf(1), alone(2), alone(2)]]\n")
+    for runs in (["leaf 1", "leaf 2", "main"], ["leaf 1", "leaf 2"]):
+        assert flow("both()") == [[2, 2, 3], [2, 3, 3]]
+        assert flow.ran == runs
+
+
 def test_the_cache_can_be_switched_on_at_a_call(flow: Flow):
     flow.load(OPTIONS.format(options="cache=False").replace("leaf(1), leaf(1), leaf(2)", "leaf.options(cache=True)(1)"))
     assert flow() == [2]

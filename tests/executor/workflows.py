@@ -206,6 +206,15 @@ class Workflow:
             found += [other for other in self.tasks if other not in found and task.uses(other.uid)]
         return found
 
+    def size(self) -> int:
+        """Returns about how many jobs a run has when nothing is shared: options at calls may forbid sharing."""
+        sizes: dict[int, int] = {}
+        for task in self.tasks:
+            text = task.text()
+            inner = sum(size * text.count(f"«{uid}»") for uid, size in sizes.items())
+            sizes[task.uid] = (1 + inner) * (4 if task.uses(task.uid) else 1)
+        return sizes[self.tasks[-1].uid] * self.root.count("«")
+
     def reroot(self) -> None:
         """Gives the workflow another expression to run."""
         dice, main = self.dice, self.tasks[-1]
