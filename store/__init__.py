@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redun.store.journal import LiveInfo, LiveRun
     from redun.store.memo import MemoCall, MemoRow, MemoUpdate
     from redun.store.meta import is_store
+    from redun.store.readers import Reader
     from redun.store.refs import RefLogEntry
     from redun.store.store import Store
 
@@ -28,6 +29,7 @@ __all__ = [
     "MemoCall",
     "MemoRow",
     "MemoUpdate",
+    "Reader",
     "RefLogEntry",
     "RunUpdate",
     "Store",
@@ -41,6 +43,7 @@ _HOMES = {
     "MemoCall": "memo",
     "MemoRow": "memo",
     "MemoUpdate": "memo",
+    "Reader": "readers",
     "RefLogEntry": "refs",
     "RunUpdate": "batch",
     "Store": "store",

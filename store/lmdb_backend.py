@@ -12,6 +12,7 @@ from redun.core import limits
 from redun.core.errors import StoreReadOnly
 from redun.store import lmdb_environment
 from redun.store.ports import ReadTransaction, T, WriteTransaction
+from redun.store.readers import Reader, parse_readers
 
 
 class _Transaction:
@@ -43,6 +44,10 @@ class _Transaction:
             return []
         cursor = self.txn.cursor(handle)
         return [key for key in keys if cursor.set_key(key)]
+
+    def count(self, table: str) -> int:
+        handle = self.tables.get(table)
+        return 0 if handle is None else int(self.txn.stat(handle)["entries"])
 
     def scan(self, table: str, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         return self._page(table, start, limit, values=True)
@@ -162,6 +167,16 @@ class LmdbBackend:
         self._shared.enter()
         try:
             self._shared.env.sync(True)
+        except lmdb.Error as error:
+            raise lmdb_environment.store_error(error, self.path) from error
+        finally:
+            self._shared.leave()
+
+    def readers(self) -> list[Reader]:
+        """See `Backend.readers`."""
+        self._shared.enter()
+        try:
+            return parse_readers(self._shared.env.readers(), self._shared.env.info()["last_txnid"])
         except lmdb.Error as error:
             raise lmdb_environment.store_error(error, self.path) from error
         finally:

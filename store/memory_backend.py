@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from redun.core.errors import StoreError
 from redun.store.ports import TABLES, ReadTransaction, T, WriteTransaction
+from redun.store.readers import Reader
 
 
 class _Table:
@@ -45,6 +46,9 @@ class _Transaction:
     def present(self, table: str, keys: Iterable[bytes]) -> list[bytes]:
         rows = self.tables[table].rows
         return [key for key in keys if key in rows]
+
+    def count(self, table: str) -> int:
+        return len(self.tables[table].rows)
 
     def scan(self, table: str, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         rows = self.tables[table].rows
@@ -126,6 +130,10 @@ class MemoryBackend:
 
     def sync(self) -> None:
         """Does nothing: there is nothing that could survive."""
+
+    def readers(self) -> list[Reader]:
+        """Returns none: nothing is kept for readers here."""
+        return []
 
     def close(self) -> None:
         """See `Backend.close`."""

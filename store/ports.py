@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
 from redun.core import limits
+from redun.store.readers import Reader
 
 T = TypeVar("T")
 
@@ -46,6 +47,10 @@ class ReadTransaction(Protocol):
 
     def present(self, table: str, keys: Iterable[bytes]) -> list[bytes]:
         """Returns those of the keys that exist, without reading their values."""
+        ...
+
+    def count(self, table: str) -> int:
+        """Returns how many keys a table has, without reading them."""
         ...
 
     def scan(self, table: str, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
@@ -102,6 +107,10 @@ class Backend(Protocol):
 
     def sync(self) -> None:
         """Returns when everything written so far survives a loss of power."""
+        ...
+
+    def readers(self) -> list[Reader]:
+        """Returns the transactions that are reading now, in any process, longest first."""
         ...
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from redun.store.memo import MemoRow, MemoTable
 from redun.store.memory_backend import MemoryBackend
 from redun.store.objects import Collided, Objects, Rows, kind_of, not_found
 from redun.store.ports import Backend, ReadTransaction, T, WriteTransaction
+from redun.store.readers import Reader
 from redun.store.refs import RefLogEntry
 
 Durability = Literal["normal", "durable"]
@@ -426,6 +427,13 @@ class Store:
     def job_pages(self, pages: Sequence[Digest]) -> Iterator[JobsRecord]:
         """Returns the pages of job rows that an execution or a live run lists."""
         return history.job_pages(self.get, pages)
+
+    def readers(self) -> list[Reader]:
+        """Returns the transactions that are reading this store now, in any process, longest first.
+
+        None lasts long unless something is wrong with its process; while one lasts, the data file grows.
+        """
+        return self._backend.readers()
 
     # -- within --
 

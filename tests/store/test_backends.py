@@ -59,6 +59,12 @@ def test_add_many_keeps_what_exists_and_counts_what_is_new(backend: Backend) -> 
     assert backend.read(lambda txn: txn.get("objects", b"b")) == b"old"
 
 
+def test_count_is_that_of_the_keys(backend: Backend) -> None:
+    assert backend.read(lambda txn: txn.count("refs")) == 0
+    _put(backend, "refs", (b"a", b"1"), (b"b", b"2"), (b"a", b"3"))
+    assert backend.read(lambda txn: txn.count("refs")) == 2
+
+
 def test_delete_says_whether_the_key_existed(backend: Backend) -> None:
     _put(backend, "objects", (b"a", b"1"))
     assert backend.write(lambda txn: txn.delete("objects", b"a")) is True
