@@ -107,9 +107,7 @@ class Answers:
         elif row.why is Why.OFF_RUN and "--no-cache" in table.run.argv:
             off_by = "--no-cache"
         site = self._site(lineage[-2], job) if len(lineage) > 1 else None
-        return self._reasons.reason(
-            Miss(row.why, row.compared, call.task, call.args, call.reduction or call.result, off_by, site)
-        )
+        return self._reasons.reason(Miss(row.why, row.compared, call.task, call.args, row.stale, off_by, site))
 
     def _site(self, caller: Job, job: Job) -> Site | None:
         """Where a job is called, and the earlier call of its caller: the one that it is compared with where it ran too,

@@ -129,6 +129,8 @@ class Job(Unit):
     reduction: Reduction | None = None
     #: The calls of the memo row that answered: what is among them need not be written again.
     remembered: Any = None
+    #: What of its earlier result did not hold, as in its row.
+    stale: tuple[tuple[Digest, Digest | None], ...] = ()
     started = 0
     stopped = -1
     state = State.NEW

@@ -1,9 +1,8 @@
-"""Reasons of jobs that are about to run, as the run that asks knows them: with files as they are now."""
+"""Reasons of jobs that are about to run, as the run that asks knows them."""
 
 from __future__ import annotations
 
 from redun.core.display import Fetch
-from redun.core.files import STATS
 from redun.core.objects import How, Why
 from redun.core.reduction import CALL
 from redun.executor.jobs import Job
@@ -21,7 +20,7 @@ class LiveReasons:
     """
 
     def __init__(self, store: Store, fetch: Fetch) -> None:
-        self._reasons = Reasons(fetch, known_in(store), STATS.content)
+        self._reasons = Reasons(fetch, known_in(store))
         #: Of the callers met: themselves, so that no other takes their place, and the places of what they call.
         self._places: dict[int, tuple[Job, dict[int, int]]] = {}
 
@@ -32,7 +31,7 @@ class LiveReasons:
         if job.why is Why.OFF_TASK:
             off_by = switched_off(job.node.options or {}) or f"{switched_off(job.task.task_options)} in @task"
         return self._reasons.reason(
-            Miss(job.why, job.compared, job.prepared.digest, args, off_by=off_by, site=self._site(job))
+            Miss(job.why, job.compared, job.prepared.digest, args, job.stale, off_by, self._site(job))
         )
 
     def _site(self, job: Job) -> Site | None:

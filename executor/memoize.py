@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
+from redun.core import limits
 from redun.core.codec import array_header, pointer_bytes, unpack
 from redun.core.codes import main_name
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
-from redun.core.errors import CannotDecode, CodecError, NotFound, StaleInput
+from redun.core.errors import CannotDecode, CannotEncode, CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
 from redun.core.objects import CallRecord, HeadRecord, How, TaskRecord, Why, call_result
 from redun.core.reduction import CALL, Node, Reduction, read_reduction
@@ -186,11 +187,28 @@ class Memoizer:
             return
         externals = reduction.externals
         if externals and not all(external.is_valid() for external in externals):
+            job.stale = self._stale(externals)
             self._reject(job, Why.EXTERNAL)
             return
         job.remembered = row.calls
         job.compared = None
         self._evaluator.hit(job, reduction)
+
+    def _stale(self, externals: Sequence[External]) -> tuple[tuple[Digest, Digest | None], ...]:
+        """The first of these that are not as they were: the value of each, and that of the same thing as it is now."""
+        value = self._evaluator.encoder.value
+        found: dict[Digest, Digest | None] = {}
+        for external in externals:
+            if len(found) == limits.STALE_NAMED:
+                break
+            if not external.is_valid():
+                before = value(external)
+                external.refresh()
+                try:
+                    found[before] = value(external)
+                except CannotEncode:  # it is there and cannot be read
+                    found[before] = None
+        return tuple(found.items())
 
     def _reduction(self, row: MemoRow, payload: Any) -> Reduction:
         """Raises CodecError where it cannot be decoded."""

@@ -6,9 +6,10 @@ reason is asked for.
 """
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
+from redun.core import limits
 from redun.core.digest import Digest
 from redun.core.display import Fetch, show
 from redun.core.errors import NotFound
@@ -34,13 +35,16 @@ class Site(NamedTuple):
     place: int
 
 
+Stale: TypeAlias = tuple[tuple[Digest, Digest | None], ...]
+
+
 class Miss(NamedTuple):
     """A job that was not answered from the cache, as its row and call say it.
 
     Attributes:
         why, compared: as in its row.
         task, args: as in its call.
-        result: what its body returned: id of the `value` or `expr`; None while that is not known.
+        stale: as in its row.
         off_by: what switched the cache off, for people; empty where it was on, or that is not known.
         site: where it is called, where that is known.
     """
@@ -49,7 +53,7 @@ class Miss(NamedTuple):
     compared: Digest | None
     task: Digest
     args: tuple[Digest, ...]
-    result: Digest | None = None
+    stale: Stale = ()
     off_by: str = ""
     site: Site | None = None
 
@@ -87,13 +91,13 @@ class ArgumentChange(NamedTuple):
 
 
 class FileChange(NamedTuple):
-    """A file in the earlier result that was not as that result has it.
+    """A file of the earlier result that was not as that result has it.
 
     Attributes:
         path: of the file.
-        state: `missing`, `changed`, or `unknown` where the store alone cannot tell: it has been written since.
-        old, new: hashes of the content: in the earlier result, and when the job was looked up, or (`unknown`) in what
-            the job then gave. None where there was no file, or it is not known.
+        state: `missing`, `changed`, or `unreadable`.
+        old, new: hashes of the content: in the earlier result, and when the job was looked up. None where there was no
+            file, or it could not be read.
     """
 
     path: str
@@ -106,12 +110,9 @@ class FileChange(NamedTuple):
         old = "missing" if self.old is None else self.old[:8]
         if self.state == "missing":
             return f"{self.path} is missing (was {old})"
-        if self.state == "changed":
-            return f"content of {self.path}: {old} -> {'missing' if self.new is None else self.new[:8]}"
-        if self.new == self.old:
-            return f"{self.path} was changed or deleted; what was written now is what it was ({old})"
-        written = "" if self.new is None else f"; written now: {self.new[:8]}"
-        return f"{self.path} was changed or deleted (was {old}{written})"
+        if self.state == "unreadable":
+            return f"{self.path} could not be read (was {old})"
+        return f"content of {self.path}: {old} -> {'missing' if self.new is None else self.new[:8]}"
 
 
 class Reason(NamedTuple):
@@ -139,7 +140,8 @@ class Reason(NamedTuple):
         if self.arguments or self.why is Why.ARGUMENT:
             parts.append(_listed("argument changed", [change.text() for change in self.arguments]))
         if self.files or self.why is Why.EXTERNAL:
-            parts.append(_listed(_TEXTS[Why.EXTERNAL], _file_texts(self.files)))
+            files = [change.text() for change in self.files]
+            parts.append(_listed(_TEXTS[Why.EXTERNAL], files, all_told=len(files) < limits.STALE_NAMED))
         if not parts:
             parts.append(_TEXTS[self.why])
         return "; ".join(parts) + (f": {self.detail}" if self.detail else "")
@@ -162,18 +164,12 @@ _TEXTS: Final[Mapping[Why, str]] = {
 }
 
 
-def _file_texts(files: tuple[FileChange, ...]) -> list[str]:
-    unknown = [change for change in files if change.state == "unknown"]
-    if len(unknown) < 2:
-        return [change.text() for change in files]
-    names = ", ".join(change.path for change in unknown[:_NAMED]) + (", ..." if len(unknown) > _NAMED else "")
-    return [f"some of its {len(unknown)} files were changed or deleted ({names})"]
-
-
-def _listed(title: str, parts: list[str]) -> str:
+def _listed(title: str, parts: list[str], *, all_told: bool = True) -> str:
     if not parts:
         return title
-    more = f"; and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+    more = ""
+    if len(parts) > _NAMED:
+        more = f"; and {len(parts) - _NAMED} more" if all_told else "; and many more"
     return f"{title}: {'; '.join(parts[:_NAMED])}{more}"
 
 
@@ -183,19 +179,11 @@ class Reasons:
     Args:
         fetch: reads an object: its kind and payload.
         known: tells the recorded calls of a task with these arguments.
-        look: tells the SHA-256 of a file's content as it is now, None where it is missing. Without it, files are told
-            by what the store has: what the job that ran then gave.
     """
 
-    def __init__(
-        self,
-        fetch: Fetch,
-        known: Known,
-        look: Callable[[str], bytes | None] | None = None,
-    ) -> None:
+    def __init__(self, fetch: Fetch, known: Known) -> None:
         self._fetch = fetch
         self._known = known
-        self._look = look
         self._code: dict[tuple[Digest, Digest], tuple[CodeChange, ...]] = {}
 
     def reason(self, miss: Miss) -> Reason:
@@ -208,8 +196,8 @@ class Reasons:
             if compared.task == miss.task and not arguments:
                 code = tuple(self._classes(miss.args))
             return Reason(miss.why, digest, code, arguments)
-        if miss.why is Why.EXTERNAL and compared is not None:
-            return Reason(miss.why, miss.compared, files=tuple(self._files(compared, miss.result)))
+        if miss.why is Why.EXTERNAL:
+            return Reason(miss.why, miss.compared, files=tuple(self._files(miss.stale)))
         return Reason(miss.why, miss.compared, detail=self._detail(miss, compared))
 
     def _detail(self, miss: Miss, compared: CallRecord | None) -> str:
@@ -324,26 +312,15 @@ class Reasons:
             return self._payload(call.reduction, "expr")
         return self._payload(call.result, "value")
 
-    def _files(self, compared: CallRecord, result: Digest | None) -> Iterator[FileChange]:
-        """The files of an earlier result that were not as it has them. The store alone does not tell which those were,
-        only what was written since."""
-        before = files_in(self._answer(compared), self._fetch)
-        if self._look is not None:
-            for path, old in before.items():
-                now = self._now(path)
-                if now != old:
-                    yield FileChange(printable(path), "missing" if now is None else "changed", _hex(old), _hex(now))
-            return
-        after = files_in(self._payload(result, "value") or self._payload(result, "expr"), self._fetch)
-        for path, old in before.items():
-            yield FileChange(printable(path), "unknown", _hex(old), _hex(after.get(path)))
-
-    def _now(self, path: str) -> bytes | None:
-        assert self._look is not None
-        try:
-            return self._look(path)
-        except OSError:  # it is there and cannot be read, which is another content than the one it had
-            return b""
+    def _files(self, stale: Stale) -> Iterator[FileChange]:
+        """The files of an earlier result that were not as it has them."""
+        for before, then in stale:
+            old = files_in(self._payload(before, "value"), self._fetch)
+            new = files_in(self._payload(then, "value"), self._fetch)
+            for path, content in old.items():
+                now = new.get(path)
+                state = "unreadable" if then is None else "missing" if now is None else "changed"
+                yield FileChange(printable(path), state, _hex(content), _hex(now))
 
     # -- text ---------------------------------------------------------------------------------------------------------
 

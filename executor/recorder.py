@@ -121,6 +121,7 @@ class Recorder:
             job.trace,
             "",
             tuple(sorted(job.tally.items())) if job.how is How.WHOLE and job.tally is not None else (),
+            job.stale,
         )
 
     def trace(self, failure: Failure) -> Digest:

@@ -87,6 +87,8 @@ class JobRow(NamedTuple):
         head: its footprint's head.
         trace: traceback of the error it raised.
         counts: for a whole replay, (full name, jobs) of everything below and including it.
+        stale: where `why` is EXTERNAL, the first things of the earlier result that were not as it has them: the value
+            there, and the value of the same thing as it was then (None: it could not be told).
     """
 
     number: int
@@ -104,6 +106,7 @@ class JobRow(NamedTuple):
     trace: Digest | None = None
     remote: str = ""
     counts: tuple[tuple[str, int], ...] = ()
+    stale: tuple[tuple[Digest, Digest | None], ...] = ()
 
 
 #: Columns of a page, and last the rows (by offset) that have something which few rows have.
@@ -121,10 +124,20 @@ _PAGE: Final = {
     "executor": many(natural),
     "heads": many(pointer),
     "head": many(natural),
-    "rare": many(row(natural, natural, maybe(pointer), maybe(pointer), text, many(row(text, natural)))),
+    "rare": many(
+        row(
+            natural,
+            natural,
+            maybe(pointer),
+            maybe(pointer),
+            text,
+            many(row(text, natural)),
+            many(row(pointer, maybe(pointer))),
+        )
+    ),
 }
 #: What `rare` says of a row that it does not name.
-_COMMON: Final = (1, None, None, "", ())
+_COMMON: Final = (1, None, None, "", (), ())
 
 
 class JobsRecord(NamedTuple):
@@ -146,9 +159,8 @@ class JobsRecord(NamedTuple):
             last = job.number
             head_column.append(heads.setdefault(job.head, len(heads)))
             executor_column.append(executors.setdefault(job.executor, len(executors)))
-            if (job.attempt, job.compared, job.trace, job.remote, job.counts) != _COMMON:
-                counts = [[name, jobs] for name, jobs in job.counts]
-                rare.append([offset, job.attempt, to_pointer(job.compared), to_pointer(job.trace), job.remote, counts])
+            if (job.attempt, job.compared, job.trace, job.remote, job.counts, job.stale) != _COMMON:
+                rare.append([offset, *_rare(job)])
         columns = [
             [job.parent for job in rows],
             bytes([job.status for job in rows]),
@@ -181,6 +193,12 @@ class JobsRecord(NamedTuple):
         return cls(f[1], _job_rows(f))
 
 
+def _rare(job: JobRow) -> list[Any]:
+    counts = [[name, jobs] for name, jobs in job.counts]
+    stale = [[to_pointer(before), to_pointer(then)] for before, then in job.stale]
+    return [job.attempt, to_pointer(job.compared), to_pointer(job.trace), job.remote, counts, stale]
+
+
 def _job_rows(f: list[Any]) -> tuple[JobRow, ...]:
     executors = f[10]
     heads: list[Digest | None] = [None, *of_pointers(f[12])]
@@ -189,7 +207,7 @@ def _job_rows(f: list[Any]) -> tuple[JobRow, ...]:
     columns = zip(f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[11], f[13], strict=True)
     for offset, (step, call, parent, status, how, why, start, duration, executor, head) in enumerate(columns):
         number += step
-        attempt, compared, trace, remote, counts = rare.get(offset, _COMMON)
+        attempt, compared, trace, remote, counts, stale = rare.get(offset, _COMMON)
         rows.append(
             JobRow(
                 number=number,
@@ -207,6 +225,7 @@ def _job_rows(f: list[Any]) -> tuple[JobRow, ...]:
                 trace=of_optional(trace),
                 remote=remote,
                 counts=tuple([(name, jobs) for name, jobs in counts]),
+                stale=tuple([(of_pointer(before), of_optional(then)) for before, then in stale]),
             )
         )
     return tuple(rows)

@@ -43,5 +43,7 @@ SCAN_KEYS: Final = 10_000
 #: First size of the memory map, and the largest it is grown to. The map is address space, not disk.
 MAP_BYTES: Final = 64 * MIB
 MAP_BYTES_MAX: Final = 16 * 1024 * 1024 * MIB
+#: Files of an earlier result of which a job's row tells that they were not as the result has them.
+STALE_NAMED: Final = 16
 #: Inner jobs of a whole replay that are printed one by one.
 PRINTED_INNER_JOBS: Final = 1000

@@ -105,7 +105,7 @@ class Graph:
         self._put("footprint: head", "footprint", head.payload())
 
     def _history(self) -> None:
-        call, head = self.ids["call"], self.ids["footprint: head"]
+        value, call, head = self.ids["value: text"], self.ids["call"], self.ids["footprint: head"]
         cause = self._put("trace: cause", "trace", TraceRecord("KeyError: 'k'").payload())
         frames = (TraceFrame("w.py", 9, "f", "x = 1 / 0"),)
         trace = TraceRecord("ZeroDivisionError: division by zero", frames, ("a note",), cause)
@@ -128,6 +128,18 @@ class Graph:
                 trace=self.ids["trace"],
                 remote="r",
             ),
+            JobRow(
+                3,
+                call,
+                0,
+                Status.DONE,
+                How.RAN,
+                Why.EXTERNAL,
+                12,
+                2,
+                compared=call,
+                stale=((value, call), (value, None)),
+            ),
         )
         page = self._put("jobs", "jobs", JobsRecord(UUID, rows).payload())
         first = ExecRecord(UUID, STORE, None, None, Status.INTERRUPTED, 1_700_000_000_000_000, 0, ())
@@ -143,7 +155,7 @@ class Graph:
             ("run", "w.py", "main"),
             info=(("host", "h"), ("user", "u")),
             pages=(page,),
-            rows=3,
+            rows=4,
             counts=(TaskCount("a.f", failed=1, cached=1, done=1),),
             sources=((self.ids["task"], self.ids["source"]),),
             trace=self.ids["trace"],

@@ -108,6 +108,7 @@ job_rows = st.builds(
     trace=st.none() | digests,
     remote=texts,
     counts=few(st.tuples(texts, naturals)),
+    stale=few(st.tuples(digests, st.none() | digests)),
 )
 uuids = st.binary(min_size=16, max_size=16)
 job_pages = st.builds(JobsRecord, uuids, few(job_rows, 6))

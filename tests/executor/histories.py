@@ -70,7 +70,7 @@ class History:
     def miss(self, row: JobRow) -> Miss:
         """Returns what a row and its call say of a miss."""
         call = self.call(row)
-        return Miss(row.why, row.compared, call.task, call.args, call.reduction or call.result)
+        return Miss(row.why, row.compared, call.task, call.args, row.stale)
 
     def rows(self) -> dict[str, JobRow]:
         """Returns a row of each task in the latest execution, by the task's name; of several the last to end."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from redun.core.digest import Digest
 from redun.core.json_form import record_to_json
+from redun.core.limits import STALE_NAMED
 from redun.core.objects import TaskRecord, Use, Why
 from redun.executor.code_changes import code_changes
 from redun.executor.known import known_in
@@ -173,9 +175,9 @@ def test_a_result_that_was_deleted_is_missing(history: History) -> None:
     Path("out.txt").unlink()
     history.run(TASKS)
     assert history.told == {"write": "its earlier result does not hold: out.txt is missing (was 8f434346)"}
+    assert history.explained()["write"].text() == history.told["write"]
     (file,) = history.explained()["write"].files
-    assert (file.path, file.state) == ("out.txt", "unknown")
-    assert "out.txt was changed or deleted; what was written now is what it was" in file.text()
+    assert (file.path, file.state, file.new) == ("out.txt", "missing", None)
 
 
 def test_a_result_that_was_overwritten_has_other_content(history: History) -> None:
@@ -183,24 +185,51 @@ def test_a_result_that_was_overwritten_has_other_content(history: History) -> No
     Path("out.txt").write_text("something else")
     history.run(TASKS)
     assert history.told["write"] == "its earlier result does not hold: content of out.txt: 8f434346 -> f41f3fa6"
+    assert history.explained()["write"].text() == history.told["write"]
+
+
+def test_an_input_that_came_to_be_was_missing(history: History) -> None:
+    text = "@task()\ndef main(): return [File('in.txt')]"
+    history.run(text)
+    Path("in.txt").write_text("1")
+    history.run(text)
+    assert history.told["main"] == "its earlier result does not hold: content of in.txt: missing -> 6b86b273"
+    assert history.explained()["main"].text() == history.told["main"]
+
+
+def test_a_file_that_cannot_be_read_is_told_as_that(history: History) -> None:
+    text = "@task()\ndef main(): return [File(name) for name in ('in.txt', 'other.txt')]"
+    for name in ("in.txt", "other.txt"):
+        Path(name).write_text("1")
+    history.run(text)
+    Path("in.txt").unlink()
+    Path("in.txt").mkdir()
+    history.run(text)
+    assert history.told["main"] == "its earlier result does not hold: in.txt could not be read (was 6b86b273)"
 
 
 def test_of_several_files_those_that_are_not_as_they_were_are_named(history: History) -> None:
     text = """
 @task()
 def main():
-    files = [File(name) for name in ("a", "b", "c")]
+    files = [File(f"{n:02}") for n in range(20)]
     for file in files:
         file.write(file.path)
     return {"files": files}
 """
     history.run(text)
-    Path("b").unlink()
+    for names, more in [(["07"], ""), (["03", "07"], ""), (["02", "03", "04", "05"], "; and 1 more")]:
+        for name in names:
+            Path(name).unlink()
+        history.run(text)
+        files = [f"{name} is missing (was {sha256(name.encode()).hexdigest()[:8]})" for name in names[:3]]
+        assert history.told["main"] == f"its earlier result does not hold: {'; '.join(files)}{more}"
+        assert history.explained()["main"].text() == history.told["main"]
+    for number in range(20):
+        Path(f"{number:02}").unlink()
     history.run(text)
-    assert history.told["main"] == "its earlier result does not hold: b is missing (was 3e23e816)"
-    assert history.explained()["main"].text() == (
-        "its earlier result does not hold: some of its 3 files were changed or deleted (a, b, c)"
-    )
+    assert history.told["main"].endswith("; and many more")
+    assert len(history.explained()["main"].files) == STALE_NAMED
 
 
 def test_an_input_that_changed_is_a_changed_argument(history: History) -> None:
