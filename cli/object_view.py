@@ -11,8 +11,9 @@ from redun.cli.parts import call_lines, indented, task_lines, trace_lines
 from redun.core.digest import Digest
 from redun.core.display import pretty, pretty_expr
 from redun.core.forms import printable, printable_lines
-from redun.core.json_form import read_any_record, record_to_json
-from redun.core.objects import CallRecord, SourceRecord, TaskRecord
+from redun.core.frame import KIND_CODES
+from redun.core.json_form import record_to_json
+from redun.core.objects import CallRecord, SourceRecord, TaskRecord, parse
 
 #: Bytes of a blob that are shown, and in one line.
 _PREVIEW: Final = 256
@@ -35,7 +36,7 @@ def content_lines(graph: Graph, kind: str, digest: Digest, paint: Paint) -> Iter
     def value_paint(text: str, style: str) -> str:
         return paint(text, _ROLES[style])
 
-    if kind == "value":
+    if kind == "value" or kind not in KIND_CODES:  # a kind of another tool: plain data and pointers, as a value is
         yield pretty(payload, paint=value_paint)
     elif kind == "expr":
         yield pretty_expr(payload, paint=value_paint)
@@ -56,7 +57,7 @@ def content_lines(graph: Graph, kind: str, digest: Digest, paint: Paint) -> Iter
         yield ""
         yield from _field_lines(record_to_json(call))
     else:
-        yield from _field_lines(record_to_json(read_any_record(kind, payload)))
+        yield from _field_lines(record_to_json(parse(kind, payload)))
 
 
 def _source_lines(source: SourceRecord) -> Iterator[str]:

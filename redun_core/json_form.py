@@ -9,25 +9,15 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable
 from typing import Any, Final
 
 from redun.core import codes
 from redun.core.codec import Pointer, unpack
 from redun.core.errors import MalformedObject
 from redun.core.expression_table import Table
+from redun.core.frame import KIND_CODES
 from redun.core.limits import VALUE_DEPTH
-from redun.core.objects import (
-    CallRecord,
-    ExecRecord,
-    JobsRecord,
-    NoteRecord,
-    SourceRecord,
-    TaskRecord,
-    TraceRecord,
-    TreeRecord,
-    parse_footprint,
-)
+from redun.core.objects import parse
 
 #: Beyond this, readers of JSON other than Python's lose digits.
 _EXACT: Final = 2**53
@@ -87,44 +77,19 @@ def record_to_json(record: Any) -> Any:
     return record
 
 
-def read_any_record(kind: str, payload: bytes) -> Any:
-    """Returns the record of a structural kind.
-
-    Raises:
-        MalformedObject: if the bytes are not one, or the kind has no record (`value`, `blob`, `expr`).
-    """
-    parse = _PARSERS.get(kind)
-    if parse is None:
-        raise MalformedObject(f"a {kind} is no record")
-    return parse(payload)
-
-
 def object_to_json(kind: str, payload: bytes) -> Any:
     """Returns the content of an object of any kind as plain data for `json.dumps`; a blob as its bytes.
 
     Raises:
         MalformedObject: if the bytes are not an object of that kind.
     """
-    if kind == "value":
+    if kind == "value" or kind not in KIND_CODES:  # a kind of another tool: plain data and pointers, as a value is
         return to_json(payload)
     if kind == "expr":
         return expr_to_json(payload)
     if kind == "blob":
         return {"$bytes": payload.hex()}
-    return record_to_json(read_any_record(kind, payload))
-
-
-_PARSERS: Final[dict[str, Callable[[bytes], Any]]] = {
-    "tree": TreeRecord.parse,
-    "task": TaskRecord.parse,
-    "source": SourceRecord.parse,
-    "call": CallRecord.parse,
-    "footprint": parse_footprint,
-    "jobs": JobsRecord.parse,
-    "exec": ExecRecord.parse,
-    "trace": TraceRecord.parse,
-    "note": NoteRecord.parse,
-}
+    return record_to_json(parse(kind, payload))
 
 
 def _plain(item: Any) -> Any:

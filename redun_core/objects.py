@@ -13,7 +13,7 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Self
 
-from redun.core import limits
+from redun.core import kinds, limits
 from redun.core.codec import Pointer, array_header, pack, pointer_bytes, references, unpack_strict
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject
@@ -77,6 +77,7 @@ __all__ = [
     "Why",
     "check",
     "job_id",
+    "parse",
     "parse_footprint",
     "pointers",
 ]
@@ -501,21 +502,37 @@ _PARSERS: Final[dict[str, Callable[..., Any]]] = {
 
 
 def check(kind: str, payload: bytes) -> None:
-    """Checks bytes from elsewhere: strict decode for structural kinds, canonical msgpack for values.
+    """Checks bytes from elsewhere: strict decode for structural kinds, canonical msgpack for values and other kinds, of
+    which the registered parser (`kinds`) has to take them too.
 
     Raises:
         MalformedObject: if they are not an object of that kind.
     """
-    if kind not in KIND_CODES:
-        raise MalformedObject(f"no kind of object is called {kind!r}")
     if kind == "blob":
         return
     if kind == "value":
         unpack_strict(payload)
     elif kind == "expr":
         read_record(payload, kind, _EXPR, list, strict=True)
+    elif kind not in KIND_CODES:
+        kinds.check(kind, payload)
     elif _PARSERS[kind](payload, strict=True).payload() != payload:
         raise MalformedObject(f"a {kind} whose fields are not in canonical order")
+
+
+def parse(kind: str, payload: bytes) -> Any:
+    """Returns the record that an object holds: one of those above, or what the registered parser of its kind returns.
+
+    Raises:
+        MalformedObject: if the bytes are not an object of that kind, or it has no records (`value`, `blob`, `expr`, a
+            kind that nobody has registered).
+    """
+    if kind in KIND_CODES:
+        parser = _PARSERS.get(kind)
+        if parser is None:
+            raise MalformedObject(f"a {kind} is no record")
+        return parser(payload)
+    return kinds.parse(kind, payload)
 
 
 def pointers(kind: str, payload: bytes | memoryview) -> list[Digest]:

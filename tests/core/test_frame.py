@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from redun.core.digest import OBJECT_FORMATS, ObjectFormat
 from redun.core.errors import MalformedObject
-from redun.core.frame import KIND_CODES, KINDS, frame, header, object_id, stream_id, unframe
+from redun.core.frame import KIND_CODES, KINDS, frame, header, is_kind, object_id, stream_id, unframe
 
 FORMATS = pytest.mark.parametrize("fmt", OBJECT_FORMATS.values(), ids=lambda fmt: fmt.name)
-kinds = st.sampled_from(KINDS)
+kinds = st.sampled_from([*KINDS, "tool.thing", "a.b-c.d_9"])
 
 
 def test_a_frame_is_kind_space_size_nul_payload():
@@ -49,6 +49,43 @@ def test_the_same_payload_has_another_id_as_another_kind():
 @given(first=st.tuples(kinds, st.binary(max_size=8)), second=st.tuples(kinds, st.binary(max_size=8)))
 def test_different_objects_have_different_frames(first: tuple[str, bytes], second: tuple[str, bytes]):
     assert (frame(*first) == frame(*second)) == (first == second)
+
+
+@pytest.mark.parametrize("name", ["a.b", "tool.thing", "a1.b_2.c-3", "a." + "b" * 62])
+def test_words_joined_by_dots_can_name_a_kind(name: str):
+    assert is_kind(name)
+    assert unframe(frame(name, b"x")) == (name, b"x")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "thing",
+        "values",
+        ".",
+        "a.",
+        ".a",
+        "a..b",
+        "A.b",
+        "a.1",
+        "a b.c",
+        "a.b\n",
+        "\u00e4.b",
+        "a." + "b" * 63,
+        "../a.b",
+    ],
+)
+def test_nothing_else_can(name: str):
+    assert not is_kind(name)
+    with pytest.raises(MalformedObject, match="no kind of object is called"):
+        frame(name, b"x")
+    with pytest.raises(MalformedObject, match="not a frame"):
+        unframe(name.encode() + b" 1\0x")
+
+
+def test_no_kind_of_the_format_can_be_that_of_another_tool():
+    assert not any("." in kind for kind in KINDS)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ CORE_ORDER = """
     codes digest namespace sources
     codec frame scopes
     shapes expression_table forms
-    history job_links
+    history job_links kinds
     objects
     values display json_form replays uses
     decoding expressions static_uses class_bodies readings
