@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.keys import Prepared, code_id, prepare, renewed
 from redun.core.tasks import Task
+
+_Code: TypeAlias = tuple[Any, Task[..., Any] | None, Digest | None, dict[Digest, tuple[str, bytes]]]
 
 
 class Fingerprints:
@@ -23,8 +26,11 @@ class Fingerprints:
         self._format = fmt
         self._accepted = accepted or {}
         self._prepared: dict[Task[..., Any], Prepared] = {}
+        self._modules = 0
+        self._moved: set[Task[..., Any]] = set()
+        self._code_moved = False
         #: What is known of classes and functions, by their ids and their consumers'.
-        self._code: dict[tuple[int, int], tuple[Any, Digest | None, dict[Digest, tuple[str, bytes]]]] = {}
+        self._code: dict[tuple[int, int], _Code] = {}
 
     def prepare(self, task: Task[..., Any]) -> Prepared:
         """Returns the task's fingerprint and defaults.
@@ -41,6 +47,27 @@ class Fingerprints:
             self._prepared[task] = found
         return found
 
+    def have_moved(self, task: Task[..., Any], *, coded: bool) -> bool:
+        """Returns whether a body of the task may have run other code than its key says: a module that was imported
+        meanwhile may have given names that the code uses to something else.
+
+        Args:
+            coded: whether code among the arguments is part of the key.
+        """
+        if len(sys.modules) != self._modules:
+            self._modules = len(sys.modules)
+            self._look_again()
+        return task in self._moved or (coded and self._code_moved)
+
+    def _look_again(self) -> None:
+        for task, known in self._prepared.items():
+            now = prepare(task, self._format).digest
+            if self._accepted.get(now, now) != known.digest:
+                self._moved.add(task)
+        for obj, consumer, known_id, _ in self._code.values():
+            if code_id(obj, self._format, consumer)[0] != known_id:
+                self._code_moved = True
+
     def code_id(
         self, obj: Any, consumer: Task[..., Any] | None = None
     ) -> tuple[Digest | None, dict[Digest, tuple[str, bytes]]]:
@@ -51,5 +78,5 @@ class Fingerprints:
             return prepared.digest, prepared.objects
         found = self._code.get((id(obj), id(consumer)))
         if found is None:
-            found = self._code[id(obj), id(consumer)] = (obj, *code_id(obj, self._format, consumer))
-        return found[1], found[2]
+            found = self._code[id(obj), id(consumer)] = (obj, consumer, *code_id(obj, self._format, consumer))
+        return found[2], found[3]

@@ -218,6 +218,8 @@ class Run:
         job.stopped = (answer.stopped - self._start_ns) // 1000
         if answer.nested:
             job.unkept = "its body ran expressions itself"
+        if self._evaluator.fingerprints.have_moved(job.task, coded=job.coded):
+            job.unkept = "a name that its code uses was given another meaning while the run went on"
         if any(arg.externals for arg in job.args):
             self._check_inputs(job)
         if answer.ok:

@@ -114,6 +114,51 @@ def test_a_module_beside_the_workflow_counts_with_its_code(flow: Flow):
         sys.modules.pop(module, None)
 
 
+SPOILED = """
+import tools
+
+class Tool:
+    def size(self): return tools.far()
+
+def helper(): return tools.far()
+
+@task()
+def spoil(n):
+    import spoiler
+    return n
+
+@task()
+def use(n): ran("use"); return helper() + n
+
+@task()
+def take(tool, n): ran("take"); return tool.size() + n
+
+@task()
+def main(): return [spoil(0), use(spoil(1)), take(Tool(), spoil(1))]
+
+@task()
+def alone(): return [use(1), take(Tool(), 1)]
+"""
+
+
+def test_what_ran_after_a_module_imported_in_a_body_redefined_a_name_answers_no_later_run(flow: Flow):
+    (flow.folder / "tools.py").write_text("def far(): return 1\n")
+    (flow.folder / "spoiler.py").write_text("import tools\ndef other(): return 100\ntools.far = other\n")
+    try:
+        flow.load(SPOILED)
+        assert flow("alone()") == [2, 2]
+        flow.edit("+ n", "+ n + 0")
+        assert flow() == [0, 101, 101]
+        for name in ("tools", "spoiler"):
+            del sys.modules[name]
+        flow.reload()
+        assert flow("alone()") == [2, 2]
+        assert flow.ran == ["take", "use"]
+    finally:
+        for name in ("tools", "spoiler"):
+            sys.modules.pop(name, None)
+
+
 def test_tasks_of_one_text_with_other_closures_are_other_tasks(flow: Flow):
     flow.load(
         """
