@@ -93,6 +93,28 @@ def test_a_missing_input_fails_and_is_read_once_it_is_there(flow: Flow):
     assert flow.execute().status is Status.FAILED
 
 
+def test_who_catches_that_a_file_is_missing_runs_again_once_it_is_there(flow: Flow):
+    flow.load("""
+@task()
+def read(file):
+    ran("read")
+    try:
+        return file.read()
+    except FileNotFoundError:
+        return "none"
+
+@task()
+def main(): return [read(File("late.txt"))]
+""")
+    for _ in range(2):
+        assert flow() == ["none"]
+    assert flow.ran == []
+    _write(flow, "here", "late.txt")
+    assert flow() == ["here"]
+    os.remove("late.txt")
+    assert flow() == ["none"]
+
+
 def test_a_file_given_on_the_outside_is_part_of_the_key(flow: Flow):
     flow.load(READS)
     _write(flow, "a\n")
