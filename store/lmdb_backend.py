@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import lmdb
 from redun.core import limits
 from redun.core.errors import StoreReadOnly
 from redun.store import lmdb_environment
+from redun.store.lmdb_environment import Environment
 from redun.store.ports import ReadTransaction, T, WriteTransaction
 from redun.store.readers import Reader, parse_readers
 
@@ -63,12 +66,7 @@ class _Transaction:
         at_start = cursor.set_range(start) if start else cursor.first()
         if not at_start:
             return []
-        page: list[Any] = []
-        for item in cursor.iternext(keys=True, values=values):
-            if len(page) == limit:
-                break
-            page.append(item)
-        return page
+        return list(islice(cursor.iternext(keys=True, values=values), limit))
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         self.txn.put(key, value, db=self.tables[table])
@@ -104,8 +102,7 @@ class LmdbBackend:
         self.path = path
         self.writable = writable
         self.durable = durable
-        self._closed = False
-        self._shared = lmdb_environment.acquire(path, writable=writable, map_bytes=map_bytes)
+        self._shared: Environment = lmdb_environment.acquire(path, writable=writable, map_bytes=map_bytes)
 
     def read(self, function: Callable[[ReadTransaction], T]) -> T:
         """See `Backend.read`."""
@@ -135,7 +132,7 @@ class LmdbBackend:
             shared.enter()
             full_at = None
             try:
-                result = self._attempt(function)
+                result = self._attempt(shared, function)
                 if self.durable:
                     shared.env.sync(True)
                 return result
@@ -152,38 +149,58 @@ class LmdbBackend:
             else:
                 shared.grow(full_at)
 
-    def _attempt(self, function: Callable[[WriteTransaction], T]) -> T:
-        txn = self._shared.env.begin(write=True)
+    @staticmethod
+    def _attempt(shared: Environment, function: Callable[[WriteTransaction], T]) -> T:
+        txn = shared.env.begin(write=True)
         try:
-            result = function(_Transaction(txn, self._shared.tables))
+            result = function(_Transaction(txn, shared.tables))
             txn.commit()
         except BaseException:
             txn.abort()
             raise
         return result
 
+    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes]]:
+        """See `Backend.heads`."""
+        shared = self._shared
+
+        def scan(_: ReadTransaction) -> list[tuple[bytes, bytes]]:
+            # In a transaction of its own, where values are views of the map: the pages of large ones are not touched.
+            with shared.env.begin(buffers=True) as views:
+                page = _Transaction(views, shared.tables).scan(table, start, limit)
+                return [(bytes(key), bytes(value[:size])) for key, value in page]
+
+        return self.read(scan)
+
+    def last_transaction(self) -> int:
+        """See `Backend.last_transaction`."""
+        with self._entered() as shared:
+            number: int = shared.env.info()["last_txnid"]
+            return number
+
     def sync(self) -> None:
         """See `Backend.sync`."""
-        self._shared.enter()
-        try:
-            self._shared.env.sync(True)
-        except lmdb.Error as error:
-            raise lmdb_environment.store_error(error, self.path) from error
-        finally:
-            self._shared.leave()
+        with self._entered() as shared:
+            shared.env.sync(True)
 
     def readers(self) -> list[Reader]:
         """See `Backend.readers`."""
-        self._shared.enter()
+        with self._entered() as shared:
+            return parse_readers(shared.env.readers(), shared.env.info()["last_txnid"])
+
+    @contextmanager
+    def _entered(self) -> Iterator[Environment]:
+        shared = self._shared
+        shared.enter()
         try:
-            return parse_readers(self._shared.env.readers(), self._shared.env.info()["last_txnid"])
+            yield shared
         except lmdb.Error as error:
             raise lmdb_environment.store_error(error, self.path) from error
         finally:
-            self._shared.leave()
+            shared.leave()
 
     def close(self) -> None:
         """See `Backend.close`."""
-        if not self._closed:
-            self._closed = True
-            lmdb_environment.release(self._shared)
+        shared, self._shared = self._shared, lmdb_environment.Closed(self.path)
+        if not isinstance(shared, lmdb_environment.Closed):
+            lmdb_environment.release(shared)

@@ -135,7 +135,7 @@ class Environment:
             while self._resizing:
                 self._gate.wait()
             if self.users == 0:
-                raise StoreError(f"the store at {self.path} was closed", path=str(self.path))
+                raise _closed(self.path)
             self._inside += 1
 
     def leave(self) -> None:
@@ -150,8 +150,12 @@ class Environment:
         while self._resizing:
             self._gate.wait()
         self._resizing = True
-        while self._inside:
-            self._gate.wait()
+        try:
+            while self._inside:
+                self._gate.wait()
+        except BaseException:  # an interrupt, which must not lock everybody out
+            self._admit()
+            raise
 
     def _admit(self) -> None:
         self._resizing = False
@@ -199,6 +203,33 @@ class Environment:
                 self._admit()
 
 
+    def close(self) -> None:
+        """Closes the data file. Waits for the transactions of other threads: LMDB would go on reading unmapped pages.
+
+        The caller has seen to it that there are no users any more, so none enters afterwards.
+        """
+        with self._gate:
+            self._alone()
+            try:
+                self.env.close()
+            finally:
+                self._admit()
+
+
+class Closed(Environment):
+    """What a user that has closed has in place of an environment that others may go on using."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def enter(self) -> None:
+        """Tells the caller.
+
+        Raises:
+            StoreError: always.
+        """
+        raise _closed(self.path)
+
 _open_environments: dict[tuple[int, int], Environment] = {}
 _registry = threading.RLock()
 
@@ -212,6 +243,10 @@ os.register_at_fork(after_in_child=_new_registry_lock)
 
 
 def _forked(path: Path, pid: int) -> StoreError:
+def _closed(path: Path) -> StoreError:
+    return StoreError(f"the store at {path} was closed", path=str(path), hint="open it again")
+
+
     return StoreError(
         f"the store at {path} was opened by process {pid}, and this process is a fork of it",
         path=str(path),
@@ -248,7 +283,7 @@ def release(shared: Environment) -> None:
             for identity, other in list(_open_environments.items()):
                 if other is shared:
                     del _open_environments[identity]
-            shared.env.close()
+            shared.close()
 
 
 def _identity(path: Path) -> tuple[int, int]:

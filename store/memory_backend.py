@@ -103,6 +103,7 @@ class MemoryBackend:
         self._lock = threading.RLock()
         self._inside = False
         self._closed = False
+        self._writes = 0
 
     def read(self, function: Callable[[ReadTransaction], T]) -> T:
         """See `Backend.read`."""
@@ -110,7 +111,10 @@ class MemoryBackend:
 
     def write(self, function: Callable[[WriteTransaction], T]) -> T:
         """See `Backend.write`."""
-        return self._run(function)
+        with self._lock:
+            result = self._run(function)
+            self._writes += 1
+        return result
 
     def _run(self, function: Callable[[_Transaction], T]) -> T:
         with self._lock:
@@ -127,6 +131,16 @@ class MemoryBackend:
                 raise
             finally:
                 self._inside = False
+
+    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes]]:
+        """See `Backend.heads`."""
+        return [(key, value[:size]) for key, value in self.read(lambda txn: txn.scan(table, start, limit))]
+
+    def last_transaction(self) -> int:
+        """See `Backend.last_transaction`."""
+        if self._closed:
+            raise StoreError("the store was closed")
+        return self._writes
 
     def sync(self) -> None:
         """Does nothing: there is nothing that could survive."""

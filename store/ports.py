@@ -105,6 +105,15 @@ class Backend(Protocol):
         """
         ...
 
+    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes]]:
+        """Returns what `ReadTransaction.scan` does, with the first `size` bytes of each value and the rest not read."""
+        ...
+
+    def last_transaction(self) -> int:
+        """Returns a number that changes with each write that has become visible, of any process. It opens no
+        transaction: asking takes microseconds and keeps no page from being used again."""
+        ...
+
     def sync(self) -> None:
         """Returns when everything written so far survives a loss of power."""
         ...

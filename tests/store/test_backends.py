@@ -125,6 +125,23 @@ def test_a_scan_sees_keys_that_come_and_go_between_its_pages(backend: Backend, m
     assert seen == [b"0", b"1", b"2", b"4", b"5", b"9"]
 
 
+def test_heads_are_the_first_bytes_of_the_values_of_a_scan(backend: Backend) -> None:
+    _put(backend, "objects", (b"a", b"1"), (b"b", b"2" * 100_000), (b"c", b""), (b"d", b"4444"))
+    assert backend.heads("objects", b"", 3, 2) == [(b"a", b"1"), (b"b", b"22"), (b"c", b"")]
+    assert backend.heads("objects", b"bb", 9, 3) == [(b"c", b""), (b"d", b"444")]
+    assert backend.heads("memo", b"", 9, 3) == []
+
+
+def test_the_last_transaction_changes_with_each_write_and_with_nothing_else(backend: Backend) -> None:
+    seen = [backend.last_transaction()]
+    for number in range(3):
+        _put(backend, "meta", (b"k", b"%d" % number))
+        seen.append(backend.last_transaction())
+        backend.read(lambda txn: txn.get("meta", b"k"))
+        assert backend.last_transaction() == seen[-1]
+    assert seen == sorted(set(seen))
+
+
 def test_writes_of_many_threads_are_serial(backend: Backend) -> None:
     def increase(txn: WriteTransaction) -> None:
         txn.put("meta", b"n", b"%d" % (int(txn.get("meta", b"n") or b"0") + 1))
@@ -148,6 +165,8 @@ def test_a_closed_backend_answers_with_an_error(backend: Backend) -> None:
     attempts: list[Callable[[], object]] = [
         lambda: backend.read(lambda txn: txn.get("meta", b"k")),
         lambda: backend.write(lambda txn: txn.put("meta", b"k", b"")),
+        lambda: backend.heads("meta", b"", 1, 1),
+        backend.last_transaction,
     ]
     for attempt in attempts:
         with pytest.raises(StoreError, match="closed"):

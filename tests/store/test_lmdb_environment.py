@@ -141,6 +141,45 @@ def test_a_data_file_is_opened_once_however_it_is_reached(tmp_path: Path) -> Non
     third.close()
 
 
+def test_who_has_closed_is_told_so_while_others_go_on(tmp_path: Path) -> None:
+    first, second = LmdbBackend(tmp_path), LmdbBackend(tmp_path)
+    first.close()
+    first.close()
+    for attempt in (
+        lambda: first.read(lambda txn: txn.get("meta", b"k")),
+        lambda: first.write(lambda txn: txn.put("meta", b"k", b"v")),
+        first.sync,
+    ):
+        with pytest.raises(StoreError, match="was closed"):
+            attempt()
+    second.write(lambda txn: txn.put("meta", b"k", b"v"))
+    second.close()
+
+
+def test_closing_waits_for_readers_of_other_threads(tmp_path: Path) -> None:
+    backend = LmdbBackend(tmp_path)
+    backend.write(lambda txn: txn.put("meta", b"k", b"v"))
+    inside, go_on = threading.Event(), threading.Event()
+    seen: list[bytes | None] = []
+
+    def read(txn: ReadTransaction) -> None:
+        inside.set()
+        go_on.wait()
+        seen.append(txn.get("meta", b"k"))
+
+    reader = threading.Thread(target=lambda: backend.read(read))
+    closer = threading.Thread(target=backend.close)
+    reader.start()
+    inside.wait()
+    closer.start()
+    closer.join(0.05)
+    assert closer.is_alive()
+    go_on.set()
+    reader.join()
+    closer.join()
+    assert seen == [b"v"]
+
+
 def test_what_is_open_for_reading_can_be_opened_for_writing_as_well(tmp_path: Path) -> None:
     LmdbBackend(tmp_path).close()
     reader = LmdbBackend(tmp_path, writable=False)
