@@ -57,7 +57,8 @@ class Environment:
         self.users = 0
         self.tables: dict[str, Any] = {}
         self._least_map = map_bytes
-        self._gate = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._gate = threading.Condition(self._lock)
         self._inside = 0
         self._resizing = False
         self.env = self._open()
@@ -131,7 +132,7 @@ class Environment:
         """
         if os.getpid() != self.pid:
             raise _forked(self.path, self.pid)
-        with self._gate:
+        with self._lock:  # the gate's own, entered without a frame of Python: every get comes through here
             while self._resizing:
                 self._gate.wait()
             if self.users == 0:
@@ -140,9 +141,9 @@ class Environment:
 
     def leave(self) -> None:
         """Takes the registration back."""
-        with self._gate:
+        with self._lock:
             self._inside -= 1
-            if not self._inside:
+            if self._resizing and not self._inside:
                 self._gate.notify_all()
 
     def _alone(self) -> None:

@@ -22,6 +22,7 @@ RAW: Final = 0
 IN_FILE: Final = 2
 
 _RAW_HEADS: Final[dict[str, bytes]] = {kind: bytes((RAW, code)) for kind, code in KIND_CODES.items()}
+_RAW_KINDS: Final = {head: kind for kind, head in _RAW_HEADS.items()}
 _FILE_HEADS: Final[dict[str, bytes]] = {kind: bytes((IN_FILE, code)) for kind, code in KIND_CODES.items()}
 _SIZE_BYTES: Final = 8
 _first: Final = itemgetter(0)
@@ -187,25 +188,34 @@ class Objects:
 
     # -- reading --
 
-    def open(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:
-        """Returns (kind, payload) of an envelope; the payload is a map of its file where it lies in one.
+    def open(self, rows: Rows) -> dict[bytes, tuple[str, bytes | memoryview]]:
+        """Returns id -> (kind, payload) of rows; a payload is a map of its file where it lies in one.
 
         Every object is checked against its id (the hash costs less than the decoding), a file once a process.
 
         Raises:
             StoreDamaged: if the bytes do not fit the id, or the file is missing.
         """
-        if env[:1] == b"\0" and env[1] < len(KINDS):
-            inline = env[2:]
-            kind = KINDS[env[1]]
-            if object_id(self._format, kind, inline) != digest:
+        opened: dict[bytes, tuple[str, bytes | memoryview]] = {}
+        kinds, fmt = _RAW_KINDS, self._format
+        for digest, env in rows:
+            kind = kinds.get(env[:2])
+            if kind is None:
+                opened[digest] = self._open_slowly(digest, env)
+                continue
+            payload = env[2:]
+            if object_id(fmt, kind, payload) != digest:
                 raise _damaged(digest, kind)
-            return kind, inline
+            opened[digest] = kind, payload
+        return opened
+
+    def _open_slowly(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:
         kind, payload = self._payload(digest, env)
         if digest not in self._checked_files:
             if not self._fits(digest, kind, payload):
                 raise _damaged(digest, kind)
-            self._checked_files.add(digest)
+            if env[0] == IN_FILE:
+                self._checked_files.add(digest)
         return kind, payload
 
     def _payload(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, cast
 
 from redun.core import limits
 from redun.core.digest import DEFAULT_FORMAT, Digest, Key, ObjectFormat, self_test
@@ -194,10 +194,11 @@ class Store:
             NotFound: if there is none of that id.
             StoreDamaged: if its bytes do not fit the id.
         """
-        found = self.get_many([digest])[0]
-        if found is None:
+        env = self._backend.read(lambda txn: txn.get("objects", digest))
+        if env is None:
             raise not_found(digest, str(self.path or ""))
-        return found
+        kind, payload = self._objects.open([(digest, env)])[digest]
+        return kind, payload if isinstance(payload, bytes) else self._in_memory(payload)
 
     def get_many(self, digests: Sequence[Digest]) -> list[tuple[str, bytes] | None]:
         """Returns (kind, payload) of each object, in the order asked, None where there is none.
@@ -206,12 +207,14 @@ class Store:
             StoreDamaged: if the bytes of one do not fit its id.
             StoreError: if one is larger than `limits.OBJECT_BYTES`, which only `open_blob` gives.
         """
-        return [None if item is None else (item[0], self._in_memory(item[1])) for item in self._fetch(digests)]
+        found = self._fetch(digests)
+        for place, item in enumerate(found):
+            if item is not None and isinstance(item[1], memoryview):
+                found[place] = item[0], self._in_memory(item[1])
+        return cast("list[tuple[str, bytes] | None]", found)
 
     @staticmethod
-    def _in_memory(payload: bytes | memoryview) -> bytes:
-        if isinstance(payload, bytes):
-            return payload
+    def _in_memory(payload: memoryview) -> bytes:
         if len(payload) > limits.OBJECT_BYTES:
             raise StoreError(
                 f"an object of {len(payload)} bytes is not read as a whole", hint="Store.open_blob maps it"
@@ -219,9 +222,8 @@ class Store:
         return bytes(payload)
 
     def _fetch(self, digests: Sequence[Digest]) -> list[tuple[str, bytes | memoryview] | None]:
-        found = dict(self._backend.read(lambda txn: txn.get_many("objects", sorted(digests))))
-        opened = self._objects.open
-        return [opened(digest, found[digest]) if digest in found else None for digest in digests]
+        found = self._objects.open(self._backend.read(lambda txn: txn.get_many("objects", sorted(digests))))
+        return list(map(found.get, digests))
 
     def has(self, digest: Digest) -> bool:
         """Returns whether there is an object of that id."""
