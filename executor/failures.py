@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import linecache
+import os
 import traceback
 from pathlib import PurePath
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from redun.core.codec import storable
 from redun.core.objects import TraceFrame, TraceRecord
 
-_OURS: Final = str(PurePath(__file__).parent)
+#: Frames of redun's own code, whatever floor they are on, say nothing about a mistake of the user's.
+_OURS: Final = f"{PurePath(__file__).parent.parent}{os.sep}"
 _FRAMES: Final = 200
 _TEXT: Final = 10_000
 
 
 def summary(error: BaseException) -> str:
     """Returns the last line of a traceback, as Python words it; an error whose text cannot be made is still named."""
+    return storable(_summary(error))
+
+
+def _summary(error: BaseException) -> str:
     try:
         lines = "".join(traceback.format_exception_only(error)).rstrip("\n").split("\n")
         if isinstance(error, SyntaxError):  # Python puts where it is before what it is
@@ -35,7 +42,7 @@ def trace_of(error: BaseException) -> TraceRecord:
         if code.co_filename.startswith(_OURS):
             continue
         text = linecache.getline(code.co_filename, line, frame.f_globals).strip()
-        frames.append(TraceFrame(code.co_filename, line, code.co_name, text))
+        frames.append(TraceFrame(storable(code.co_filename), line, storable(code.co_name), storable(text)))
     if len(frames) > _FRAMES:
         half = _FRAMES // 2
         left_out = TraceFrame("", 0, f"... {len(frames) - _FRAMES} more ...", "")
@@ -44,13 +51,16 @@ def trace_of(error: BaseException) -> TraceRecord:
 
 
 def _notes(error: BaseException) -> tuple[str, ...]:
-    found = getattr(error, "__notes__", None)  # whoever assigns it may assign anything
+    try:
+        found = getattr(error, "__notes__", None)  # whoever assigns it may assign anything
+    except Exception:  # noqa: BLE001  or make it a property
+        return ()
     return tuple(map(_words, found)) if isinstance(found, (list, tuple)) else ()
 
 
 def _words(note: Any) -> str:
     try:
-        return str(note)
+        return storable(str(note))
     except Exception:  # noqa: BLE001  the note's own __str__ may raise anything
         return f"<{type(note).__name__}>"
 

@@ -86,6 +86,12 @@ def pack(record: Any) -> bytes:
     return _thread.packer.pack(record)
 
 
+def storable(text: str) -> str:
+    """Returns the text as records can hold it: a lone surrogate (a byte of a path that is not UTF-8, say) is written as
+    its escape. Values keep them as they are."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def packed(data: Any) -> bytes:
     """Returns the msgpack of what is no record: rows of the store's own tables, where ids are plain bytes."""
     return cast(bytes, msgpack.packb(data))

@@ -13,6 +13,7 @@ from typing import Any
 
 from redun.core import codes
 from redun.core.code_uses import CodeUses
+from redun.core.codec import storable
 from redun.core.constants import freeze_names
 from redun.core.digest import Digest
 from redun.core.errors import CannotEncode, CodecError
@@ -56,7 +57,7 @@ def fingerprint(task: Task[..., Any], objects: Objects) -> Fingerprint:
         captured = capture(task.func)  # somebody has put another function in its place
     if main is not None:
         freeze_names(main.__globals__)
-    source = objects.put("source", SourceRecord(captured.text, captured.file, captured.line).payload())
+    source = objects.put("source", SourceRecord(captured.text, storable(captured.file), captured.line).payload())
     found = UseList(objects)
     mode = "version" if task.version is not None else task.code
     text: Digest | None = None

@@ -18,7 +18,7 @@ from redun.core import codes
 from redun.core.adapters.registry import register
 from redun.core.decoding import Decoder
 from redun.core.digest import OBJECT_FORMATS, Digest, Key, ObjectFormat
-from redun.core.errors import CannotDecode
+from redun.core.errors import CannotDecode, CannotEncode
 from redun.core.fingerprint import Ownership, code_fingerprint, fingerprint
 from redun.core.reduction import reduce
 from redun.core.tasks import (
@@ -105,7 +105,11 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
     defaults: dict[str, Encoded | LazyDefault] = {}
     default_ids: dict[str, Digest] = {}
     for name, value in task.defaults.items():
-        reduction = reduce(encoder, value)
+        try:
+            reduction = reduce(encoder, value)
+        except CannotEncode as error:
+            error.add_note(f"in the default of parameter {name} of task {task.fullname}")
+            raise
         if reduction.nodes:
             defaults[name] = LazyDefault(value)
             default_ids[name] = encoder.put("expr", reduction.payload)

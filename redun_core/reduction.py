@@ -26,9 +26,9 @@ from redun.core import codes, limits
 from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, pack, pointer_bytes, unpack
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
-from redun.core.errors import CannotDecode, CodecError, MalformedObject
+from redun.core.errors import CannotDecode, CannotEncode, CodecError, MalformedObject
 from redun.core.expressions import Expression, Operation, TaskCall, node_ext
-from redun.core.tasks import Task
+from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, Task
 from redun.core.values import PLAIN, Encoded, Encoder, External, Packer
 
 CALL: Final = 0
@@ -153,7 +153,10 @@ class _Table:
         parts: list[bytes] = []
         waiting = self.waiting
         while len(nodes) < len(waiting):  # grows while it is walked
-            node, data = self.node(waiting[len(nodes)])
+            try:
+                node, data = self.node(waiting[len(nodes)])
+            except CannotEncode as error:
+                raise self.blamed(error, waiting[len(nodes)]) from None
             nodes.append(node)
             parts.append(data)
         payload = b""
@@ -202,6 +205,23 @@ class _Table:
             parts.append(data)
         parts.append(_EMPTY_MAP if not node.options else self.encoder.pack(_plain_options(node.options)))
         return node, b"".join(parts)
+
+    def blamed(self, error: CannotEncode, expression: Expression) -> CannotEncode:
+        """Returns the error with the name of the argument that it is about."""
+        if type(expression) is not TaskCall:
+            return error
+        task = expression._redun_task
+        names = [name for name, kind in task.params if kind in (POSITIONAL_ONLY, POSITIONAL)]
+        args = expression._redun_args
+        numbers = [f"argument {number + 1}" for number in range(len(names), len(args))]
+        for name, value in [*zip([*names, *numbers], args, strict=False), *expression._redun_kwargs.items()]:
+            try:
+                self.argument(value)
+            except CannotEncode as found:
+                path = name + found.path.removeprefix("value")
+                what = found.message.removeprefix(f"{found.path}: ")
+                return CannotEncode(f"{path} in a call of {task.fullname}: {what}", path=path, hint=found.hint)
+        return error
 
     def argument(self, value: Any) -> tuple[Arg, bytes]:
         kind = type(value)

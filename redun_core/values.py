@@ -13,7 +13,7 @@ from __future__ import annotations
 import copyreg
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import NoneType
+from types import CoroutineType, ModuleType, NoneType
 from typing import Any, Final, Protocol
 
 import msgpack
@@ -435,8 +435,20 @@ def find_handler(kind: type) -> Handler:
             return handler
     raise CannotEncode(
         f"a value of type {kind.__module__}.{kind.__qualname__} has no deterministic encoding",
-        hint="return plain data, or register a value adapter for the type",
+        hint=_HINTS.get(kind.__name__, "return plain data, or register a value adapter for the type"),
     )
+
+
+#: What to do with types of Python's own that are met by mistake rather than on purpose.
+_HINTS: Final = {
+    "generator": "a generator can be read once only: return list(...) of it",
+    "async_generator": "collect its items in a list and return that",
+    "TextIOWrapper": "return what was read, or a redun.File of the path",
+    "BufferedReader": "return what was read, or a redun.File of the path",
+    "BufferedWriter": "return a redun.File of the path",
+    "lock": "make the lock where it is used",
+    "module": "return what is needed of it",
+}
 
 
 # -- where inside a value an error is ---------------------------------------------------------------------------------
@@ -468,7 +480,8 @@ def _members(obj: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"[{i}]", item) for i, item in enumerate(obj))
     elif isinstance(obj, (set, frozenset)):
         yield from ((f"{{{item!r:.40}}}", item) for item in obj)
-    elif not isinstance(obj, type) and not type(obj).__module__.startswith("redun."):  # ours hold no parts of a value
+    elif not isinstance(obj, (type, ModuleType)) and not type(obj).__module__.startswith("redun."):
+        # (ours hold no parts of a value, and what is in a module is no part of it)
         names = [*getattr(obj, "__dict__", ()), *copyreg._slotnames(type(obj))]  # type: ignore[attr-defined]  # pickle's own
         yield from ((f".{name}", getattr(obj, name)) for name in names if hasattr(obj, name))
 
@@ -481,7 +494,16 @@ def _bigint(encoder: Encoder, number: int) -> ExtType:
     return ExtType(codes.BIGINT, number.to_bytes(size, "big", signed=True))
 
 
+def _coroutine(encoder: Encoder, obj: Any) -> ExtType:
+    obj.close()  # or Python would warn that nobody awaited it, on top of our error
+    raise CannotEncode(
+        "a coroutine has no deterministic encoding",
+        hint="tasks are plain functions: call asyncio.run(...) in the body and return what it gives",
+    )
+
+
 HANDLERS[int] = _bigint
+HANDLERS[CoroutineType] = _coroutine
 HANDLERS[tuple] = lambda encoder, items: encoder.ext(codes.TUPLE, list(items))
 HANDLERS[set] = lambda encoder, items: encoder.sorted_ext(codes.SET, items)
 HANDLERS[frozenset] = lambda encoder, items: encoder.sorted_ext(codes.FROZENSET, items)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -79,6 +79,7 @@ def refuse_network(path: Path) -> None:
 #: What the system says when a disk, a quota or the largest file is full, and when permission is missing.
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+IN_THE_WAY: Final = (errno.EEXIST, errno.ENOTDIR)
 _PROBE_BYTES: Final = 256 * 1024
 
 
@@ -96,7 +97,7 @@ def is_full(directory: Path) -> bool:
     return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turns what the operating system says about a path into errors of the store.
 
@@ -110,8 +111,15 @@ def translated(path: Path) -> Iterator[None]:
         if error.errno in FULL:
             raise StoreFull(f"the disk of {path} is full", path=str(path), hint="make room, then run again") from error
         if error.errno in FORBIDDEN:
-            raise StoreReadOnly(f"no permission to write to {path}", path=str(path)) from error
-        raise StoreError(f"cannot use {path}: {error.strerror or error}", path=str(path)) from error
+            raise read_only(path) from error
+        hint = f"what lies there is no directory; move {path} away" if error.errno in IN_THE_WAY else ""
+        raise StoreError(f"cannot use {path}: {error.strerror or error}", path=str(path), hint=hint) from error
+
+
+def read_only(path: Path) -> StoreReadOnly:
+    """Returns the error of a path that admits no writing."""
+    hint = "ask its owner, or use another store: --store PATH, or redun init DIR"
+    return StoreReadOnly(f"no permission to write to {path}", path=str(path), hint=hint)
 
 
 def new_name(directory: Path, prefix: str = "") -> Path:
@@ -132,6 +140,16 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_directory(path: Path) -> None:
+    """Makes a directory, and those above it that are missing, so that their names survive a loss of power."""
+    # The last one is seen to also where it is there: a process that was killed may have made it a moment ago.
+    made = [path, *(above for above in path.parents if not above.exists())]
+    os.makedirs(path, exist_ok=True)
+    for place in made:
+        with contextlib.suppress(PermissionError):  # one may make a name in a directory that one may not read
+            sync_directory(place.parent)
 
 
 def write_whole(path: Path, text: str) -> None:

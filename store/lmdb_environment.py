@@ -17,8 +17,8 @@ from typing import Any
 import lmdb
 
 from redun.core import limits
-from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
-from redun.store.filesystem import FORBIDDEN, FULL, is_full
+from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
+from redun.store.filesystem import FORBIDDEN, FULL, is_full, read_only
 from redun.store.ports import TABLES
 
 #: Tables of the derived indexes come on top of `TABLES`; a slot costs a few bytes.
@@ -37,7 +37,7 @@ def store_error(error: lmdb.Error, path: Path) -> StoreError:
             f"the disk of {where} is full; nothing was changed", path=where, hint="make room, then run again"
         )
     if isinstance(error, (lmdb.ReadonlyError, lmdb.LockError)) or code in FORBIDDEN:
-        return StoreReadOnly(f"no permission to write to {where}", path=where)
+        return read_only(path)
     if isinstance(error, lmdb.ReadersFullError):
         return StoreLocked(f"too many readers of {where}", path=where, hint="wait for other redun processes to end")
     if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.PanicError)):
@@ -102,13 +102,13 @@ class Environment:
             "lib_version": 0,
         }
         try:
-            env = lmdb.open(str(self.path), lock=True, **options)
+            env = lmdb.open(os.fsencode(self.path), lock=True, **options)
         except (lmdb.ReadonlyError, lmdb.LockError):
             if self.writable:
                 raise
             # lock=False: a reader registers itself in lock.mdb; where it may not write there, it goes unregistered. A
             #   writer elsewhere may then reuse pages under it; transactions are short, every object's hash is checked.
-            env = lmdb.open(str(self.path), lock=False, **options)
+            env = lmdb.open(os.fsencode(self.path), lock=False, **options)
         if self.writable:
             env.reader_check()  # slots of readers that died would keep the file growing
         return env
@@ -203,7 +203,6 @@ class Environment:
             finally:
                 self._admit()
 
-
     def close(self) -> None:
         """Closes the data file. Waits for the transactions of other threads: LMDB would go on reading unmapped pages.
 
@@ -231,6 +230,7 @@ class Closed(Environment):
         """
         raise _closed(self.path)
 
+
 _open_environments: dict[tuple[int, int], Environment] = {}
 _registry = threading.RLock()
 
@@ -243,11 +243,11 @@ def _new_registry_lock() -> None:
 os.register_at_fork(after_in_child=_new_registry_lock)
 
 
-def _forked(path: Path, pid: int) -> StoreError:
 def _closed(path: Path) -> StoreError:
     return StoreError(f"the store at {path} was closed", path=str(path), hint="open it again")
 
 
+def _forked(path: Path, pid: int) -> StoreError:
     return StoreError(
         f"the store at {path} was opened by process {pid}, and this process is a fork of it",
         path=str(path),

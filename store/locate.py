@@ -27,7 +27,7 @@ def find_store(start: str | os.PathLike[str]) -> Path | None:
     Raises:
         NotAStore: if a pointer file on the way leads nowhere, or a `.redun` admits no look inside.
     """
-    directory = Path(os.path.abspath(start))
+    directory = _absolute(start)
     for place in (directory, *directory.parents):
         store = store_of(place)
         if store is not None:
@@ -41,7 +41,7 @@ def store_of(directory: str | os.PathLike[str]) -> Path | None:
     Raises:
         NotAStore: if `.redun` is a pointer file that leads nowhere, or admits no look inside.
     """
-    config = Path(os.path.abspath(directory)) / CONFIG_NAME
+    config = _absolute(directory) / CONFIG_NAME
     if os.path.isfile(config):
         return follow_pointer(config)
     if not os.path.isdir(config):
@@ -55,7 +55,7 @@ def store_at(path: str | os.PathLike[str]) -> Path:
     Raises:
         NotAStore: if there is none.
     """
-    place = Path(os.path.abspath(path))
+    place = _absolute(path)
     if os.path.isfile(place):
         return follow_pointer(place)
     if _is_store(place):
@@ -88,7 +88,7 @@ def follow_pointer(pointer: Path) -> Path:
     if not _holds_store(target):
         hint = f"bring that directory back, or remove {pointer} and run redun init"
         raise NotAStore(f"{pointer} points to {target}, where there is no store", path=str(pointer), hint=hint)
-    return Path(os.path.abspath(target / STORE_NAME))
+    return _absolute(target / STORE_NAME)
 
 
 def create_store(
@@ -115,13 +115,13 @@ def create_store(
     # Here and not at the top, as below: most commands find a store, and making one is rare.
     from redun.store.filesystem import translated
 
-    config = Path(os.path.abspath(directory)) / CONFIG_NAME
+    config = _absolute(directory) / CONFIG_NAME
     existing = store_of(directory)
     if at is None:
         home = existing.parent if existing is not None else config
         with translated(home):
             return _make(home, object_format)
-    home = Path(os.path.abspath(at))
+    home = _absolute(at)
     if existing is not None and not (home.is_dir() and existing.parent.samefile(home)):
         hint = "move it away first, or leave out --at"
         raise StoreError(f"there is a store already: {existing}", path=str(existing), hint=hint)
@@ -144,12 +144,21 @@ def object_format_of(store: Path) -> str:
     return read_format(store).object_format.name
 
 
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(os.path.abspath(path))
+    except FileNotFoundError as error:
+        hint = "change to a directory that exists"
+        raise NotAStore(f"the working directory is gone: {error.strerror}", hint=hint) from None
+
+
 def _is_store(directory: Path) -> bool:
     # FORMAT is written last, so half of a store is none.
     try:
         os.stat(directory / "FORMAT")
     except PermissionError as error:
-        raise NotAStore(f"cannot look into {directory}: {error.strerror}", path=str(directory)) from None
+        hint = "ask its owner, or name another: --store PATH"
+        raise NotAStore(f"cannot look into {directory}: {error.strerror}", path=str(directory), hint=hint) from None
     except OSError:
         return False
     return True
@@ -175,8 +184,9 @@ def _make(config: Path, object_format: str | None) -> Path:
             raise StoreFormatError(f"the store {store} has object format {found}", path=str(store), hint=hint)
         return store
     from redun.store import Store
+    from redun.store.filesystem import make_directory
 
-    config.mkdir(parents=True, exist_ok=True)
+    make_directory(config)
     ignore = config / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from redun.core.digest import ObjectFormat, object_format
 from redun.core.errors import NotAStore, StoreDamaged, StoreFormatError
-from redun.store.filesystem import translated, write_whole
+from redun.store.filesystem import make_directory, sync_directory, translated, write_whole
 from redun.store.ports import Backend
 
 #: Version of the layout of directory and tables. A program refuses a greater one.
@@ -19,6 +19,7 @@ FOLDERS: Final = ("blobs", "incoming", "collisions", "runs")
 
 _FIRST_LINE: Final = "redun store"
 _NEWER: Final = "a newer redun wrote it: upgrade"
+_LOST: Final = "where data.mdb beside it is whole, remove {} and run redun init: it is written again"
 
 
 class Format(NamedTuple):
@@ -46,7 +47,7 @@ def parse_format(text: str, path: Path) -> Format:
     """
     lines = text.splitlines()
     if not lines or lines[0] != _FIRST_LINE:
-        raise NotAStore(f"{path} is not the FORMAT file of a store", path=str(path), hint="redun init")
+        raise NotAStore(f"{path} is not the FORMAT file of a store", path=str(path), hint=_LOST.format(path))
     facts = (line.partition(" ") for line in lines[1:] if line)
     fields = {name: fact for name, _, fact in facts}
     layout = fields.pop("layout", "")
@@ -81,9 +82,11 @@ def read_format(directory: Path) -> Format:
     except (FileNotFoundError, NotADirectoryError):
         raise NotAStore(f"no store at {directory}", path=str(directory), hint="redun init") from None
     except UnicodeDecodeError:
-        raise NotAStore(f"{path} is not text", path=str(path), hint="redun init") from None
-    except PermissionError as error:
-        raise NotAStore(f"cannot read {path}: {error.strerror}", path=str(path)) from None
+        raise NotAStore(f"{path} is not text", path=str(path), hint=_LOST.format(path)) from None
+    except OSError as error:
+        raise NotAStore(
+            f"cannot read {path}: {error.strerror}", path=str(path), hint="ask its owner, or name another: --store PATH"
+        ) from None
     return parse_format(text, path)
 
 
@@ -94,7 +97,8 @@ def make_directories(directory: Path) -> None:
         StoreReadOnly, StoreFull, StoreError: if that fails.
     """
     with translated(directory):
-        for name in ("", *FOLDERS):
+        make_directory(directory)
+        for name in FOLDERS:
             os.makedirs(directory / name, exist_ok=True)
 
 
@@ -110,6 +114,7 @@ def new_format(name: str) -> Format:
 def write_format(directory: Path, fmt: Format) -> None:
     """Writes the FORMAT file: the last step of making a store, so that half of one is none."""
     with translated(directory):
+        sync_directory(directory)  # what it promises to be there has its name on the disk before
         write_whole(directory / "FORMAT", fmt.text())
 
 
