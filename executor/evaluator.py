@@ -305,7 +305,7 @@ class Evaluator:
         try:
             self._bind(job)
             identify = self.encoder.identify
-            ids = [arg.digest or identify(arg) for arg in job.args]
+            job.ids = ids = [arg.digest or identify(arg) for arg in job.args]
             code = () if all(arg.plain for arg in job.args) else self._code_ids(job)
             job.key = call_key(self.encoder.format, job.prepared.digest, ids, code)
             if code:

@@ -240,8 +240,7 @@ class Memoizer:
         if head is None:
             return False
         try:
-            ids = [arg.digest for arg in job.args if arg.digest is not None]
-            answer = call_result(self._fetch(remembered.call)[1], job.prepared.digest, ids)
+            answer = call_result(self._fetch(remembered.call)[1], job.prepared.digest, job.ids)
             if answer is None:
                 return False
             result = self._value(answer, self._fetch(answer)[1])
@@ -275,11 +274,10 @@ class Memoizer:
         """Whether the remembered call is of this task and these arguments: a key alone is a claim."""
         if not row.calls:
             return True
-        ids = [arg.digest for arg in job.args]
         if not row.is_expr:
-            payload = leaf_call(job.prepared.digest, ids, row.reduction)
+            payload = leaf_call(job.prepared.digest, job.ids, row.reduction)
             call = object_id(self._evaluator.encoder.format, "call", payload)
-            if any(call == remembered.call for remembered in row.calls):
+            if call == row.calls[0].call or any(call == remembered.call for remembered in row.calls):
                 job.call = call
                 return True
         found = self._source.get_many([row.calls[0].call])[0]
@@ -288,7 +286,7 @@ class Memoizer:
         record = CallRecord.parse(bytes(found[1]))
         if not row.is_expr and record.result != row.reduction:
             return False
-        return record.task == job.prepared.digest and list(record.args) == ids
+        return record.task == job.prepared.digest and list(record.args) == list(job.ids)
 
     def _value(self, digest: Digest, payload: Any) -> Reduction:
         payload = bytes(payload)
@@ -311,10 +309,12 @@ class Memoizer:
         reduction = read_reduction(bytes(payload))
         externals: list[External] = []
         code: list[Any] = []
+        checked: set[tuple[str, Digest | None]] = set()
         for node in reduction.nodes:
-            if node.op == CALL:
+            if node.op == CALL and (node.name, node.pinned) not in checked:
                 self._check_task(node)
-            for arg in (*node.args, *node.kwargs.values()):
+                checked.add((node.name, node.pinned))
+            for arg in (*node.args, *node.kwargs.values()) if node.kwargs else node.args:
                 if type(arg) is not int and not arg.plain:  # type: ignore[union-attr]  # no number: Encoded
                     self._inspect(arg, externals, code)  # type: ignore[arg-type]
         if type(reduction.root) is not int and not reduction.root.inspected:  # type: ignore[union-attr]
@@ -338,7 +338,7 @@ class Memoizer:
         code += decoder.code
 
 
-def leaf_call(task: Digest, args: Sequence[Digest | None], result: Digest) -> bytes:
+def leaf_call(task: Digest, args: Sequence[Digest], result: Digest) -> bytes:
     """Returns the payload of the call of a body that returned a plain value, joined by hand: every job makes one."""
     head = _POINTER_HEADS[len(task)]
     count = len(args)
@@ -349,7 +349,7 @@ def leaf_call(task: Digest, args: Sequence[Digest | None], result: Digest) -> by
             task,
             _COUNTS[count] if count < 16 else array_header(count),
             head if args else b"",
-            head.join(args),  # type: ignore[arg-type]  # whoever has a key has the ids of its arguments
+            head.join(args),
             b"\xc0\x00",
             head,
             result,

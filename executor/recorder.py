@@ -180,8 +180,7 @@ class Recorder:
             expr = self._expr_id(reduction) if reduction.nodes else None
             job.call = self._call(job, expr, Outcome.VALUE, result.digest)
         elif job.call is None:
-            ids = [arg.digest for arg in job.args]
-            job.call = self._encoder.put("call", leaf_call(job.prepared.digest, ids, result.digest))
+            job.call = self._encoder.put("call", leaf_call(job.prepared.digest, job.ids, result.digest))
         if self._is_bare(job, reduction, result):
             self._bare_footprint(job)
         else:
@@ -236,7 +235,7 @@ class Recorder:
         return self._encoder.put("call", CallRecord(job.prepared.digest, args, expr, Outcome.PARTIAL, None).payload())
 
     def _call(self, job: Job, expr: Digest | None, outcome: Outcome, result: Digest) -> Digest:
-        ids = [self._encoder.identify(arg) for arg in job.args]
+        ids = job.ids or [self._encoder.identify(arg) for arg in job.args]
         children = [_call_of(unit) for unit in job.units if unit.node.op == CALL] if expr is not None else []
         extras = [unit.call for unit in job.extras if isinstance(unit, Job) and unit.call is not None]
         parts = [b"\x98\x01", pointer_bytes(job.prepared.digest), array_header(len(ids)), *map(pointer_bytes, ids)]

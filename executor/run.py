@@ -19,7 +19,7 @@ from redun.core.keys import spread
 from redun.core.objects import How, Status, TaskCount
 from redun.core.values import Encoder
 from redun.executor.accepted import accepted
-from redun.executor.collector import calm_collector
+from redun.executor.collector import calm_collector, look
 from redun.executor.compare import Comparer
 from redun.executor.dispatch import Dispatcher
 from redun.executor.evaluator import Evaluator
@@ -274,6 +274,7 @@ class Run:
     def _commit(self) -> None:
         self._pending.write(self._batch(self._update()))
         self._unwritten = 0
+        look(time.monotonic())
 
     def _update(self) -> RunUpdate:
         recorder = self._recorder

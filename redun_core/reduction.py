@@ -308,17 +308,15 @@ def _read_node(names: list[Any], row: list[Any], count: int) -> Node:
     if op not in _NODE_HEAD:
         raise MalformedObject(f"an expression of unknown kind {op!r}")
     name = names[index]
-    pinned: Digest | None = None
-    if type(name) is list:
-        name, pinned = name[0], name[1].digest
     node = Node(
         op,
         name,
         [_read_arg(arg, count) for arg in args],
-        {key: _read_arg(arg, count) for key, arg in kwargs.items()} if kwargs else {},
+        {key: _read_arg(arg, count) for key, arg in kwargs.items()} if kwargs else kwargs,
         _read_options(options) if options else None,
     )
-    node.pinned = pinned
+    if type(name) is list:
+        node.name, node.pinned = name[0], name[1].digest
     return node
 
 
