@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import threading
@@ -11,6 +12,9 @@ from typing import BinaryIO, Protocol, cast
 
 from redun.core.errors import StoreError
 from redun.store.filesystem import new_file, new_name, sync_directory, translated
+
+#: What a file system says that gives a file no second name.
+_NO_LINKS = (errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
 
 
 class Staged(Protocol):
@@ -28,8 +32,11 @@ class Staged(Protocol):
         """Returns the bytes written so far."""
         ...
 
-    def keep(self, digest: bytes) -> None:
-        """Makes it the payload of that id, in place of any other. It survives a loss of power after `settle`."""
+    def keep(self, digest: bytes, *, replace: bool = False) -> bool:
+        """Makes it the payload of that id, which survives a loss of power after `settle`.
+
+        Returns False, and does nothing, where the id has a payload already and that is not to be replaced.
+        """
         ...
 
     def discard(self) -> None:
@@ -77,7 +84,7 @@ class _StagedFile:
             self._file.flush()
         return _mapped(self._file)
 
-    def keep(self, digest: bytes) -> None:
+    def keep(self, digest: bytes, *, replace: bool = False) -> bool:
         target = self._area.path_of(digest)
         assert self._path is not None
         with translated(target):
@@ -87,10 +94,14 @@ class _StagedFile:
             if not target.parent.exists():
                 target.parent.mkdir(exist_ok=True)
                 self._area.owe(target.parent.parent)
-            os.replace(self._path, target)
+            if replace:
+                os.replace(self._path, target)
+            elif not _named(self._path, target):
+                return False
             self._area.owe(target.parent)
         self._path = None
         self._file.close()
+        return True
 
     def discard(self) -> None:
         if self._path is not None:
@@ -98,6 +109,23 @@ class _StagedFile:
                 self._file.close()
                 self._path.unlink()
             self._path = None
+
+
+def _named(path: Path, target: Path) -> bool:
+    """Gives a file another name; returns False where that is taken, even if another process took it just now."""
+    try:
+        os.link(path, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            return False
+        os.replace(path, target)
+    else:
+        path.unlink()
+    return True
 
 
 def _mapped(file: BinaryIO) -> memoryview:
@@ -159,7 +187,7 @@ class FileBlobs:
         """See `BlobArea.keep_collision`."""
         with translated(self.collisions):
             where = new_name(self.collisions, f"{digest.hex()}-")
-            where.mkdir()
+            where.mkdir(parents=True)
             (where / "stored").write_bytes(stored)
             (where / "offered").write_bytes(offered)
         return str(where)
@@ -176,8 +204,11 @@ class _StagedBytes:
     def view(self) -> memoryview:
         return memoryview(bytes(self._data))
 
-    def keep(self, digest: bytes) -> None:
+    def keep(self, digest: bytes, *, replace: bool = False) -> bool:
+        if digest in self._area.payloads and not replace:
+            return False
         self._area.payloads[digest] = bytes(self._data)
+        return True
 
     def discard(self) -> None:
         self._data = bytearray()

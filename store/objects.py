@@ -8,14 +8,15 @@ codec 2: the payload lies in `blobs/`, the rest is its size (8 bytes, big-endian
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from operator import itemgetter
 from typing import Final, cast
 
 from redun.core import limits
 from redun.core.digest import Digest, ObjectFormat
-from redun.core.errors import DigestCollision, NotFound, StoreDamaged
+from redun.core.errors import DigestCollision, NotFound, StoreDamaged, StoreError
 from redun.core.frame import KIND_CODES, KINDS, header, object_id
-from redun.store.blobs import BlobArea
+from redun.store.blobs import BlobArea, Staged
 from redun.store.ports import ReadTransaction, WriteTransaction
 
 RAW: Final = 0
@@ -86,12 +87,13 @@ class Objects:
             DigestCollision: if the file holds other bytes with that id.
             StoreFull: if there is no room.
         """
-        if self._is_there(digest, kind, payload):
+        there = self._is_there(digest, kind, payload)
+        if there:
             return
         staged = self._blobs.stage()
         try:
             staged.write(payload)
-            staged.keep(digest)
+            self._keep(staged, digest, kind, payload, damaged=there is not None)
         finally:
             staged.discard()
         self._checked_files.add(digest)
@@ -118,22 +120,31 @@ class Objects:
             if got != size:
                 raise ValueError(f"{got} bytes arrived where {size} were announced")
             digest = Digest(hasher.digest())
-            if not self._is_there(digest, kind, staged.view()):
-                staged.keep(digest)
+            there = self._is_there(digest, kind, staged.view())
+            if not there:
+                self._keep(staged, digest, kind, staged.view(), damaged=there is not None)
         finally:
             staged.discard()
         self._blobs.settle()
         return digest, [(digest, _file_row(kind, size))]
 
-    def _is_there(self, digest: bytes, kind: str, offered: bytes | memoryview) -> bool:
-        """Returns whether the file of an id holds these bytes; False if there is none, or a damaged one.
+    def _keep(self, staged: Staged, digest: bytes, kind: str, offered: bytes | memoryview, *, damaged: bool) -> None:
+        """Gives a file its place, which another writer may have taken since it was looked at."""
+        while not staged.keep(digest, replace=damaged):
+            there = self._is_there(digest, kind, offered)
+            if there:
+                return
+            damaged = there is not None
+
+    def _is_there(self, digest: bytes, kind: str, offered: bytes | memoryview) -> bool | None:
+        """Returns whether the file of an id holds these bytes; False if it is damaged, None if there is none.
 
         Raises:
             DigestCollision: if it holds others that fit the id as well.
         """
         stored = self._blobs.open(digest)
         if stored is None:
-            return False
+            return None
         if _same(stored, offered):
             self._blobs.confirm(digest)
             return True
@@ -179,11 +190,15 @@ class Objects:
     def settle(self, error: Collided) -> DigestCollision:
         """Returns the error for a collision, after keeping both byte strings."""
         stored, offered = (header(kind, len(payload)) + payload for kind, payload in (error.stored, error.offered))
-        where = self._blobs.keep_collision(error.digest, stored, offered)
+        where, told = "", "they could not be kept"
+        with suppress(StoreError):  # a full disk, say; that there is a collision matters more
+            where = self._blobs.keep_collision(error.digest, stored, offered)
+            told = f"both are kept in {where}"
         return DigestCollision(
-            f"two different objects have the id {error.digest.hex()}; nothing was written, both are kept in {where}",
+            f"two different objects have the id {error.digest.hex()}; nothing was written, {told}",
             path=where,
-            hint="someone may have built them on purpose: such a store needs the sha256 format",
+            hint="at least one was built on purpose: keep strangers' data in a store made by "
+            "`redun init --object-format sha256`",
         )
 
     # -- reading --
@@ -237,11 +252,15 @@ class Objects:
 
 
 def _same(left: bytes | memoryview, right: bytes | memoryview) -> bool:
-    # In steps, copied: comparing two views as they are goes item by item.
+    # `startswith` compares memory with any buffer; `==` of two views goes item by item. One side is copied, in steps.
+    if len(left) != len(right):
+        return False
+    if isinstance(left, bytes):
+        return left.startswith(right)  # type: ignore[arg-type]  # a view serves as well
+    if isinstance(right, bytes):
+        return right.startswith(left)  # type: ignore[arg-type]
     steps = range(0, len(left), limits.MIB)
-    return len(left) == len(right) and all(
-        bytes(left[i : i + limits.MIB]) == bytes(right[i : i + limits.MIB]) for i in steps
-    )
+    return all(bytes(left[i : i + limits.MIB]).startswith(right[i : i + limits.MIB]) for i in steps)  # type: ignore[arg-type]
 
 
 def raw_row(digest: Digest, kind: str, payload: bytes) -> tuple[bytes, bytes]:

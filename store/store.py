@@ -10,7 +10,7 @@ from typing import Final, Literal, Self, cast
 
 from redun.core import limits
 from redun.core.digest import DEFAULT_FORMAT, Digest, Key, ObjectFormat, self_test
-from redun.core.errors import NotFound, StoreError, StoreLocked, StoreReadOnly
+from redun.core.errors import DigestCollision, NotFound, StoreError, StoreLocked, StoreReadOnly
 from redun.core.frame import object_id
 from redun.core.objects import ExecRecord, JobsRecord
 from redun.store import filesystem, history, locks, meta, refs, soundness, stats, tallies, walk
@@ -184,7 +184,12 @@ class Store:
         """
         items = list(items)
         digests = [object_id(self.format, kind, payload) for kind, payload in items]
-        self.commit(Batch(objects=dict(zip(digests, items, strict=True))))
+        objects = dict(zip(digests, items, strict=True))
+        if len(objects) < len(items):
+            for digest, item in zip(digests, items, strict=True):
+                if objects[digest] != item:
+                    raise self.collision(digest, item, objects[digest])
+        self.commit(Batch(objects=objects))
         return digests
 
     def get(self, digest: Digest) -> tuple[str, bytes]:
@@ -302,6 +307,10 @@ class Store:
             StoreDamaged: as `get`.
         """
         return walk.walk(self._fetch, roots)
+
+    def collision(self, digest: Digest, known: tuple[str, bytes], offered: tuple[str, bytes]) -> DigestCollision:
+        """Returns the error for two objects of one id that met before they reached the store, after keeping both."""
+        return self._objects.settle(Collided(digest, known, offered))
 
     # -- refs --
 
