@@ -179,9 +179,9 @@ class Verifier:
             level = list({child: None for record in records for child in record.children})
         fresh = [digest for digest in values if digest not in self._own]
         paths = []
+        decoder = Decoder(self._fetch)
         for digest, item in zip(fresh, self._fetch_many(fresh), strict=True):
             if item is not None:
-                decoder = Decoder(self._fetch)
                 external = decoder.decode(item[1])
                 self._decoded[digest] = external
                 if isinstance(external, File):

@@ -53,18 +53,19 @@ class StatMemo:
     def prefetch(self, paths: list[str]) -> None:
         """Reads what is remembered of many files at once."""
         if self.backing_many is not None:
-            full = [path for path in map(os.path.abspath, paths) if path not in self._rows]
+            here = os.getcwd()
+            full = [path for path in [_full(path, here) for path in paths] if path not in self._rows]
             for path, row in zip(full, self.backing_many(full), strict=True):
                 if row is not None:
                     self._rows[path] = row
 
     def content(self, path: str) -> bytes | None:
-        """Returns the SHA-256 of the file's content, or None where there is no file.
+        """Returns the SHA-256 of the file's content, or None where there is no file. The path is as `File` keeps it.
 
         Raises:
             OSError: if there is one that cannot be read.
         """
-        full = os.path.abspath(path)
+        full = _full(path, os.getcwd())
         try:
             stat = os.stat(full)
         except (FileNotFoundError, NotADirectoryError):
@@ -81,6 +82,11 @@ class StatMemo:
         if digest is not None and time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED:
             self._rows[full] = self.fresh[full] = (*seen, digest)
         return digest
+
+
+def _full(path: str, here: str) -> str:
+    """Returns the path from the root. `os.path.abspath` costs as much as a `stat`, and these paths are normal already."""
+    return path if path[:1] == "/" else f"{here}/{path}"
 
 
 def _hash_file(path: str) -> bytes | None:
@@ -304,8 +310,8 @@ def _canonical(path: str) -> str:
     if "://" in path and not path.startswith("file://"):
         raise TaskError(f"File({path!r}): only local files so far", hint="pass a local path")
     full = os.path.abspath(path.removeprefix("file://"))
-    here = os.getcwd()
-    return os.path.relpath(full, here) if full.startswith(here.rstrip("/") + "/") else full
+    below = os.getcwd().rstrip("/") + "/"
+    return full.removeprefix(below)
 
 
 def _encode(encoder: Encoder, file: File) -> Any:

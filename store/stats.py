@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,7 +15,7 @@ Status = tuple[int, int, int, int, bytes]
 
 
 def _key(fmt: ObjectFormat, path: str) -> bytes:
-    return fmt.hash(os.fsencode(path))  # a path may be longer than a key
+    return fmt.hash(path.encode("utf-8", "surrogateescape"))  # a path may be longer than a key
 
 
 def get(txn: ReadTransaction, fmt: ObjectFormat, path: str) -> Status | None:
