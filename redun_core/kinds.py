@@ -7,7 +7,7 @@ elsewhere, is what the kind is meant to hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from redun.core.codec import unpack_strict
@@ -61,6 +61,17 @@ def check(kind: str, payload: bytes) -> None:
     parser = _parsers.get(kind)
     if parser is not None:
         _parsed(parser, kind, payload)
+
+
+def check_others(items: Iterable[tuple[str, bytes]]) -> None:
+    """Checks those of (kind, payload) pairs that are of no kind of the format: their writers are not ours.
+
+    Raises:
+        MalformedObject: as `check`.
+    """
+    for kind, payload in items:
+        if kind not in KIND_CODES:
+            check(kind, payload)
 
 
 def _parsed(parser: Parser, kind: str, payload: bytes) -> Any:

@@ -35,6 +35,15 @@ class RunUpdate(NamedTuple):
     sources: tuple[tuple[Digest, Digest], ...] = ()
 
 
+class RefMove(NamedTuple):
+    """A move of a ref: see `Store.set_ref`."""
+
+    name: str
+    new: Digest | None
+    expected: Digest | None
+    reason: str
+
+
 class Batch:
     """What one step of a run means, to be written in one transaction.
 
@@ -45,9 +54,10 @@ class Batch:
         stats: path -> status of the file, as `Store.stat_memo_get` returns it.
         tallies: call -> jobs of its subtree by task, as `Store.tally` returns them.
         blobs: id -> size of blobs whose payload `Store.write_blob` has written.
+        moves: moves of refs, in order, made after all else; if one cannot be made, nothing is written.
     """
 
-    __slots__ = ("blobs", "memo", "objects", "run", "stats", "tallies")
+    __slots__ = ("blobs", "memo", "moves", "objects", "run", "stats", "tallies")
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class Batch:
         stats: dict[str, Status] | None = None,
         tallies: dict[Digest, list[int]] | None = None,
         blobs: dict[Digest, int] | None = None,
+        moves: list[RefMove] | None = None,
     ) -> None:
         self.objects = {} if objects is None else objects
         self.memo = [] if memo is None else memo
@@ -64,3 +75,4 @@ class Batch:
         self.stats = {} if stats is None else stats
         self.tallies = {} if tallies is None else tallies
         self.blobs = {} if blobs is None else blobs
+        self.moves = [] if moves is None else moves

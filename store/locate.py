@@ -69,6 +69,19 @@ def store_at(path: str | os.PathLike[str]) -> Path:
     raise NotAStore(f"{what} {place}", path=str(place), hint=f"redun init {_project(place)} makes one")
 
 
+def directory_of(path: str | os.PathLike[str]) -> Path:
+    """Returns the directory that a program means by the path of a store: itself, or where a pointer file leads.
+
+    Raises:
+        NotAStore: if it is a file that does not lead to a store.
+        StoreError: if it is empty.
+    """
+    if not os.fspath(path):
+        raise StoreError("the path of the store is empty", hint="a directory, such as proj/.redun/store")
+    place = _absolute(path)
+    return follow_pointer(place) if os.path.isfile(place) else place
+
+
 def follow_pointer(pointer: Path) -> Path:
     """Returns the store that a pointer file leads to; a relative path counts from the file's directory.
 

@@ -1,13 +1,13 @@
 """The table of objects: id -> envelope. An envelope says how the payload is kept; the id never depends on it.
 
-envelope = codec (1 byte)  kind (1 byte)  rest
+envelope = codec (1 byte)  kind (1 byte, and its name where it is not one of the format's own)  rest
 codec 0: the rest is the payload         codec 1: reserved (zstd)
 codec 2: the payload lies in `blobs/`, the rest is its size (8 bytes, big-endian)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from operator import itemgetter
 from typing import Final, cast
@@ -15,24 +15,42 @@ from typing import Final, cast
 from redun.core import limits
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import DigestCollision, NotFound, StoreDamaged, StoreError
-from redun.core.frame import KIND_CODES, KINDS, header, object_id
+from redun.core.frame import KIND_BYTES, KIND_CODES, KINDS, check_kind, header, is_kind, object_id
 from redun.store.blobs import BlobArea, Staged
-from redun.store.ports import ReadTransaction, WriteTransaction
+from redun.store.ports import Backend, ReadTransaction, WriteTransaction
 
 RAW: Final = 0
 IN_FILE: Final = 2
 
-_RAW_HEADS: Final[dict[str, bytes]] = {kind: bytes((RAW, code)) for kind, code in KIND_CODES.items()}
+#: In the byte of the kind: the lower bits are the length of the kind's name, which follows.
+_NAMED: Final = 0x80
+#: An envelope's codec and kind take at most so many bytes.
+HEAD_BYTES: Final = 2 + KIND_BYTES
+
+
+class _Heads(dict[str, bytes]):
+    """How envelopes of a codec start, by kind."""
+
+    def __init__(self, codec: int) -> None:
+        super().__init__({kind: bytes((codec, code)) for kind, code in KIND_CODES.items()})
+        self._codec = codec
+
+    def __missing__(self, kind: str) -> bytes:
+        check_kind(kind)
+        return bytes((self._codec, _NAMED | len(kind))) + kind.encode()
+
+
+_RAW_HEADS: Final = _Heads(RAW)
 _RAW_KINDS: Final = {head: kind for kind, head in _RAW_HEADS.items()}
-_FILE_HEADS: Final[dict[str, bytes]] = {kind: bytes((IN_FILE, code)) for kind, code in KIND_CODES.items()}
-_SIZE_BYTES: Final = 8
+_FILE_HEADS: Final = _Heads(IN_FILE)
+SIZE_BYTES: Final = 8
 _first: Final = itemgetter(0)
 
 Rows = list[tuple[bytes, bytes]]
 
 
 def _file_row(kind: str, size: int) -> bytes:
-    return _FILE_HEADS[kind] + size.to_bytes(_SIZE_BYTES, "big")
+    return _FILE_HEADS[kind] + size.to_bytes(SIZE_BYTES, "big")
 
 
 class Collided(Exception):
@@ -66,9 +84,11 @@ class Objects:
         heads = _RAW_HEADS
         rows: Rows = [(digest, heads[kind] + payload) for digest, (kind, payload) in objects.items()]
         rows.sort(key=_first)
-        most = limits.INLINE_BYTES + 2
+        most = limits.INLINE_BYTES
         if max([len(row[1]) for row in rows], default=0) > most:
-            rows = [row if len(row[1]) <= most else self._in_file(row[0], objects[Digest(row[0])]) for row in rows]
+            offered = [objects[Digest(row[0])] for row in rows]
+            pairs = zip(rows, offered, strict=True)
+            rows = [row if len(item[1]) <= most else self._in_file(row[0], item) for row, item in pairs]
         if blobs:
             rows += [(digest, _file_row("blob", size)) for digest, size in blobs.items()]
             rows.sort(key=_first)
@@ -145,7 +165,7 @@ class Objects:
         stored = self._blobs.open(digest)
         if stored is None:
             return None
-        if _same(stored, offered):
+        if same_bytes(stored, offered):
             self._blobs.confirm(digest)
             return True
         if self._fits(digest, kind, stored):
@@ -181,7 +201,7 @@ class Objects:
             kind, payload = self._payload(digest, env)
         except StoreDamaged:
             return False
-        if kind == offered[0] and _same(payload, offered[1]):
+        if kind == offered[0] and same_bytes(payload, offered[1]):
             return True
         if not self._fits(digest, kind, payload):
             return False
@@ -197,8 +217,6 @@ class Objects:
         return DigestCollision(
             f"two different objects have the id {error.digest.hex()}; nothing was written, {told}",
             path=where,
-            hint="at least one was built on purpose: keep strangers' data in a store made by "
-            "`redun init --object-format sha256`",
         )
 
     # -- reading --
@@ -234,13 +252,14 @@ class Objects:
         return kind, payload
 
     def _payload(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:
-        if len(env) < 2 or env[1] >= len(KINDS) or env[0] not in (RAW, IN_FILE):
+        kind = _kind(env)
+        if not kind or env[0] not in (RAW, IN_FILE):
             raise _damaged(digest, "object")
-        kind = KINDS[env[1]]
+        rest = env[2:] if env[1] < _NAMED else env[2 + len(kind) :]
         if env[0] == RAW:
-            return kind, env[2:]
+            return kind, rest
         mapped = self._blobs.open(digest)
-        if mapped is None or len(mapped) != int.from_bytes(env[2:], "big"):
+        if mapped is None or len(mapped) != int.from_bytes(rest, "big"):
             raise StoreDamaged(f"the file of {kind} {digest.hex()} is missing or cut short", hint="redun fsck")
         return kind, mapped
 
@@ -251,7 +270,8 @@ class Objects:
         return hasher.digest() == digest
 
 
-def _same(left: bytes | memoryview, right: bytes | memoryview) -> bool:
+def same_bytes(left: bytes | memoryview, right: bytes | memoryview) -> bool:
+    """Returns whether two payloads are the same, without copying them whole."""
     # `startswith` compares memory with any buffer; `==` of two views goes item by item. One side is copied, in steps.
     if len(left) != len(right):
         return False
@@ -272,17 +292,44 @@ def _damaged(digest: bytes, kind: str) -> StoreDamaged:
     return StoreDamaged(f"the bytes of {kind} {digest.hex()} do not fit its id", hint="redun fsck")
 
 
+def _kind(env: bytes) -> str:
+    """The kind that an envelope names, or "" if it names none."""
+    if len(env) < 2:
+        return ""
+    code = env[1]
+    if code < len(KINDS):
+        return KINDS[code]
+    name = env[2 : 2 + (code & ~_NAMED)].decode("ascii", "replace")
+    is_other = code >= _NAMED and len(name) == code & ~_NAMED and is_kind(name) and name not in KIND_CODES
+    return name if is_other else ""
+
+
 def kind_of(env: bytes) -> str:
-    """Returns the kind that an envelope names.
+    """Returns the kind that an envelope (or its first `HEAD_BYTES`) names.
 
     Raises:
         StoreDamaged: if it names none.
     """
-    if len(env) < 2 or env[1] >= len(KINDS):
+    kind = _kind(env)
+    if not kind:
         raise StoreDamaged("an envelope that names no kind", hint="redun fsck")
-    return KINDS[env[1]]
+    return kind
 
 
 def not_found(digest: bytes, path: str = "") -> NotFound:
     """Returns the error for an id that names nothing."""
     return NotFound(f"no object {digest.hex()} in this store", path=path)
+
+
+def scan(backend: Backend, kind: str | None) -> Iterator[tuple[Digest, str]]:
+    """Returns (id, kind) of the objects of a kind, or of all, in the order of ids; see `Store.objects`."""
+    start = b""
+    while True:
+        page = backend.heads("objects", start, limits.SCAN_KEYS, HEAD_BYTES)
+        for digest, head in page:
+            found = kind_of(head)
+            if kind is None or kind == found:
+                yield Digest(digest), found
+        if len(page) < limits.SCAN_KEYS:
+            return
+        start = page[-1][0] + b"\0"

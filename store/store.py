@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from redun.core import limits
-from redun.core.digest import DEFAULT_FORMAT, Digest, Key, ObjectFormat, self_test
-from redun.core.errors import DigestCollision, NotFound, StoreError, StoreLocked, StoreReadOnly
-from redun.core.frame import object_id
+from redun.core.digest import DEFAULT_FORMAT, Digest, Key, self_test
 from redun.core.objects import ExecRecord, JobsRecord
-from redun.store import filesystem, history, locks, meta, refs, soundness, stats, tallies, walk
+from redun.store import history, locks, meta, refs, soundness, stats, tallies
 from redun.store.batch import Batch
 from redun.store.blobs import BlobArea, FileBlobs, MemoryBlobs
 from redun.store.journal import UUID_BYTES, Journal, LiveInfo, LiveRun, check_live
+from redun.store.locate import directory_of
 from redun.store.memo import MemoRow, MemoTable
 from redun.store.memory_backend import MemoryBackend
-from redun.store.objects import Collided, Objects, Rows, kind_of, not_found
-from redun.store.ports import Backend, ReadTransaction, T, WriteTransaction
+from redun.store.object_access import ObjectAccess
+from redun.store.objects import Collided, Rows
+from redun.store.ports import Backend, ReadTransaction, WriteTransaction
 from redun.store.readers import Reader
 from redun.store.refs import RefLogEntry
+
+if TYPE_CHECKING:
+    from redun.store.transaction import Transaction
 
 Durability = Literal["normal", "durable"]
 
 
-class Store:
+class Store(ObjectAccess):
     """A store of objects. Made by `init`, `open` or `memory`; a context manager that closes itself.
 
     A store may be used from several threads. It must not be used in a process forked from the one that opened it.
@@ -50,14 +53,12 @@ class Store:
         read_only: bool,
         session: locks.Held | None = None,
     ) -> None:
-        self.format: Final[ObjectFormat] = fmt.object_format
+        super().__init__(fmt.object_format, backend, blobs, path=path, read_only=read_only)
         self.id: Final = fmt.store_id
-        self.path: Final = path
-        self.read_only: Final = read_only
-        self._backend = backend
         self._run_locks = run_locks
         self._session = session
-        self._objects = Objects(self.format, blobs)
+        self._closing = threading.Event()
+        self._close_lock = threading.Lock()
         self._memo = MemoTable(self.format)
         self._journal = Journal(
             backend,
@@ -81,14 +82,24 @@ class Store:
     ) -> Self:
         """Returns the store at a path, made if there is none; doing it again is harmless.
 
+        Args:
+            path: the directory that is, or will be, the store; or a pointer file to one that exists, as for `open`.
+            object_format: how objects are named, for the life of the store: `xxh3-128`, or `sha256` for a store that
+                takes objects from people you do not trust.
+            durability: as for `open`.
+
         Raises:
             StoreFormatError: if there is one of another object format, or this program does not know the format.
+            NotAStore: if the path is a file that does not lead to a store.
+            StoreReadOnly, StoreFull: if the place admits no writing, or has no room.
             StoreError: on a network file system, or where the directory cannot be made.
         """
         # Late, as in `open`.
         from redun.store import creation
+        from redun.store.opening import check_durability
 
-        directory = Path(os.path.abspath(path))
+        check_durability(durability)
+        directory = directory_of(path)
         creation.create(directory, object_format)
         return cls.open(directory, durability=durability)
 
@@ -96,67 +107,75 @@ class Store:
     def open(cls, path: str | os.PathLike[str], *, read_only: bool = False, durability: Durability = "normal") -> Self:
         """Returns the store at a path. An open that writes seals the runs of this host that have died.
 
+        One path may be opened several times in a process, with other settings too: all share one map of the file, and
+        each is closed by itself.
+
+        Args:
+            path: the directory that is the store; or a *pointer file*, one line with the path of a directory that holds
+                it as `store/` (`redun init --at` writes one).
+            read_only: whether writing is an error. Reading makes no file and needs no right to write.
+            durability: what is left after a loss of power: `normal`, all but the last write or the one before it;
+                `durable`, every write that returned, which then takes a disk's sync.
+
         Raises:
             NotAStore: if there is none.
             StoreFormatError: if it is of a format that this program does not read.
             StoreLocked: if gc is at work.
             StoreReadOnly: if it is opened for writing and permission is missing.
             StoreDamaged: if the data file belongs to another store, or cannot be read.
+            StoreError: on a network file system, or in a fork of a process that has it open.
         """
         # Late: a run without a store never loads the database.
-        from redun.store.lmdb_backend import LmdbBackend
+        from redun.store.opening import open_directory
 
-        directory = Path(os.path.abspath(path))
-        fmt = meta.read_format(directory)
-        self_test([fmt.object_format])
-        filesystem.refuse_network(directory)
-        session = None if read_only else _join_session(directory)
-        try:
-            soundness.check(directory)
-            if not read_only:
-                soundness.record(directory, soundness.last_transaction(directory))
-            backend = LmdbBackend(directory, writable=not read_only, durable=durability == "durable")
-        except BaseException:
-            if session is not None:
-                session.release()
-            raise
+        directory = directory_of(path)
+        opened = open_directory(directory, read_only=read_only, durability=durability)
         store = cls(
-            fmt,
-            backend,
+            opened.format,
+            opened.backend,
             FileBlobs(directory),
             locks.FileRunLocks(directory / "runs"),
             path=directory,
             read_only=read_only,
-            session=session,
+            session=opened.session,
         )
-        try:
-            meta.check_identity(backend, fmt, directory)
-            if not read_only:
+        if not read_only:
+            try:
                 store._journal.seal_dead_runs()
-        except BaseException:
-            store.close()
-            raise
+            except BaseException:
+                store.close()
+                raise
         return store
 
     @classmethod
     def memory(cls, object_format: str = DEFAULT_FORMAT.name) -> Self:
-        """Returns a new store in memory. It behaves as one on disk does, and ends with the process."""
+        """Returns a new store in memory. It behaves as one on disk does, and ends with the process.
+
+        Raises:
+            StoreFormatError: if this program knows no object format of that name.
+        """
         fmt = meta.new_format(object_format)
         self_test([fmt.object_format])
         return cls(fmt, MemoryBackend(), MemoryBlobs(), locks.MemoryRunLocks(), path=None, read_only=False)
 
     def close(self) -> None:
-        """Closes the store. A run of it that is not sealed counts as dead from here on. Closing twice is harmless."""
-        self._run_locks.close()
-        try:
-            if self._session is not None and self._session.is_held and self.path is not None:
-                transaction = soundness.last_transaction(self.path)
-                self._backend.sync()
-                soundness.record(self.path, transaction)
-        finally:
-            if self._session is not None:
-                self._session.release()
-            self._backend.close()
+        """Closes the store. A run of it that is not sealed counts as dead from here on. Closing twice is harmless.
+
+        Other threads finish what they are reading or writing; what they begin afterwards raises StoreError. Views that
+        `open_blob` gave stay valid.
+        """
+        self._closing.set()
+        with self._close_lock:
+            self._run_locks.close()
+            try:
+                if self._session is not None and self._session.is_held and self.path is not None:
+                    transaction = soundness.last_transaction(self.path)
+                    self._backend.sync()
+                    soundness.record(self.path, transaction)
+            finally:
+                if self._session is not None:
+                    self._session.release()
+                self._backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -169,148 +188,22 @@ class Store:
     def __repr__(self) -> str:
         return f"<Store {self.path or 'in memory'}, {self.format.name}{', read only' if self.read_only else ''}>"
 
-    # -- objects --
+    def transaction(self) -> Transaction:
+        """Returns a transaction, for `with store.transaction() as txn:`. What is put and moved through `txn` is written
+        as one when the block ends, or not at all.
 
-    def put(self, kind: str, payload: bytes) -> Digest:
-        """Puts an object; returns its id. See `put_many`."""
-        return self.put_many([(kind, payload)])[0]
-
-    def put_many(self, items: Iterable[tuple[str, bytes]]) -> list[Digest]:
-        """Puts objects in one transaction; returns their ids. What exists is compared and left alone.
+        What is done through the store itself meanwhile is no part of it. A transaction inside another one of the same
+        store, in one thread or asyncio task, is an error.
 
         Raises:
-            DigestCollision: if an id exists with other bytes; nothing was written.
-            StoreFull, StoreReadOnly: nothing was written.
+            StoreReadOnly: if the store was opened for reading.
+            DigestCollision, StoreFull, RefMoved, NotFound: when the block ends; then nothing was written.
         """
-        items = list(items)
-        digests = [object_id(self.format, kind, payload) for kind, payload in items]
-        objects = dict(zip(digests, items, strict=True))
-        if len(objects) < len(items):
-            for digest, item in zip(digests, items, strict=True):
-                if objects[digest] != item:
-                    raise self.collision(digest, item, objects[digest])
-        self.commit(Batch(objects=objects))
-        return digests
+        # Late: runs write batches of their own.
+        from redun.store.transaction import Transaction
 
-    def get(self, digest: Digest) -> tuple[str, bytes]:
-        """Returns (kind, payload) of an object.
-
-        Raises:
-            NotFound: if there is none of that id.
-            StoreDamaged: if its bytes do not fit the id.
-        """
-        env = self._backend.read(lambda txn: txn.get("objects", digest))
-        if env is None:
-            raise not_found(digest, str(self.path or ""))
-        kind, payload = self._objects.open([(digest, env)])[digest]
-        return kind, payload if isinstance(payload, bytes) else self._in_memory(payload)
-
-    def get_many(self, digests: Sequence[Digest]) -> list[tuple[str, bytes] | None]:
-        """Returns (kind, payload) of each object, in the order asked, None where there is none.
-
-        Raises:
-            StoreDamaged: if the bytes of one do not fit its id.
-            StoreError: if one is larger than `limits.OBJECT_BYTES`, which only `open_blob` gives.
-        """
-        found = self._fetch(digests)
-        for place, item in enumerate(found):
-            if item is not None and isinstance(item[1], memoryview):
-                found[place] = item[0], self._in_memory(item[1])
-        return cast("list[tuple[str, bytes] | None]", found)
-
-    @staticmethod
-    def _in_memory(payload: memoryview) -> bytes:
-        if len(payload) > limits.OBJECT_BYTES:
-            raise StoreError(
-                f"an object of {len(payload)} bytes is not read as a whole", hint="Store.open_blob maps it"
-            )
-        return bytes(payload)
-
-    def _fetch(self, digests: Sequence[Digest]) -> list[tuple[str, bytes | memoryview] | None]:
-        found = self._objects.open(self._backend.read(lambda txn: txn.get_many("objects", sorted(digests))))
-        return list(map(found.get, digests))
-
-    def has(self, digest: Digest) -> bool:
-        """Returns whether there is an object of that id."""
-        return bool(self._backend.read(lambda txn: txn.present("objects", [digest])))
-
-    def resolve(self, prefix_hex: str, limit: int = 20) -> list[tuple[str, Digest]]:
-        """Returns (kind, id) of the objects whose id in hexadecimal starts so: at most `limit`, in the order of ids."""
-        prefix = prefix_hex.lower()
-        try:
-            start = bytes.fromhex(prefix + "0" * (len(prefix) % 2))
-        except ValueError:
-            return []
-
-        def scan(txn: ReadTransaction) -> list[tuple[bytes, bytes]]:
-            keys = txn.scan_keys("objects", start, limit)
-            return txn.get_many("objects", [key for key in keys if key.hex().startswith(prefix)])
-
-        return [(kind_of(env), Digest(key)) for key, env in self._backend.read(scan)]
-
-    def put_blob(self, parts: Iterable[bytes | memoryview], size: int) -> Digest:
-        """Puts a `blob` of `size` bytes that arrive in parts, never holding all of them in memory; returns its id.
-
-        Raises:
-            ValueError: if the parts do not add up to `size`.
-            DigestCollision, StoreFull, StoreReadOnly: as `put_many`.
-        """
         self._check_writable()
-        if size <= limits.INLINE_BYTES:
-            data = b"".join(parts)
-            if len(data) != size:
-                raise ValueError(f"{len(data)} bytes arrived where {size} were announced")
-            return self.put("blob", data)
-        digest, rows = self._objects.put_stream("blob", parts, size)
-        self._write(lambda txn: self._objects.add(txn, rows))
-        return digest
-
-    def write_blob(self, digest: Digest, data: bytes | memoryview) -> None:
-        """Writes the payload of a blob, whose id the caller has computed, to a file. It becomes an object with the
-        `Batch` that names it; until then `written_blob` reads it.
-
-        Raises:
-            DigestCollision, StoreFull, StoreReadOnly: as `put_many`.
-        """
-        self._check_writable()
-        self._objects.write_file(digest, "blob", data)
-
-    def written_blob(self, digest: Digest) -> memoryview:
-        """Returns the payload that `write_blob` wrote.
-
-        Raises:
-            NotFound: if it wrote none.
-        """
-        found = self._objects.written(digest)
-        if found is None:
-            raise NotFound(f"no blob {digest.hex()} was written")
-        return found
-
-    def open_blob(self, digest: Digest) -> memoryview:
-        """Returns the payload of an object of any kind, without a copy where it lies in a file of its own.
-
-        Raises:
-            NotFound, StoreDamaged: as `get`.
-        """
-        found = self._fetch([digest])[0]
-        if found is None:
-            raise not_found(digest, str(self.path or ""))
-        return memoryview(found[1])
-
-    def walk(self, roots: Iterable[Digest]) -> Iterator[tuple[Digest, str, bytes | memoryview]]:
-        """Returns (id, kind, payload) of everything that can be reached from the roots, each once.
-
-        A payload in a file of its own is a view of it, so that a walk over large blobs reads none of them.
-
-        Raises:
-            NotFound: if something is pointed to and missing.
-            StoreDamaged: as `get`.
-        """
-        return walk.walk(self._fetch, roots)
-
-    def collision(self, digest: Digest, known: tuple[str, bytes], offered: tuple[str, bytes]) -> DigestCollision:
-        """Returns the error for two objects of one id that met before they reached the store, after keeping both."""
-        return self._objects.settle(Collided(digest, known, offered))
+        return Transaction(self)
 
     # -- refs --
 
@@ -368,6 +261,7 @@ class Store:
 
         Raises:
             DigestCollision, StoreFull, StoreReadOnly: nothing was written.
+            RefMoved, NotFound, StoreError: if a move of a ref cannot be made; nothing was written.
         """
         self._check_writable()
         rows = self._objects.prepare(batch.objects, batch.blobs) if batch.objects or batch.blobs else []
@@ -390,6 +284,8 @@ class Store:
             stats.put(txn, self.format, batch.stats)
         if batch.tallies:
             tallies.put(txn, batch.tallies)
+        for move in batch.moves:
+            refs.move(txn, move.name, move.new, expected=move.expected, reason=move.reason)
 
     def superseded(self, fullname: str) -> int:
         """Returns the number above which a recorded call that involves the task is to be believed; 0: all are."""
@@ -435,6 +331,30 @@ class Store:
         """
         return history.executions(self._backend, self.get)
 
+    def watch(self, *, timeout: float | None = None, poll: float = 0.1) -> Iterator[tuple[Digest, ExecRecord]]:
+        """Returns the executions that are sealed from this call on, by any process, each once, as they are sealed.
+
+        Waiting costs little: every `poll` seconds a number is read from the mapped file, in a few microseconds and
+        without a transaction; only when somebody has written are heads of history read. Nobody is kept from anything
+        while one waits. It ends when the store is closed, by whichever thread.
+
+        Args:
+            timeout: seconds after which it ends when none has come; None waits for ever. The time that the caller takes
+                between two executions does not count.
+            poll: seconds between two looks: an execution is given at most so long after it was sealed.
+
+        Raises:
+            StoreDamaged: if a chain of executions is broken.
+            StoreError: if the store was closed before.
+        """
+        # Late: next to nobody watches.
+        from redun.store import watching
+
+        return watching.watch(self._backend, self._execution, self._closing, timeout=timeout, poll=poll)
+
+    def _execution(self, digest: Digest) -> ExecRecord:
+        return ExecRecord.parse(self.get(digest)[1])
+
     def job_pages(self, pages: Sequence[Digest]) -> Iterator[JobsRecord]:
         """Returns the pages of job rows that an execution or a live run lists."""
         return history.job_pages(self.get, pages)
@@ -445,22 +365,3 @@ class Store:
         None lasts long unless something is wrong with its process; while one lasts, the data file grows.
         """
         return self._backend.readers()
-
-    # -- within --
-
-    def _check_writable(self) -> None:
-        if self.read_only:
-            raise StoreReadOnly(f"the store at {self.path} is open for reading only", path=str(self.path))
-
-    def _write(self, function: Callable[[WriteTransaction], T]) -> T:
-        try:
-            return self._backend.write(function)
-        except Collided as error:
-            raise self._objects.settle(error) from None
-
-
-def _join_session(directory: Path) -> locks.Held:
-    held = locks.take(directory / "session.lock", shared=True)
-    if held is None:
-        raise StoreLocked(f"gc is at work in {directory}", path=str(directory), hint="try again when it has ended")
-    return held

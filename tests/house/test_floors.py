@@ -48,6 +48,7 @@ LATE = {
     "redun.executor.known": "hardly any explanation makes a key",
     "redun.executor.telling": "most runs show no reasons and no values that cannot be made",
     "redun.store.locate": "finding where a store is does not open it",
+    "redun.store.object_access": "bytes are put and read without a codec of values",
     "redun.store.store": "a store in memory loads no engine, and a store is made once and opened often",
 }
 

@@ -1,0 +1,66 @@
+"""Opening a store that exists: what is checked, in which order, and what is given back where a check fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from redun.core.digest import self_test
+from redun.core.errors import StoreError, StoreLocked
+from redun.store import filesystem, locks, meta, soundness
+from redun.store.lmdb_backend import LmdbBackend
+
+DURABILITIES = ("normal", "durable")
+
+
+class Opened(NamedTuple):
+    """The parts of an open store; `session` is the lock of an open that writes."""
+
+    format: meta.Format
+    backend: LmdbBackend
+    session: locks.Held | None
+
+
+def check_durability(name: str) -> None:
+    """Checks the name of a durability.
+
+    Raises:
+        StoreError: if there is none of that name.
+    """
+    if name not in DURABILITIES:
+        raise StoreError(f"there is no durability {name!r}", hint="choose normal or durable")
+
+
+def open_directory(directory: Path, *, read_only: bool, durability: str) -> Opened:
+    """Opens the store in a directory.
+
+    Raises:
+        NotAStore, StoreFormatError, StoreLocked, StoreReadOnly, StoreDamaged, StoreError: as `Store.open`.
+    """
+    check_durability(durability)
+    fmt = meta.read_format(directory)
+    self_test([fmt.object_format])
+    filesystem.refuse_network(directory)
+    session = None if read_only else _join_session(directory)
+    try:
+        soundness.check(directory)
+        if not read_only:
+            soundness.record(directory, soundness.last_transaction(directory))
+        backend = LmdbBackend(directory, writable=not read_only, durable=durability == "durable")
+        try:
+            meta.check_identity(backend, fmt, directory)
+        except BaseException:
+            backend.close()
+            raise
+    except BaseException:
+        if session is not None:
+            session.release()
+        raise
+    return Opened(fmt, backend, session)
+
+
+def _join_session(directory: Path) -> locks.Held:
+    held = locks.take(directory / "session.lock", shared=True)
+    if held is None:
+        raise StoreLocked(f"gc is at work in {directory}", path=str(directory), hint="try again when it has ended")
+    return held
