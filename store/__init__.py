@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redun.store.batch import Batch, RunUpdate
+    from redun.store.fsck import check
     from redun.store.journal import LiveInfo, LiveRun
     from redun.store.memo import MemoCall, MemoRow, MemoUpdate
     from redun.store.meta import is_store
+    from redun.store.problems import Problem
     from redun.store.readers import Reader
     from redun.store.refs import RefLogEntry
     from redun.store.store import Store
@@ -29,10 +31,12 @@ __all__ = [
     "MemoCall",
     "MemoRow",
     "MemoUpdate",
+    "Problem",
     "Reader",
     "RefLogEntry",
     "RunUpdate",
     "Store",
+    "check",
     "is_store",
 ]
 
@@ -43,10 +47,12 @@ _HOMES = {
     "MemoCall": "memo",
     "MemoRow": "memo",
     "MemoUpdate": "memo",
+    "Problem": "problems",
     "Reader": "readers",
     "RefLogEntry": "refs",
     "RunUpdate": "batch",
     "Store": "store",
+    "check": "fsck",
     "is_store": "meta",
 }
 

@@ -7,9 +7,11 @@ import errno
 import mmap
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import IO, BinaryIO, Protocol, cast
 
+from redun.core import limits
 from redun.core.errors import StoreError
 from redun.store.filesystem import new_file, new_name, sync_directory, translated
 
@@ -53,6 +55,14 @@ class BlobArea(Protocol):
 
     def open(self, digest: bytes) -> memoryview | None:
         """Returns the payload of an id without copying it, or None."""
+        ...
+
+    def parts(self, digest: bytes) -> Iterator[bytes] | None:
+        """Returns the payload of an id in parts, or None. Read, not mapped: a bad disk is an error, not a signal.
+
+        Raises:
+            StoreError: here or at any part, if it cannot be read.
+        """
         ...
 
     def confirm(self, digest: bytes) -> None:
@@ -134,6 +144,22 @@ def _mapped(file: BinaryIO) -> memoryview:
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
+def _parts(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    with file:
+        while True:
+            try:
+                part = file.read(limits.MIB)
+            except OSError as error:
+                raise _unreadable(path, error) from error
+            if not part:
+                return
+            yield part
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot read {path}: {error}", path=str(path))
+
+
 class FileBlobs:
     """Payloads as files below a store's directory."""
 
@@ -163,7 +189,17 @@ class FileBlobs:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StoreError(f"cannot read {path}: {error}", path=str(path)) from error
+            raise _unreadable(path, error) from error
+
+    def parts(self, digest: bytes) -> Iterator[bytes] | None:
+        """See `BlobArea.parts`."""
+        path = self.path_of(digest)
+        try:
+            return _parts(open(path, "rb", buffering=0), path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unreadable(path, error) from error
 
     def confirm(self, digest: bytes) -> None:
         """See `BlobArea.confirm`."""
@@ -229,6 +265,11 @@ class MemoryBlobs:
         """See `BlobArea.open`."""
         payload = self.payloads.get(digest)
         return None if payload is None else memoryview(payload)
+
+    def parts(self, digest: bytes) -> Iterator[bytes] | None:
+        """See `BlobArea.parts`."""
+        payload = self.payloads.get(digest)
+        return None if payload is None else iter([payload])
 
     def confirm(self, digest: bytes) -> None:
         """See `BlobArea.confirm`."""

@@ -164,14 +164,19 @@ class Journal:
         Raises:
             StoreDamaged: if an entry cannot be read.
         """
-        found = (self._info(uuid) for uuid in self._uuids())
+        found = (self.info(uuid) for uuid in self.uuids())
         return sorted((info for info in found if info is not None), key=lambda info: info.start)
 
-    def _uuids(self) -> list[bytes]:
+    def uuids(self) -> list[bytes]:
+        """Returns the uuids of the runs that are not sealed."""
         return self._backend.read(_live_uuids)
 
-    def _info(self, uuid: bytes) -> LiveInfo | None:
-        """Returns what is known of a run, or None if it has been sealed in the meantime."""
+    def info(self, uuid: bytes) -> LiveInfo | None:
+        """Returns what is known of a run, or None if it has been sealed in the meantime.
+
+        Raises:
+            StoreDamaged: if an entry of it cannot be read.
+        """
         pairs = self._backend.read(lambda txn: txn.get_many("live", [uuid + letter for letter in _LETTERS]))
         entries = {key[UUID_BYTES:]: value for key, value in pairs}
         if _HEADER not in entries:
@@ -210,14 +215,14 @@ class Journal:
 
         A run whose entries are damaged is left for fsck: it must not keep the store from being opened.
         """
-        for uuid in self._uuids():
+        for uuid in self.uuids():
             try:
-                info = self._info(uuid)
+                info = self.info(uuid)
             except StoreDamaged:
                 continue
             if info is not None and not info.alive and self._locks.take(uuid):
                 self._bury(uuid)
-        live = set(self._uuids())
+        live = set(self.uuids())
         for uuid in self._locks.known():
             if uuid not in live and self._locks.take(uuid):
                 self._bury(uuid)
@@ -225,7 +230,7 @@ class Journal:
     def _bury(self, uuid: bytes) -> None:
         """Seals a run whose lock this process has taken, unless another has done so before."""
         try:
-            info = self._info(uuid)
+            info = self.info(uuid)
             if info is not None:
                 self._seal_interrupted(info)
         finally:

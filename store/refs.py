@@ -79,7 +79,12 @@ def move(txn: WriteTransaction, name: str, new: Digest | None, *, expected: Dige
             raise StoreError(f"ref {name} can only point to an execution, and {new.hex()} is a {kind_of(env)}")
         txn.put("refs", key, new)
     entry = packed([time.time_ns() // 1000, expected, new, reason])
-    txn.put("reflog", key + b"\0" + next_seq(txn).to_bytes(8, "big"), entry)
+    txn.put("reflog", log_key(key, next_seq(txn)), entry)
+
+
+def log_key(name: bytes, number: int) -> bytes:
+    """Returns the key of the entry of that number in the log of a ref."""
+    return name + b"\0" + number.to_bytes(8, "big")
 
 
 def read_log(backend: Backend, name: str) -> Iterator[RefLogEntry]:

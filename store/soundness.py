@@ -45,6 +45,21 @@ def _is_trusted(directory: Path) -> bool:
         return False
 
 
+def verify(directory: Path) -> list[str]:
+    """Returns what is wrong with the structure of a data file, without mapping it. Ten seconds a gigabyte.
+
+    What is found while another process writes to the file means nothing.
+    """
+    # Late: 1,000 lines that nearly no open needs.
+    from lmdb import verify as verifier
+
+    try:
+        problems: list[str] = verifier.verify(str(directory))  # type: ignore[no-untyped-call]
+    except (OSError, verifier.VerifyError) as error:
+        problems = [str(error)]
+    return problems
+
+
 def check(directory: Path) -> None:
     """Verifies the data file of a store unless it can be trusted. A file of a gigabyte takes about ten seconds.
 
@@ -53,13 +68,7 @@ def check(directory: Path) -> None:
     """
     if _is_trusted(directory):
         return
-    # Late: 1,000 lines that nearly no open needs.
-    from lmdb import verify
-
-    try:
-        problems: list[str] = verify.verify(str(directory))  # type: ignore[no-untyped-call]
-    except (OSError, verify.VerifyError) as error:
-        problems = [str(error)]
+    problems = verify(directory)
     # Another process may have verified it in the meantime, and have written since: what was seen then means nothing.
     if problems and not _is_trusted(directory):
         raise StoreDamaged(

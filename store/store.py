@@ -21,6 +21,7 @@ from redun.store.memory_backend import MemoryBackend
 from redun.store.object_access import ObjectAccess
 from redun.store.objects import Collided, Rows
 from redun.store.ports import Backend, ReadTransaction, WriteTransaction
+from redun.store.problems import DEEPEST, Problem, Progress, no_progress
 from redun.store.readers import Reader
 from redun.store.refs import RefLogEntry
 
@@ -358,6 +359,20 @@ class Store(ObjectAccess):
     def job_pages(self, pages: Sequence[Digest]) -> Iterator[JobsRecord]:
         """Returns the pages of job rows that an execution or a live run lists."""
         return history.job_pages(self.get, pages)
+
+    def check(self, *, level: int = DEEPEST, progress: Progress = no_progress) -> Iterator[Problem]:
+        """Returns what is wrong with the contents of the store, as it is found; nothing if all is well.
+
+        Others may use the store meanwhile. `redun.store.check` looks at the files of the store as well, before it opens
+        it.
+
+        Args:
+            level: what is looked at; see `problems.LEVELS`. Each level includes those below it.
+        """
+        # Late: reading and writing never need it.
+        from redun.store.checks import check_tables
+
+        return check_tables(self._backend, self.format, self._blobs, self._journal, level=level, progress=progress)
 
     def readers(self) -> list[Reader]:
         """Returns the transactions that are reading this store now, in any process, longest first.

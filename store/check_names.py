@@ -1,0 +1,145 @@
+"""Whether what has a name leads to objects that are there: refs, live runs, and the rows of the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgpack
+
+from redun.core.digest import Digest, Key, ObjectFormat
+from redun.core.errors import StoreDamaged, StoreError
+from redun.store.check_objects import kinds, pages
+from redun.store.journal import Journal, LiveInfo
+from redun.store.memo import MemoRow, decode_row
+from redun.store.ports import Backend, ReadTransaction, scan_prefix
+from redun.store.problems import Problem, Progress
+from redun.store.refs import EXECUTIONS, check_name, log_key
+
+_REMOVE_REF: Final = "point it elsewhere with Store.set_ref"
+_CHAIN: Final = "the history is cut off there; put the store back from a copy if there is one"
+_RUN: Final = "what it had recorded in the cache is used all the same; the entry itself is of no further use"
+_ROW: Final = "harmless: the next run of its task replaces it"
+
+Wanted = list[tuple[str, Digest, str]]
+"""(what it is to the one that names it, id, the kind that it must be of)."""
+
+
+def check_refs(backend: Backend) -> Iterator[Problem]:
+    """Returns the problems of refs: each names an object of its kind, and is where its log says it went last."""
+    for key in [key for key, _ in scan_prefix(backend, "refs", b"")]:
+        name = key.decode("utf-8", "backslashreplace")
+        try:
+            check_name(name)
+        except StoreError as error:
+            yield Problem(2, "ref", name, error.message, _REMOVE_REF)
+            continue
+        target, newest = backend.read(lambda txn, of=key: (txn.get("refs", of), _newest_move(txn, of)))  # type: ignore[misc]
+        if target is None:
+            continue  # removed since
+        kind = kinds(backend, [target]).get(target)
+        is_chain = name.startswith(EXECUTIONS)
+        remedy = _CHAIN if is_chain else _REMOVE_REF
+        if kind is None:
+            yield Problem(2, "ref", name, f"ref {name} points to {target.hex()}, which is missing", remedy)
+        elif is_chain and kind != "exec":
+            yield Problem(2, "ref", name, f"ref {name} points to the {kind} {target.hex()}", remedy)
+        try:
+            if newest is None or msgpack.unpackb(newest)[2] != target:
+                message = f"the log of ref {name} does not end where the ref is"
+                yield Problem(2, "reflog", name, message, "the ref itself counts")
+        except (ValueError, TypeError, LookupError, msgpack.UnpackException):
+            yield Problem(2, "reflog", name, f"the log of ref {name} cannot be read", "the ref itself counts")
+
+
+def _newest_move(txn: ReadTransaction, key: bytes) -> bytes | None:
+    start = log_key(key, 0)
+    last = None
+    while page := txn.scan("reflog", start, 1000):
+        mine = [(at, entry) for at, entry in page if at.startswith(start[:-8])]
+        last = mine[-1][1] if mine else last
+        if len(mine) < len(page):
+            break
+        start = page[-1][0] + b"\0"
+    return last
+
+
+def check_runs(backend: Backend, journal: Journal) -> Iterator[Problem]:
+    """Returns the problems of live runs: each can be read, and what it names is there."""
+    for uuid in journal.uuids():
+        where = uuid.hex()
+        try:
+            info = journal.info(uuid)
+        except StoreDamaged as error:
+            yield Problem(2, "run", where, error.message, _RUN)
+            continue
+        if info is None:
+            if uuid in journal.uuids():
+                yield Problem(2, "run", where, f"run {where} has entries and no header", _RUN)
+            continue
+        for message in _unfit(backend, _named_by(info)):
+            yield Problem(2, "run", where, f"run {where}: {message}", _RUN)
+
+
+def _named_by(info: LiveInfo) -> Wanted:
+    wanted: Wanted = [("page", page, "jobs") for page in info.pages]
+    if info.root is not None:
+        wanted.append(("root", info.root, "call"))
+    for task, source in info.sources:
+        wanted += [("task", task, "task"), ("source", source, "source")]
+    for row in (*info.tail, *info.running):
+        roles = [("call", row.call, "call"), ("earlier call", row.compared, "call")]
+        roles += [("footprint", row.head, "footprint"), ("traceback", row.trace, "trace")]
+        wanted += [(f"{role} of job {row.number}", found, kind) for role, found, kind in roles if found is not None]
+    return wanted
+
+
+def check_memo(backend: Backend, fmt: ObjectFormat, progress: Progress) -> Iterator[Problem]:
+    """Returns the problems of the rows of the cache: each fits its checksum, and what it names is there."""
+    total, done = backend.read(lambda txn: txn.count("memo")), 0
+    for page in pages(backend, "memo"):
+        rows: list[tuple[bytes, MemoRow]] = []
+        for key, data in page:
+            row = decode_row(Key(key), data, fmt.size)
+            if row is None:
+                message = f"the cache row of key {key.hex()} does not fit its checksum"
+                yield Problem(2, "memo", key.hex(), message, _ROW)
+            else:
+                rows.append((key, row))
+        yield from _misleading(backend, rows)
+        done += len(page)
+        progress("cache", done, max(total, done))
+
+
+def _misleading(backend: Backend, rows: list[tuple[bytes, MemoRow]]) -> Iterator[Problem]:
+    wanted: dict[str, set[bytes]] = {"expr": set(), "value": set(), "call": set(), "footprint": set()}
+    for _, row in rows:
+        wanted["expr" if row.is_expr else "value"].add(row.reduction)
+        wanted["call"].update([call.call for call in row.calls])
+        wanted["footprint"].update([call.head for call in row.calls])
+    there = kinds(backend, set().union(*wanted.values()))
+    if all(there.get(digest) == kind for kind, digests in wanted.items() for digest in digests):
+        return
+    for key, row in rows:
+        for message in _misfits(_answers(row), there):
+            yield Problem(2, "memo", key.hex(), f"the cache row of key {key.hex()}: {message}", _ROW)
+
+
+def _answers(row: MemoRow) -> Wanted:
+    wanted: Wanted = [("reduction", row.reduction, "expr" if row.is_expr else "value")]
+    for call in row.calls:
+        wanted += [("call", call.call, "call"), ("footprint", call.head, "footprint")]
+    return wanted
+
+
+def _unfit(backend: Backend, wanted: Wanted) -> Iterator[str]:
+    return _misfits(wanted, kinds(backend, (digest for _, digest, _ in wanted)))
+
+
+def _misfits(wanted: Wanted, there: dict[bytes, str]) -> Iterator[str]:
+    for role, digest, fitting in wanted:
+        kind = there.get(digest)
+        if kind is None:
+            yield f"its {role} {digest.hex()} is missing"
+        elif kind != fitting:
+            yield f"its {role} {digest.hex()} is a {kind}"
