@@ -5,12 +5,12 @@ Read from the job pages of the last executions, once a run and only when a job m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from redun.core.digest import Digest
-from redun.core.errors import CodecError, StoreError
+from redun.core.errors import CodecError, NotFound, StoreError
 from redun.core.job_links import JobLinks
 from redun.core.keys import code_id
 from redun.core.objects import CallRecord, Outcome, TaskRecord, Why, call_task
@@ -130,7 +130,7 @@ class Comparer:
             task = call_task(payload)
             name = names.get(task)
             if name is None:
-                name = names[task] = _name(self._store.get, task)
+                name = names[task] = self._name(task)
             calls = tasks.get(name)
             if calls is None:
                 calls = tasks[name] = _Calls()
@@ -141,6 +141,8 @@ class Comparer:
                     calls.add(digest, record)
         return children
 
-
-def _name(get: Callable[[Digest], tuple[str, Any]], task: Digest) -> str:
-    return TaskRecord.parse(bytes(get(task)[1])).fullname
+    def _name(self, task: Digest) -> str:
+        try:
+            return TaskRecord.parse(bytes(self._store.get(task)[1])).fullname
+        except NotFound:
+            return ""  # no task has that name

@@ -20,7 +20,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CannotDecode, CannotEncode, CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
-from redun.core.objects import CallRecord, HeadRecord, How, TaskRecord, Why, call_result
+from redun.core.objects import CallRecord, HeadRecord, How, Why, call_result
 from redun.core.reduction import CALL, Node, Reduction, read_reduction
 from redun.core.replays import inner_calls, made_by
 from redun.core.tasks import registry
@@ -182,7 +182,10 @@ class Memoizer:
                 if not self._import_covered(job):
                     raise
                 reduction = self._reduction(row, payload)
-        except (CodecError, NotFound):
+        except NotFound:
+            self._reject(job, Why.MISSING)
+            return
+        except CodecError:
             self._reject(job, Why.UNDECODABLE)
             return
         externals = reduction.externals
@@ -244,26 +247,27 @@ class Memoizer:
             if answer is None:
                 return False
             result = self._value(answer, self._fetch(answer)[1])
+            tally = self._tally(job, remembered.call, head)
         except (CodecError, NotFound):
             return False
         if not all(external.is_valid() for external in result.externals):
             return False
         job.call, job.head = remembered.call, remembered.head
         self._evaluator.hit(job, result, How.WHOLE)
-        self._evaluator.counted(job, self._tally(job, remembered.call, head))
+        self._evaluator.counted(job, tally)
         return True
 
     def _tally(self, job: Job, call: Digest, head: HeadRecord) -> dict[str, int]:
         """Jobs by task inside a call, itself included: as kept, or by walking it."""
-        names = sorted({name for name, _, _ in self._verifier.task_set(head.tasks).tasks})
+        tasks = {task: name for name, task, _ in self._verifier.task_set(head.tasks).tasks}
+        names = sorted(set(tasks.values()))
         kept = self._source.tally(call)
         if kept is not None and len(kept) == len(names):
             return {name: number for name, number in zip(names, kept, strict=True) if number}
         job.walked = True
         tally = {job.task.fullname: 1}
         for _, inner in inner_calls(call, self._children):
-            kind, payload = self._fetch(CallRecord.parse(bytes(self._fetch(inner)[1])).task)
-            name = TaskRecord.parse(bytes(payload)).fullname if kind == "task" else "?"
+            name = tasks.get(CallRecord.parse(bytes(self._fetch(inner)[1])).task, "?")
             tally[name] = tally.get(name, 0) + 1
         return tally
 

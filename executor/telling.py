@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from redun.core import limits
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
+from redun.core.errors import NotFound
+from redun.core.forms import short_id
 from redun.core.keys import call_key
 from redun.core.objects import CallRecord, TaskRecord, job_id
 from redun.core.replays import inner_calls, made_by
@@ -65,10 +68,13 @@ class Teller:
         total = sum(replay.tally.values()) - 1 if replay.tally else 0
         left = min(total, limits.PRINTED_INNER_JOBS - self._told)
         calls = inner_calls(replay.call, lambda call: made_by(self._call(call)))
-        for number, (_, call) in enumerate(islice(calls, left), replay.number + 1):
-            self._observer.job(self._inner_event(number, self._call(call)))
-        self._told += left
-        self._untold += total - left
+        told = 0
+        with suppress(NotFound):  # from what is missing in the store on they are only counted
+            for number, (_, call) in enumerate(islice(calls, left), replay.number + 1):
+                self._observer.job(self._inner_event(number, self._call(call)))
+                told += 1
+        self._told += told
+        self._untold += total - told
 
     def end(self) -> None:
         """Tells how many jobs were not told of one by one."""
@@ -91,7 +97,7 @@ class Teller:
 
     def _inner_event(self, number: int, call: CallRecord) -> JobEvent:
         task = TaskRecord.parse(bytes(self._fetch(call.task)[1]))
-        values = (self._readable(self._fetch(arg)[1]) for arg in call.args)
+        values = (self._stored(arg) for arg in call.args)
         args = [(name, value) for (name, _), value in zip(task.params, values, strict=False)]
         key = call_key(self._format, call.task, call.args).hex()
         return JobEvent("Cached", self._id(number), task.fullname, args, key, "default")
@@ -105,6 +111,12 @@ class Teller:
     def _arguments(self, job: Job) -> list[tuple[str, Any]]:
         values = [arg.obj if arg.plain else self._readable(self._payload(arg)) for arg in job.args]
         return list(zip(job.prepared.names, values, strict=False))
+
+    def _stored(self, value: Digest) -> Any:
+        try:
+            return self._readable(self._fetch(value)[1])
+        except NotFound:
+            return Unreadable(f"<value {short_id(value)} missing>")
 
     def _readable(self, payload: bytes) -> Any:
         """Returns a value to be shown, or what reads like it where its class is not imported or will not be made."""
