@@ -7,6 +7,7 @@ not of its kind.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,8 +15,8 @@ from typing import Any, Final, TypeVar
 
 from redun.core import codes
 from redun.core.decoding import READERS, Decoder
-from redun.core.errors import CannotDecode, RedunError
-from redun.core.values import FINDERS, HANDLERS, Encoder, Handler
+from redun.core.errors import CannotDecode, CodecError, RedunError
+from redun.core.values import FINDERS, HANDLERS, PLAIN, Encoder, Handler
 
 T = TypeVar("T")
 
@@ -50,6 +51,12 @@ class Adapter:
 
 _BY_CODE: dict[str, Adapter] = {}
 
+#: The types of adapters that `register_adapter` registered, by code.
+_KINDS: dict[str, type] = {}
+#: Words joined by dots, at least two.
+_CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
+#: Types that the format has a form for.
+_OWN_FORM: Final = PLAIN | {list, dict, tuple, set, frozenset, bytearray, memoryview}
 
 def register(
     kind: type[T],
@@ -68,6 +75,42 @@ def register(
 
 
 def _finder(kind: type) -> Handler | None:
+def register_adapter(kind: type[T], code: str, *, encode: Callable[[T], Any], decode: Callable[[Any], T]) -> None:
+    """Registers how values of a type of yours are stored, for this process.
+
+    The handle under which bytes name the type is `code`, not the class: it can be renamed and moved. Decoding finds the
+    adapter in the registry and imports nothing, so whoever reads such values imports the module that registers it.
+
+    Args:
+        kind: the type, exactly: subclasses need adapters of their own.
+        code: a name that nobody else uses: words of letters, digits and _ joined by dots, such as `yourtool.Matrix`. It
+            is never changed once values were stored under it.
+        encode: from a value to its state: any other value that can be stored, and the same for equal values. No memory
+            address, time, or order of a hash table may be in it.
+        decode: from the state to a value.
+
+    Raises:
+        CodecError: if the type has a form of its own, the code is none, or is that of another type.
+    """
+    if not isinstance(kind, type) or kind in _OWN_FORM or kind.__module__.partition(".")[0] in _HOMES:
+        raise CodecError(f"{kind!r} is no type that an adapter can be registered for", hint="it has a form of its own")
+    if not _CODE.fullmatch(code) or code.partition(".")[0] in _HOMES:
+        raise CodecError(f"{code!r} is not a code for an adapter of yours", hint="call it yourtool.TypeName")
+    known = _KINDS.setdefault(code, kind)
+    if (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+        raise CodecError(f"{code!r} is the code of {known.__module__}.{known.__qualname__} already")
+
+    def to_state(encoder: Encoder, obj: T) -> Any:
+        encoder.code.append(kind)  # of an argument, the code of its class is part of a call's key
+        return encode(obj)
+
+    def from_state(decoder: Decoder, state: Any) -> T:
+        decoder.code.append(kind)
+        return decode(state)
+
+    register(kind, code, to_state, from_state)
+
+
     home = _HOMES.get(kind.__module__.partition(".")[0])
     if home is not None:
         import_module(home)  # a constant of ours, never a name from data
