@@ -1,9 +1,9 @@
-"""The content-addressed store. Floor 2: imports only the core.
+"""The content-addressed store. Floor 2: imports only the core. `README.md` here tells how to use it.
 
     from redun.store import Store
 
     with Store.init("proj/.redun/store") as store:
-        digest = store.put("value", payload)
+        digest = store.put_value({"any": ["plain", 1.5]})
 
 Names are loaded at first use (PEP 562), so that importing the package costs nothing.
 """
@@ -14,46 +14,121 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from redun.store.batch import Batch, RunUpdate
+    from redun.core.adapters.registry import register_adapter
+    from redun.core.codec import Pointer, pack, unpack
+    from redun.core.digest import Digest
+    from redun.core.errors import (
+        CannotDecode,
+        CannotEncode,
+        CodecError,
+        DigestCollision,
+        MalformedObject,
+        NotAStore,
+        NotFound,
+        RedunError,
+        RefMoved,
+        StoreDamaged,
+        StoreError,
+        StoreFormatError,
+        StoreFull,
+        StoreLocked,
+        StoreReadOnly,
+        ValueTooDeep,
+    )
+    from redun.core.kinds import register_kind
+    from redun.store.batch import Batch, RefMove, RunUpdate
     from redun.store.fsck import check
     from redun.store.journal import LiveInfo, LiveRun
+    from redun.store.locate import find_store
     from redun.store.memo import MemoCall, MemoRow, MemoUpdate
     from redun.store.meta import is_store
     from redun.store.problems import Problem
     from redun.store.readers import Reader
     from redun.store.refs import RefLogEntry
     from redun.store.store import Store
+    from redun.store.transaction import Transaction
 
 __all__ = [
     "Batch",
+    "CannotDecode",
+    "CannotEncode",
+    "CodecError",
+    "Digest",
+    "DigestCollision",
     "LiveInfo",
     "LiveRun",
+    "MalformedObject",
     "MemoCall",
     "MemoRow",
     "MemoUpdate",
+    "NotAStore",
+    "NotFound",
+    "Pointer",
     "Problem",
     "Reader",
+    "RedunError",
     "RefLogEntry",
+    "RefMove",
+    "RefMoved",
     "RunUpdate",
     "Store",
+    "StoreDamaged",
+    "StoreError",
+    "StoreFormatError",
+    "StoreFull",
+    "StoreLocked",
+    "StoreReadOnly",
+    "Transaction",
+    "ValueTooDeep",
     "check",
+    "find_store",
     "is_store",
+    "pack",
+    "register_adapter",
+    "register_kind",
+    "unpack",
 ]
 
+#: Name -> the module that owns it.
 _HOMES = {
-    "Batch": "batch",
-    "LiveInfo": "journal",
-    "LiveRun": "journal",
-    "MemoCall": "memo",
-    "MemoRow": "memo",
-    "MemoUpdate": "memo",
-    "Problem": "problems",
-    "Reader": "readers",
-    "RefLogEntry": "refs",
-    "RunUpdate": "batch",
-    "Store": "store",
-    "check": "fsck",
-    "is_store": "meta",
+    "Batch": "redun.store.batch",
+    "CannotDecode": "redun.core.errors",
+    "CannotEncode": "redun.core.errors",
+    "CodecError": "redun.core.errors",
+    "Digest": "redun.core.digest",
+    "DigestCollision": "redun.core.errors",
+    "LiveInfo": "redun.store.journal",
+    "LiveRun": "redun.store.journal",
+    "MalformedObject": "redun.core.errors",
+    "MemoCall": "redun.store.memo",
+    "MemoRow": "redun.store.memo",
+    "MemoUpdate": "redun.store.memo",
+    "NotAStore": "redun.core.errors",
+    "NotFound": "redun.core.errors",
+    "Pointer": "redun.core.codec",
+    "Problem": "redun.store.problems",
+    "Reader": "redun.store.readers",
+    "RedunError": "redun.core.errors",
+    "RefLogEntry": "redun.store.refs",
+    "RefMove": "redun.store.batch",
+    "RefMoved": "redun.core.errors",
+    "RunUpdate": "redun.store.batch",
+    "Store": "redun.store.store",
+    "StoreDamaged": "redun.core.errors",
+    "StoreError": "redun.core.errors",
+    "StoreFormatError": "redun.core.errors",
+    "StoreFull": "redun.core.errors",
+    "StoreLocked": "redun.core.errors",
+    "StoreReadOnly": "redun.core.errors",
+    "Transaction": "redun.store.transaction",
+    "ValueTooDeep": "redun.core.errors",
+    "check": "redun.store.fsck",
+    "find_store": "redun.store.locate",
+    "is_store": "redun.store.meta",
+    "pack": "redun.core.codec",
+    "register_adapter": "redun.core.adapters.registry",
+    "register_kind": "redun.core.kinds",
+    "unpack": "redun.core.codec",
 }
 
 
@@ -61,6 +136,10 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
