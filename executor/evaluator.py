@@ -21,7 +21,7 @@ from typing import Any
 
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
-from redun.core.errors import CodecError, CycleError, RedunError
+from redun.core.errors import UNWRITABLE, CodecError, CycleError, RedunError
 from redun.core.keys import BindError, LazyDefault, Prepared, bind, call_key
 from redun.core.objects import Flag, How, Why
 from redun.core.operations import OPERATIONS, is_pure
@@ -147,6 +147,8 @@ class Evaluator:
         """The body returned."""
         try:
             reduction = reduce(self.encoder, value, self._pin)
+        except UNWRITABLE:
+            raise
         except (CodecError, RedunError) as error:
             error.add_note(f"in the value that task {job.task.fullname} returned")
             self.raised(job, Failure(error, None, job))
@@ -206,7 +208,7 @@ class Evaluator:
         prepared = self.fingerprints.prepare(task)
         if prepared.digest not in self._known:
             self._known.add(prepared.digest)
-            self.encoder.objects.update(prepared.objects)
+            self.encoder.add(prepared.objects)
         return prepared, self.counts.setdefault(task.fullname, [0, 0, 0, 0, 0])
 
     def _count(self, job: Job, old: int, new: int) -> None:
@@ -310,6 +312,9 @@ class Evaluator:
             job.key = call_key(self.encoder.format, job.prepared.digest, ids, code)
             if code:
                 job.coded = True
+            job.check = hash((job.prepared.digest, *ids, *sorted(code)))
+        except UNWRITABLE:
+            raise
         except (BindError, RedunError) as error:
             self._number(job)
             job.move(State.KEYED)
@@ -333,6 +338,8 @@ class Evaluator:
         if leader.state is State.CANCELLED:
             self._leaders[key] = job
             return False
+        if leader.check != job.check:
+            return False  # another call, whose key was made to be the same
         job.leader = leader
         if scope != "BACKEND" and not leader.has_run:
             return False
@@ -412,7 +419,7 @@ class Evaluator:
                     digest, objects = self.fingerprints.code_id(obj, job.task)
                     if digest is not None:
                         found.add(digest)
-                        self.encoder.objects.update(objects)
+                        self.encoder.add(objects)
         return found
 
     # -- reductions and results ---------------------------------------------------------------------------------------
@@ -433,6 +440,8 @@ class Evaluator:
         job.reduction = reduction
         try:
             job.units = self._expand(reduction, job)
+        except UNWRITABLE:
+            raise
         except RedunError as error:
             self._fail(job, Failure(error, None, job))
             return
@@ -444,6 +453,8 @@ class Evaluator:
         assert job.reduction is not None
         try:
             result = self._resolve(job.reduction.root, job.units)
+        except UNWRITABLE:
+            raise
         except RedunError as error:
             self._fail(job, Failure(error, None, job))
             return
@@ -499,6 +510,8 @@ class Evaluator:
                 unit.result = Method(self._resolve(unit.node.args[0], unit.units), operands[1])
             else:
                 unit.result = self.encoder.encode(result)
+        except UNWRITABLE:
+            raise
         except Exception as error:  # noqa: BLE001  the operands' own code may raise anything
             error.add_note(f"in the operation `{name}` on lazy values, in task {job.task.fullname}")
             self._fail(job, Failure(error, None, job))

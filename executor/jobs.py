@@ -145,6 +145,9 @@ class Job(Unit):
     walked = False
     why = Why.NONE
     call: Digest | None = None
+    #: Python's own hash of what its key is made of: other calls of that key can be built on purpose, but not so that
+    #: this is the same, for it is keyed anew in each process.
+    check = 0
     head: Digest | None = None
     args: Sequence[Encoded] = ()
     ids: Sequence[Digest] = ()

@@ -7,9 +7,10 @@ from typing import Any
 
 from redun.core.digest import Digest, Key
 from redun.core.errors import NotFound
-from redun.core.values import Encoder
+from redun.core.values import Encoder, Item
 from redun.executor.writer import Writer
 from redun.store import Batch, MemoRow, Store
+from redun.store.objects import same_bytes
 
 
 class Pending:
@@ -22,29 +23,53 @@ class Pending:
         #: Sizes of blobs whose files are written and which no batch has named yet.
         self.blobs: dict[Digest, int] = {}
         self._written: set[Digest] = set()
+        #: New objects that no lookup has compared, and those of them that are on their way to the store.
+        self._uncompared: dict[Digest, Item] = {}
+        self._late: dict[Digest, Item] = {}
         encoder.write_blob = self._write_blob
+        encoder.collision = store.collision
         self._writer = Writer(store)
 
     def settle(self) -> dict[Digest, tuple[str, bytes]]:
-        """Moves what the encoder has made to what is to be written, and returns it."""
+        """Moves what the encoder has made to what is to be written, and returns it.
+
+        Raises:
+            DigestCollision: if something else is to be written under one of their ids.
+        """
         fresh = self.encoder.objects
         self.encoder.objects = {}
+        for before in (self.objects, self._writer.objects):
+            for digest in fresh.keys() & before.keys():
+                if fresh[digest] != before[digest]:
+                    raise self.store.collision(digest, before[digest], fresh[digest])
         self.objects.update(fresh)
+        self._uncompared = {**self._uncompared, **fresh} if self._uncompared else fresh
         return fresh
 
     def lookup(self, keys: Sequence[Key]) -> list[MemoRow | None]:
-        """Returns memo rows, after comparing every new object with what is stored."""
-        return self.store.lookup(self.settle(), keys)
+        """Returns memo rows, after comparing every new object with what is stored.
+
+        Raises:
+            DigestCollision: if one has the id of another.
+        """
+        self.settle()
+        objects = self._uncompared
+        if self._late and self._writer.is_busy():
+            # Keys may be made of the ids of values that are on their way: these are compared too late there.
+            objects = objects | {digest: item for digest, item in self._late.items() if item[0] == "value"}
+        self._uncompared, self._late = {}, {}
+        return self.store.lookup(objects, keys)
 
     def get_many(self, digests: Sequence[Digest]) -> list[tuple[str, Any] | None]:
         """Returns (kind, payload) of each object, None where there is none."""
         return list(self.store.get_many(digests))
 
     def _write_blob(self, digest: Digest, data: bytes | memoryview) -> None:
-        if digest not in self._written:
-            self.store.write_blob(digest, data)
-            self._written.add(digest)
-            self.blobs[digest] = len(data) if isinstance(data, bytes) else data.nbytes
+        if digest in self._written and same_bytes(self.store.written_blob(digest), data):
+            return
+        self.store.write_blob(digest, data)
+        self._written.add(digest)
+        self.blobs[digest] = len(data) if isinstance(data, bytes) else data.nbytes
 
     def write(self, batch: Batch) -> None:
         """Begins to write a batch, once the one before is written.
@@ -53,6 +78,7 @@ class Pending:
             StoreError: if the one before could not be written.
         """
         self._writer.write(batch)
+        self._late, self._uncompared = self._uncompared, {}
 
     def finish(self) -> None:
         """Waits until every batch is written.

@@ -13,7 +13,7 @@ from redun.core import codes, limits
 from redun.core.classes import UnavailableError
 from redun.core.codec import array_header, pointer_bytes
 from redun.core.digest import Digest, Key
-from redun.core.errors import RedunError
+from redun.core.errors import UNWRITABLE, RedunError
 from redun.core.keys import CodeExternal
 from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
 from redun.core.reduction import CALL, Reduction
@@ -169,7 +169,7 @@ class Recorder:
         if task is not None:
             prepared = self._evaluator.fingerprints.prepare(task)
             self.sources[digest] = prepared.source
-            self._encoder.objects[prepared.source] = prepared.objects[prepared.source]
+            self._encoder.add({prepared.source: prepared.objects[prepared.source]})
 
     def _done(self, job: Job) -> None:
         reduction, result = job.reduction, job.result
@@ -222,6 +222,8 @@ class Recorder:
         """The error as a value; one whose own attributes cannot be stored is told by its summary."""
         try:
             return self._encoder.encode(error)
+        except UNWRITABLE:
+            raise
         except (RedunError, TypeError, ValueError):
             return self._encoder.encode(UnavailableError(summary(error)))
 
@@ -334,7 +336,7 @@ class Recorder:
         digest, objects = self._evaluator.fingerprints.code_id(obj)
         if digest is None:
             return None
-        self._encoder.objects.update(objects)
+        self._encoder.add(objects)
         return self._encoder.value(CodeExternal(_code_name(obj), digest))
 
     def _consumed(self, job: Job) -> list[Digest]:
@@ -344,7 +346,7 @@ class Recorder:
             for obj in arg.code:
                 digest, objects = self._evaluator.fingerprints.code_id(obj, job.task)
                 if digest is not None and digest != self._evaluator.fingerprints.code_id(obj)[0]:
-                    self._encoder.objects.update(objects)
+                    self._encoder.add(objects)
                     ids.append(self._encoder.value(CodeExternal(_code_name(obj), digest, job.task.fullname)))
         return ids
 

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from redun.core import limits
-from redun.core.errors import RedunError, UnknownExecutor
+from redun.core.errors import UNWRITABLE, RedunError, UnknownExecutor
 from redun.core.files import STATS
 from redun.core.keys import spread
 from redun.core.objects import How, Status, TaskCount
@@ -103,6 +103,8 @@ class Run:
         with stop_requests(self.stop), calm_collector(), statuses:
             try:
                 self._evaluator.submit(expression)
+            except UNWRITABLE:
+                raise
             except RedunError as error:  # it cannot be stored, or a default of its task cannot
                 return self._seal(Failure(error, trace_of(error)))
             self._loop()

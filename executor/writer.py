@@ -54,6 +54,16 @@ class Writer:
             self._thread.join()
             self._thread = None
 
+    def is_busy(self) -> bool:
+        """Returns whether a batch is on its way still.
+
+        Raises:
+            StoreError: if it could not be written.
+        """
+        if self._busy and not self._outbox.empty():
+            self._wait()
+        return self._busy
+
     def _wait(self) -> None:
         if not self._busy:
             return

@@ -6,6 +6,8 @@ can tell "your workflow failed" from "your disk is full" without reading prose.
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class RedunError(Exception):
     """Root of all errors that redun raises on purpose.
@@ -97,7 +99,18 @@ class AmbiguousPrefix(StoreError):
 
 
 class DigestCollision(StoreError):
-    """Two different byte strings with one id. Nothing was written; both are kept under `collisions/`."""
+    """Two different byte strings with one id. Nothing was written; both are kept under `collisions/`.
+
+    `path` is where, empty if they could not be kept.
+    """
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        hint = "at least one was built on purpose: `redun init --object-format sha256` makes a store for strangers' data"
+        super().__init__(message, path=path, hint=hint)
+
+
+#: What ends a run wherever it is met, for the store cannot take what the run has to write. No failure of a job.
+UNWRITABLE: Final = (DigestCollision, StoreFull, StoreReadOnly)
 
 
 class RefMoved(StoreError):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copyreg
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import CoroutineType, ModuleType, NoneType
 from typing import Any, Final, Protocol
 
@@ -21,7 +21,7 @@ import msgpack
 from redun.core import codes, limits
 from redun.core.codec import ExtType, Pointer, pointer_bytes
 from redun.core.digest import Digest, ObjectFormat
-from redun.core.errors import CannotEncode, CodecError, ValueTooDeep
+from redun.core.errors import UNWRITABLE, CannotEncode, CodecError, DigestCollision, ValueTooDeep
 from redun.core.frame import object_id, stream_id
 from redun.core.objects import TreeRecord
 
@@ -51,6 +51,8 @@ class Packer(Protocol):
 
 
 Handler = Callable[["Encoder", Any], Any]
+#: Kind and payload of an object.
+Item = tuple[str, bytes]
 #: What to do with values of exactly that type: returns an `ExtType`.
 HANDLERS: dict[type, Handler] = {}
 #: Finds the handler of a type that is met for the first time; `classes` puts itself here.
@@ -131,6 +133,8 @@ class Encoder:
         self.place: Callable[[Any], int] | None = None
         #: Writes a large leaf at once, so that it is neither kept in memory nor changed before it is written.
         self.write_blob: Callable[[Digest, bytes | memoryview], None] | None = None
+        #: Makes the error for two different objects of one id, which may keep both for a report.
+        self.collision: Callable[[Digest, Item, Item], Exception] = _collision
         self.nodes: list[int] = []
         self.externals: list[External] = []
         self.code: list[Any] = []
@@ -165,6 +169,8 @@ class Encoder:
             found = Encoded(self.pack(obj))
         except CodecError as error:
             raise located(error, obj, self) from None
+        except UNWRITABLE:
+            raise
         except Exception as error:
             failed = CannotEncode(f"{type(error).__name__} while encoding: {error}")
             raise located(failed, obj, self) from error
@@ -207,11 +213,25 @@ class Encoder:
         """Adds an object to those to be written and returns its id.
 
         Raises:
-            DigestCollision: never here; the store compares when it writes.
+            DigestCollision: if another one among these has that id; the store compares with what it has.
         """
         digest = object_id(self.format, kind, payload)
-        self.objects[digest] = (kind, payload)
+        item = (kind, payload)
+        known = self.objects.setdefault(digest, item)
+        if known is not item and known != item:
+            raise self.collision(digest, known, item)
         return digest
+
+    def add(self, objects: Mapping[Digest, Item]) -> None:
+        """Adds objects that were made elsewhere to those to be written.
+
+        Raises:
+            DigestCollision: as `put`.
+        """
+        for digest in self.objects.keys() & objects.keys():
+            if self.objects[digest] != objects[digest]:
+                raise self.collision(digest, self.objects[digest], objects[digest])
+        self.objects.update(objects)
 
     # -- for handlers -------------------------------------------------------------------------------------------------
 
@@ -336,7 +356,7 @@ class Encoder:
         size = len(data) if isinstance(data, (bytes, bytearray)) else data.nbytes
         digest = stream_id(self.format, "blob", size, [data])
         if self.write_blob is None:
-            self.objects[digest] = ("blob", bytes(data))
+            self.add({digest: ("blob", bytes(data))})
         else:
             self.write_blob(digest, data if isinstance(data, bytes) else memoryview(data))
         return Ready(self.ext(codes.LARGE, [name, Pointer(digest), size]))
@@ -389,6 +409,10 @@ class Encoder:
             if len(row) == 1:
                 return row[0]
             level += 1
+
+
+def _collision(digest: Digest, _known: Item, _item: Item) -> DigestCollision:
+    return DigestCollision(f"two different objects have the id {digest.hex()}; nothing was written")
 
 
 def _array(parts: list[bytes]) -> bytes:
