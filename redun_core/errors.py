@@ -104,9 +104,9 @@ class DigestCollision(StoreError):
     `path` is where, empty if they could not be kept.
     """
 
-    def __init__(self, message: str, *, path: str = "") -> None:
-        hint = "at least one was built on purpose: `redun init --object-format sha256` makes a store for strangers' data"
-        super().__init__(message, path=path, hint=hint)
+    WHAT_TO_DO: Final = (
+        "at least one was built on purpose: `redun init --object-format sha256` makes a store for strangers' data"
+    )
 
 
 #: What ends a run wherever it is met, for the store cannot take what the run has to write. No failure of a job.

@@ -412,7 +412,8 @@ class Encoder:
 
 
 def _collision(digest: Digest, _known: Item, _item: Item) -> DigestCollision:
-    return DigestCollision(f"two different objects have the id {digest.hex()}; nothing was written")
+    told = f"two different objects have the id {digest.hex()}; nothing was written"
+    return DigestCollision(told, hint=DigestCollision.WHAT_TO_DO)
 
 
 def _array(parts: list[bytes]) -> bytes:

@@ -217,6 +217,7 @@ class Objects:
         return DigestCollision(
             f"two different objects have the id {error.digest.hex()}; nothing was written, {told}",
             path=where,
+            hint=DigestCollision.WHAT_TO_DO,
         )
 
     # -- reading --
