@@ -40,6 +40,9 @@ MEMO_CALLS: Final = 4
 PREFIX_CHARS: Final = 4
 #: Keys read in one transaction of a long scan: a reader that stays open makes the file grow.
 SCAN_KEYS: Final = 10_000
+#: Objects that one transaction of gc moves. Sorted batches of this size leave a file that does not grow; one large
+#: transaction made it grow by half.
+SWEEP_ROWS: Final = 5_000
 #: First size of the memory map, and the largest it is grown to. The map is address space, not disk.
 MAP_BYTES: Final = 64 * MIB
 MAP_BYTES_MAX: Final = 16 * 1024 * 1024 * MIB

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Protocol, cast
 
 from redun.core import limits
+from redun.core.digest import Digest
 from redun.core.errors import StoreError
 from redun.store.filesystem import new_file, new_name, sync_directory, translated
 
@@ -71,6 +72,18 @@ class BlobArea(Protocol):
 
     def settle(self) -> None:
         """Returns when every payload that was kept or confirmed survives a loss of power. Any thread may call it."""
+        ...
+
+    def digests(self) -> Iterator[Digest]:
+        """Returns the ids of all payloads, in no order."""
+        ...
+
+    def remove(self, digest: Digest) -> None:
+        """Removes the payload of an id. Harmless where there is none. Views of it stay valid."""
+        ...
+
+    def clear_incoming(self) -> None:
+        """Removes what writers that died have left behind. Nobody may be writing."""
         ...
 
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
@@ -219,6 +232,27 @@ class FileBlobs:
                     sync_directory(directory)
                 self._unsynced.discard(directory)
 
+    def digests(self) -> Iterator[Digest]:
+        """See `BlobArea.digests`."""
+        if not self.root.exists():
+            return
+        for folder in list(os.scandir(self.root)):
+            for entry in list(os.scandir(folder)) if folder.is_dir() else ():
+                with contextlib.suppress(ValueError):  # a file of somebody else
+                    yield Digest(bytes.fromhex(entry.name))
+
+    def remove(self, digest: Digest) -> None:
+        """See `BlobArea.remove`."""
+        path = self.path_of(digest)
+        with translated(path), contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+    def clear_incoming(self) -> None:
+        """See `BlobArea.clear_incoming`."""
+        for entry in list(os.scandir(self.incoming)):
+            with translated(self.incoming), contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                os.unlink(entry)
+
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
         """See `BlobArea.keep_collision`."""
         with translated(self.collisions):
@@ -276,6 +310,17 @@ class MemoryBlobs:
 
     def settle(self) -> None:
         """See `BlobArea.settle`."""
+
+    def digests(self) -> Iterator[Digest]:
+        """See `BlobArea.digests`."""
+        return iter([Digest(digest) for digest in self.payloads])
+
+    def remove(self, digest: Digest) -> None:
+        """See `BlobArea.remove`."""
+        self.payloads.pop(digest, None)
+
+    def clear_incoming(self) -> None:
+        """See `BlobArea.clear_incoming`."""
 
     def keep_collision(self, digest: bytes, stored: bytes, offered: bytes) -> str:
         """See `BlobArea.keep_collision`."""

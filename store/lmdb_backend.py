@@ -199,6 +199,13 @@ class LmdbBackend:
         finally:
             shared.leave()
 
+    def compact(self) -> None:
+        """See `Backend.compact`."""
+        try:
+            lmdb_environment.compact(self._shared)
+        except lmdb.Error as error:
+            raise lmdb_environment.store_error(error, self.path) from error
+
     def close(self) -> None:
         """See `Backend.close`."""
         shared, self._shared = self._shared, lmdb_environment.Closed(self.path)

@@ -18,7 +18,7 @@ import lmdb
 
 from redun.core import limits
 from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
-from redun.store.filesystem import FORBIDDEN, FULL, is_full, read_only
+from redun.store.filesystem import FORBIDDEN, FULL, is_full, read_only, sync_directory, translated
 from redun.store.ports import TABLES
 
 #: Tables of the derived indexes come on top of `TABLES`; a slot costs a few bytes.
@@ -203,6 +203,33 @@ class Environment:
             finally:
                 self._admit()
 
+    def replace(self) -> None:
+        """Puts a compact copy in the place of the data file, whole or not at all, and opens that.
+
+        Who reads the old file goes on doing so, until it is closed there.
+        """
+        copy = self.path / "incoming" / "data.mdb"
+        with self._gate:
+            self._alone()
+            try:
+                copy.parent.mkdir(exist_ok=True)
+                copy.unlink(missing_ok=True)
+                descriptor = os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+                try:
+                    self.env.copyfd(descriptor, compact=True)
+                    os.fsync(descriptor)
+                except BaseException:
+                    copy.unlink(missing_ok=True)
+                    raise
+                finally:
+                    os.close(descriptor)
+                self.env.close()
+                os.replace(copy, self.path / "data.mdb")
+                sync_directory(self.path)
+                self.env = self._open()
+            finally:
+                self._admit()
+
     def close(self) -> None:
         """Closes the data file. Waits for the transactions of other threads: LMDB would go on reading unmapped pages.
 
@@ -272,6 +299,24 @@ def acquire(path: Path, *, writable: bool, map_bytes: int = limits.MAP_BYTES) ->
             shared.make_writable()
         shared.users += 1
         return shared
+
+
+def compact(shared: Environment) -> None:
+    """Gives the file system back the pages that no table uses. Nobody else may have the file open for writing.
+
+    Raises:
+        StoreFull: if there is no room for a copy; nothing changed.
+        StoreError: in a process forked from the one that opened it.
+    """
+    if os.getpid() != shared.pid:
+        raise _forked(shared.path, shared.pid)
+    with _registry:
+        names = [identity for identity, other in _open_environments.items() if other is shared]
+        with translated(shared.path):
+            shared.replace()
+        for identity in names:
+            del _open_environments[identity]
+        _open_environments[_identity(shared.path)] = shared
 
 
 def release(shared: Environment) -> None:

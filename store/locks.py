@@ -29,6 +29,22 @@ class Held:
         """Whether it still holds the lock; not so in a child of a fork."""
         return self._descriptor >= 0
 
+    def try_alone(self) -> bool:
+        """Makes a shared lock one that nobody shares; returns False, and shares it still, where others hold it.
+
+        For a moment it may be nobody's, so only one process at a time may try: it holds another lock for that.
+        """
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.share()
+            return False
+        return True
+
+    def share(self) -> None:
+        """Makes it a shared lock (again)."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
     def release(self) -> None:
         """Gives the lock back. Doing so twice is harmless."""
         if self._descriptor >= 0:

@@ -185,8 +185,13 @@ class MemoTable:
         return self._format.hash(fullname.encode())  # a full name may be longer than a key
 
 
+def last_seq(txn: ReadTransaction) -> int:
+    """Returns the newest number that this store has given out."""
+    return int.from_bytes(txn.get("meta", _SEQ_KEY) or b"", "big")
+
+
 def next_seq(txn: WriteTransaction, count: int = 1) -> int:
     """Returns the first of `count` numbers that this store has not given out before, in increasing order."""
-    last = int.from_bytes(txn.get("meta", _SEQ_KEY) or b"", "big")
+    last = last_seq(txn)
     txn.put("meta", _SEQ_KEY, _number(last + count))
     return last + 1

@@ -142,6 +142,9 @@ class MemoryBackend:
             raise StoreError("the store was closed")
         return self._writes
 
+    def compact(self) -> None:
+        """Does nothing: nothing is kept that no table uses."""
+
     def sync(self) -> None:
         """Does nothing: there is nothing that could survive."""
 

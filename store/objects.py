@@ -317,6 +317,11 @@ def kind_of(env: bytes) -> str:
     return kind
 
 
+def size_of(env: bytes) -> int:
+    """Returns the bytes that an object takes: its envelope, and the file where its payload lies in one."""
+    return len(env) + (int.from_bytes(env[-SIZE_BYTES:], "big") if env[:1] == bytes((IN_FILE,)) else 0)
+
+
 def not_found(digest: bytes, path: str = "") -> NotFound:
     """Returns the error for an id that names nothing."""
     return NotFound(f"no object {digest.hex()} in this store", path=path)

@@ -122,6 +122,14 @@ class Backend(Protocol):
         """Returns the transactions that are reading now, in any process, longest first."""
         ...
 
+    def compact(self) -> None:
+        """Gives the file system back what no table uses. Nobody else may have the tables open for writing.
+
+        Raises:
+            StoreFull: if there is no room for a second copy; nothing changed.
+        """
+        ...
+
     def close(self) -> None:
         """Gives back files and memory. Closing twice is harmless."""
         ...

@@ -26,6 +26,8 @@ from redun.store.readers import Reader
 from redun.store.refs import RefLogEntry
 
 if TYPE_CHECKING:
+    from redun.store.gc.collect import Collection, Options, Parts
+    from redun.store.gc.retention import Pruning, Rules
     from redun.store.transaction import Transaction
 
 Durability = Literal["normal", "durable"]
@@ -373,6 +375,56 @@ class Store(ObjectAccess):
         from redun.store.checks import check_tables
 
         return check_tables(self._backend, self.format, self._blobs, self._journal, level=level, progress=progress)
+
+    # -- housekeeping --
+
+    def plan_pruning(self, rules: Rules) -> Pruning:
+        """Returns which executions stay by some rules, and which would go."""
+        # Late, as all housekeeping: reading and writing never need it.
+        from redun.store.gc import retention
+
+        return retention.plan(self._backend, self.executions(), rules)
+
+    def prune(self, pruning: Pruning) -> None:
+        """Takes executions out of the history. What only they lead to is there until `collect_garbage` sweeps it.
+
+        Raises:
+            StoreReadOnly: if the store was opened for reading.
+        """
+        from redun.store.gc import retention
+
+        retention.prune(self._write, pruning)
+
+    def collect_garbage(self, options: Options | None = None, progress: Progress = no_progress) -> Collection:
+        """Moves what no ref, execution or run leads to into the trash, from where it can be had back until it expires.
+
+        Runs may go on meanwhile, in this process and in others, except where the file is compacted.
+
+        Raises:
+            StoreLocked: if another collection is at work, or the file is to be compacted and the store is open
+                for writing elsewhere.
+            StoreDamaged: if something that is to stay is missing or damaged; then nothing was swept.
+            StoreReadOnly: if there is more to do than to look, and the store was opened for reading.
+            StoreFull: if there is no room to compact; all else was done.
+        """
+        from redun.store.gc import collect
+
+        return collect.collect_in(self._gc_parts(), self._session, options or collect.Options(), progress)
+
+    def _gc_parts(self) -> Parts:
+        from redun.store.gc.collect import Parts
+
+        return Parts(
+            self._backend,
+            self._objects,
+            self._blobs,
+            self.format,
+            get=self.get,
+            write=self._write,
+            live=self.live_runs,
+            directory=self.path,
+            read_only=self.read_only,
+        )
 
     def readers(self) -> list[Reader]:
         """Returns the transactions that are reading this store now, in any process, longest first.

@@ -1,0 +1,260 @@
+"""One collection: mark, compare, sweep, empty the trash, and give bytes back to the file system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from redun.core.digest import Digest, ObjectFormat
+from redun.core.errors import NotFound, StoreDamaged, StoreLocked
+from redun.store import locks
+from redun.store.blobs import BlobArea
+from redun.store.filesystem import read_only
+from redun.store.gc import retention, shallow, trash
+from redun.store.gc.reach import Reach
+from redun.store.gc.shallow import Missing
+from redun.store.gc.sweep import Amount, Write, counted, empty, forget_unreached, remove_unnamed, sweep, unreached
+from redun.store.journal import LiveInfo, now
+from redun.store.memo import last_seq
+from redun.store.objects import Objects
+from redun.store.ports import Backend, WriteTransaction
+from redun.store.problems import Progress
+from redun.store.refs import EXECUTIONS, all_refs
+
+#: Seconds for which what was swept can be had back.
+EXPIRY_S: Final = 7 * 86_400
+_SECOND: Final = 1_000_000
+
+
+class Options(NamedTuple):
+    """How to collect.
+
+    Attributes:
+        dry: whether to find out what there is to do and do nothing.
+        expiry_s: what was swept longer ago than these seconds is removed for good.
+        keep_cache_s: results of pruned executions that started within these seconds stay in the cache.
+        max_size: executions are pruned, oldest first, until what the others reach takes at most so many bytes.
+        compact: whether to write the data file anew, without its free pages. That empties the trash.
+    """
+
+    dry: bool = False
+    expiry_s: int = EXPIRY_S
+    keep_cache_s: int = 0
+    max_size: int | None = None
+    compact: bool = False
+
+
+class Collection(NamedTuple):
+    """What a collection did, or would do.
+
+    Attributes:
+        kept: what can be reached.
+        swept: by kind, what went to the trash.
+        rows: rows of the cache that were forgotten.
+        restored: objects that were in the trash and are reached again.
+        emptied: what was removed from the trash for good.
+        pruned: executions that had to go for `max_size`.
+        file: bytes of the data file before and after.
+        alone: whether nobody else had the store open for writing; if not, files of large values stay till next time.
+    """
+
+    kept: Amount
+    swept: dict[str, Amount]
+    rows: int
+    restored: int
+    emptied: Amount
+    pruned: int
+    file: tuple[int, int]
+    alone: bool
+
+
+class Parts(NamedTuple):
+    """What of a store a collection works on.
+
+    Attributes:
+        get, write: `Store.get`, and a transaction.
+        live: the runs that are not sealed.
+        directory: where it lies; None for a store in memory.
+    """
+
+    backend: Backend
+    objects: Objects
+    blobs: BlobArea
+    format: ObjectFormat
+    get: Callable[[Digest], tuple[str, bytes]]
+    write: Write[Any]
+    live: Callable[[], list[LiveInfo]]
+    directory: Path | None
+    read_only: bool
+
+
+def collect_in(parts: Parts, session: locks.Held | None, options: Options, progress: Progress) -> Collection:
+    """See `Store.collect_garbage`."""
+    if options.dry:
+        return Collector(parts, options, progress, alone=False).collect()
+    if parts.directory is None or session is None:
+        if parts.read_only:
+            raise read_only(parts.directory or Path())
+        return Collector(parts, options, progress, alone=True).collect()
+    turn = locks.take(parts.directory / "gc.lock")
+    if turn is None:
+        raise StoreLocked(f"another gc is at work in {parts.directory}", path=str(parts.directory), hint="let it end")
+    try:
+        alone = session.try_alone()
+        try:
+            if options.compact and not alone:
+                raise StoreLocked(
+                    f"{parts.directory} is open elsewhere, so it cannot be compacted",
+                    path=str(parts.directory),
+                    hint="redun gc without --compact can go on beside runs",
+                )
+            return Collector(parts, options, progress, alone=alone).collect()
+        finally:
+            session.share()
+    finally:
+        turn.release()
+
+
+class Collector:
+    """Collects garbage once.
+
+    Args:
+        alone: whether nobody else has the store open for writing. If not, files of large values stay till next time.
+    """
+
+    def __init__(self, parts: Parts, options: Options, progress: Progress, *, alone: bool) -> None:
+        self._parts = parts
+        self._alone = alone
+        self._options = options
+        self._progress = progress
+        self._declared = shallow.all_shallow(parts.backend)
+        self._began = now()
+        self._reach = Reach(parts.backend, parts.objects, parts.format, self._declared, progress)
+        #: Executions that go for `max_size`, and those whose parents go.
+        self._pruned: set[Digest] = set()
+        self._last: set[Digest] = set()
+
+    def collect(self) -> Collection:
+        """Does what the options say.
+
+        Raises:
+            StoreDamaged: if something that can be reached is missing or damaged; then nothing was swept.
+        """
+        parts, options, reach = self._parts, self._options, self._reach
+        before = self._file_size()
+        newest = parts.backend.read(last_seq)
+        self._mark()
+        if not options.dry:
+            self._mark()  # what has come since: whatever comes now and was thrown away is found in the trash
+            parts.write(self._declare)
+        swept: dict[str, Amount] = {}
+        for rows in unreached(parts.backend, reach):
+            counted(rows, swept)
+            if not options.dry:
+                sweep(parts.write, rows, self._began)
+            self._progress("swept", sum(amount.objects for amount in swept.values()), reach.total - reach.count)
+        rows_forgotten = forget_unreached(parts.backend, parts.write, parts.format, reach, newest, dry=options.dry)
+        emptied = Amount() if options.dry else self._empty()
+        if options.compact and not options.dry:
+            parts.backend.compact()
+        return Collection(
+            kept=Amount(reach.count, reach.size),
+            swept=swept,
+            rows=rows_forgotten,
+            restored=len(reach.rescued),
+            emptied=emptied,
+            pruned=len(self._pruned),
+            file=(before, self._file_size()),
+            alone=self._alone,
+        )
+
+    # -- marking ------------------------------------------------------------------------------------------------------
+
+    def _mark(self) -> None:
+        parts, reach = self._parts, self._reach
+        for info in parts.live():
+            reach.mark(_named_by(info))
+        reach.mark(digest for name, digest in all_refs(parts.backend).items() if not name.startswith(EXECUTIONS))
+        self._mark_history()
+        if reach.missing:
+            some = reach.missing[0].hex()
+            more = f" and {len(reach.missing) - 1} more" if len(reach.missing) > 1 else ""
+            raise StoreDamaged(
+                f"object {some}{more} can be reached and is missing; nothing was swept", hint="redun fsck"
+            )
+
+    def _mark_history(self) -> None:
+        chains = [
+            self._chain(head) for name, head in all_refs(self._parts.backend).items() if name.startswith(EXECUTIONS)
+        ]
+        listed = [(digest, record) for chain in chains for digest, record in chain if not self._is_pruned(digest)]
+        listed.sort(key=lambda item: -item[1].start)
+        for place, (digest, _) in enumerate(listed):
+            if place and self._is_too_much():
+                self._pruned.update(pruned for pruned, _ in listed[place:])
+                break
+            self._reach.mark([digest])
+        for chain in chains:
+            self._mark_chain(chain)
+
+    def _chain(self, head: Digest) -> list[retention.Execution]:
+        try:
+            return list(retention.chain(self._parts.get, head, self._declared))
+        except NotFound as error:
+            raise StoreDamaged(f"the history is broken: {error.message}", hint="redun fsck") from error
+
+    def _is_pruned(self, digest: Digest) -> bool:
+        return digest in self._pruned or bool(self._declared.get(digest, Missing(0)) & Missing.CONTENTS)
+
+    def _is_too_much(self) -> bool:
+        most = self._options.max_size
+        return most is not None and self._reach.size > most
+
+    def _mark_chain(self, chain: list[retention.Execution]) -> None:
+        """Marks the pruned executions between those that stay, and what the cache still has of those that go."""
+        kept = [place for place, (digest, _) in enumerate(chain) if not self._is_pruned(digest)]
+        last = kept[-1] if kept else 0
+        for digest, _ in chain[: last + 1]:
+            self._reach.mark_alone(digest)
+        if chain[last][1].parent is not None and last + 1 < len(chain):
+            self._last.add(chain[last][0])
+        cached = self._began - self._options.keep_cache_s * _SECOND
+        for digest, record in chain:
+            if self._options.keep_cache_s and self._is_pruned(digest) and record.start >= cached:
+                self._reach.mark([*([record.root] if record.root else []), *record.pages])
+
+    # -- the rest -----------------------------------------------------------------------------------------------------
+
+    def _declare(self, txn: WriteTransaction) -> None:
+        for digest in self._pruned:
+            shallow.add(txn, digest, Missing.CONTENTS)
+        for digest in self._last:
+            shallow.add(txn, digest, Missing.PARENT)
+        trash.restore(txn, self._reach.rescued)
+
+    def _empty(self) -> Amount:
+        parts, options = self._parts, self._options
+        expiry = 0 if options.compact else options.expiry_s
+        emptied = empty(parts.backend, parts.write, parts.blobs, now() - expiry * _SECOND + 1, alone=self._alone)
+        parts.write(self._forget_declared)
+        if self._alone:
+            remove_unnamed(parts.backend, parts.blobs)
+        return emptied
+
+    def _forget_declared(self, txn: WriteTransaction) -> None:
+        """What was declared of executions that are gone for good."""
+        there = {*txn.present("objects", sorted(self._declared)), *txn.present("trash", sorted(self._declared))}
+        for digest in self._declared.keys() - there:
+            txn.delete("shallow", digest)
+
+    def _file_size(self) -> int:
+        directory = self._parts.directory
+        return 0 if directory is None else (directory / "data.mdb").stat().st_size
+
+
+def _named_by(info: LiveInfo) -> list[Digest]:
+    rows = (*info.tail, *info.running)
+    found = [digest for row in rows for digest in (row.call, row.compared, row.head, row.trace)]
+    found += [info.root, *info.pages, *(digest for pair in info.sources for digest in pair)]
+    return [Digest(digest) for digest in found if digest is not None]

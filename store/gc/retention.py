@@ -1,0 +1,84 @@
+"""Retention: which executions stay. The others are marked as pruned: they are in no list any more, and what only they
+point to is for the next collection to take. The chain itself is not rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from redun.core.digest import Digest
+from redun.core.objects import ExecRecord
+from redun.store.gc import shallow
+from redun.store.gc.shallow import Missing
+from redun.store.ports import Backend, T, WriteTransaction
+from redun.store.refs import all_refs
+
+#: Refs below this name keep executions, whatever the rules say.
+PINS: Final = "pins/"
+
+Execution = tuple[Digest, ExecRecord]
+
+
+class Rules(NamedTuple):
+    """What keeps an execution: one rule is enough.
+
+    Attributes:
+        last: so many of the newest stay.
+        since: those that started then or later stay; microseconds since the epoch.
+        tags: those with one of these tags stay: (name, value), or (name, None) for any value.
+    """
+
+    last: int = 0
+    since: int | None = None
+    tags: tuple[tuple[str, str | None], ...] = ()
+
+
+class Pruning(NamedTuple):
+    """What rules come to: the executions that stay and those that go, newest first."""
+
+    kept: tuple[Execution, ...]
+    pruned: tuple[Execution, ...]
+
+
+def plan(backend: Backend, executions: Iterator[Execution], rules: Rules) -> Pruning:
+    """Returns which of the executions stay by some rules, and which go."""
+    pins = set(pinned(backend))
+    kept: list[Execution] = []
+    pruned: list[Execution] = []
+    for place, (digest, record) in enumerate(executions):
+        stays = place < rules.last or digest in pins or _is_kept(record, rules)
+        (kept if stays else pruned).append((digest, record))
+    return Pruning(tuple(kept), tuple(pruned))
+
+
+def _is_kept(record: ExecRecord, rules: Rules) -> bool:
+    if rules.since is not None and record.start >= rules.since:
+        return True
+    return any(name == tag and value in (None, text) for name, text in record.tags for tag, value in rules.tags)
+
+
+def pinned(backend: Backend) -> list[Digest]:
+    """Returns what is pinned."""
+    return [digest for name, digest in all_refs(backend).items() if name.startswith(PINS)]
+
+
+def prune(write: Callable[[Callable[[WriteTransaction], T]], Any], pruning: Pruning) -> None:
+    """Marks executions as pruned."""
+
+    def mark(txn: WriteTransaction) -> None:
+        for digest, _ in pruning.pruned:
+            shallow.add(txn, digest, Missing.CONTENTS)
+
+    if pruning.pruned:
+        write(mark)
+
+
+def chain(
+    get: Callable[[Digest], tuple[str, bytes]], head: Digest, declared: Mapping[Digest, Missing]
+) -> Iterator[Execution]:
+    """Returns the executions of one chain, newest first, the pruned ones too, to where it ends or was cut."""
+    digest: Digest | None = head
+    while digest is not None:
+        record = ExecRecord.parse(get(digest)[1])
+        yield digest, record
+        digest = None if declared.get(digest, Missing(0)) & Missing.PARENT else record.parent
