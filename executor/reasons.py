@@ -26,6 +26,8 @@ _LISTED: Final = 20
 #: Characters of each side of a change on one line, and changes named there.
 _SHORT: Final = 60
 _NAMED: Final = 3
+#: Callers kept in memory.
+_CALLERS: Final = 64
 
 
 class Site(NamedTuple):
@@ -185,6 +187,8 @@ class Reasons:
         self._fetch = fetch
         self._known = known
         self._code: dict[tuple[Digest, Digest], tuple[CodeChange, ...]] = {}
+        #: Callers of jobs, which may have many thousand children each of which asks for its own.
+        self._callers: dict[Digest, CallRecord | None] = {}
 
     def reason(self, miss: Miss) -> Reason:
         """Returns why a job was not answered from the cache. What is missing from the store is left out of it."""
@@ -234,14 +238,23 @@ class Reasons:
 
     def _at_site(self, miss: Miss) -> tuple[Digest, CallRecord] | None:
         """The call of this task that its caller made at the same place before."""
-        caller = self._call(None if miss.site is None else miss.site.caller)
-        if caller is None or miss.site is None or miss.site.place >= len(caller.children):
+        if miss.site is None:
+            return None
+        caller = self._caller(miss.site.caller)
+        if caller is None or miss.site.place >= len(caller.children):
             return None
         digest = caller.children[miss.site.place]
         call = self._call(digest)
         if digest is None or call is None or self._name(call.task) != self._name(miss.task):
             return None
         return (digest, call) if miss.why is Why.CODE or call.task == miss.task else None
+
+    def _caller(self, digest: Digest) -> CallRecord | None:
+        if digest not in self._callers:
+            if len(self._callers) == _CALLERS:
+                self._callers.clear()
+            self._callers[digest] = self._call(digest)
+        return self._callers[digest]
 
     def _name(self, task: Digest) -> str | None:
         payload = self._payload(task, "task")
