@@ -187,6 +187,7 @@ class Reasons:
         self._fetch = fetch
         self._known = known
         self._code: dict[tuple[Digest, Digest], tuple[CodeChange, ...]] = {}
+        self._tasks: dict[Digest, TaskRecord | None] = {}
         #: Callers of jobs, which may have many thousand children each of which asks for its own.
         self._callers: dict[Digest, CallRecord | None] = {}
 
@@ -257,8 +258,8 @@ class Reasons:
         return self._callers[digest]
 
     def _name(self, task: Digest) -> str | None:
-        payload = self._payload(task, "task")
-        return None if payload is None else TaskRecord.parse(payload).fullname
+        record = self._task(task)
+        return None if record is None else record.fullname
 
     # -- code and arguments -------------------------------------------------------------------------------------------
 
@@ -273,21 +274,21 @@ class Reasons:
         if old.args == args:
             return ()
         before, after = self._bound(old.task, old.args), self._bound(task, args)
-        changes = [self._argument(name, before.get(name), after[name]) for name in after]
-        changes += [self._argument(name, before[name], None) for name in before if name not in after]
-        return tuple(change for change in changes if change.old != change.new)
+        names = [*after, *(name for name in before if name not in after)]
+        pairs = ((name, before.get(name), after.get(name)) for name in names)
+        return tuple(self._argument(name, was, now) for name, was, now in pairs if was != now)
 
     def _argument(self, name: str, old: Digest | None, new: Digest | None) -> ArgumentChange:
         shown = printable(name)
         before, after = self._payload(old, "value"), self._payload(new, "value")
-        if old == new or before is None or after is None:
+        if before is None or after is None:
             return ArgumentChange(shown, old, new)
         return ArgumentChange(shown, old, new, *differences(f"args[{shown!r}]", before, after, self._fetch))
 
     def _bound(self, task: Digest, args: tuple[Digest, ...]) -> dict[str, Digest]:
         """The arguments by the names of the parameters, or by number where the task is missing."""
-        payload = self._payload(task, "task")
-        names = [] if payload is None else [name for name, _ in TaskRecord.parse(payload).params]
+        record = self._task(task)
+        names = [] if record is None else [name for name, _ in record.params]
         values = list(self._listed(args)) if len(args) == 1 else list(args)
         if len(names) != len(values):
             names = [str(number) for number in range(len(values))]
@@ -342,10 +343,9 @@ class Reasons:
         return "" if payload is None else show(payload, self._fetch, limit=2 * _SHORT)
 
     def _doubts(self, task: Digest) -> str:
-        payload = self._payload(task, "task")
-        if payload is None:
+        record = self._task(task)
+        if record is None:
             return ""
-        record = TaskRecord.parse(payload)
         lines = [(use.name, use.detail) for use in record.uses if use.how == "untracked"]
         own = [detail for name, detail in lines if name == record.fullname]
         return printable("; ".join(own or [f"{name} {detail}" for name, detail in lines[:_NAMED]]))
@@ -355,6 +355,12 @@ class Reasons:
     def _call(self, digest: Digest | None) -> CallRecord | None:
         payload = self._payload(digest, "call")
         return None if payload is None else CallRecord.parse(payload)
+
+    def _task(self, digest: Digest) -> TaskRecord | None:
+        if digest not in self._tasks:
+            payload = self._payload(digest, "task")
+            self._tasks[digest] = None if payload is None else TaskRecord.parse(payload)
+        return self._tasks[digest]
 
     def _payload(self, digest: Digest | None, kind: str) -> bytes | None:
         if digest is None:
