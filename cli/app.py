@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "diff": ("redun.cli.diff", "diff", "What differs between two executions."),
     "show": ("redun.cli.show", "show", "One screen about anything."),
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
+    "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound."),
     "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),
 }
 

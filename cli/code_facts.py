@@ -27,7 +27,7 @@ _LISTED: Final = 8
 _LINES: Final = 24
 _LINE: Final = 160
 #: Jobs of an execution whose reasons are looked at.
-_RAN: Final = 10_000
+_RAN: Final = 2_000
 #: Calls that hold an object, and pointers of one, that are looked at.
 _HOLDERS: Final = 100
 _POINTERS: Final = 200

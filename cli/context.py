@@ -120,14 +120,24 @@ def open_store(found: Settings, *, read_only: bool = True) -> Store:
         NotAStore: if there is none; it is never made by reading.
         StoreError: what opening raises.
     """
+    path = existing_store(found)
+    from redun.store import Store
+
+    return Store.open(path, read_only=read_only)
+
+
+def existing_store(found: Settings) -> Path:
+    """Returns the path of the store that a command reads.
+
+    Raises:
+        NotAStore: if there is none.
+    """
     path = locate_store(found)
     if path is None:
         here = _here()
         hint = "redun init makes one; redun run does too"
         raise NotAStore(f"no store in {here} or above", path=str(here), hint=hint)
-    from redun.store import Store
-
-    return Store.open(path, read_only=read_only)
+    return path
 
 
 def open_or_create_store(found: Settings) -> Store:

@@ -15,6 +15,8 @@ FORMAT: Final = 4
 UNAVAILABLE: Final = 5
 DAMAGED: Final = 6
 INTERNAL: Final = 7
+DAMAGE_REMAINS: Final = 11
+UNCHECKED: Final = 12
 INTERRUPTED: Final = 130
 
 EXIT_CODES: Final[tuple[tuple[int, str], ...]] = (
@@ -26,6 +28,8 @@ EXIT_CODES: Final[tuple[tuple[int, str], ...]] = (
     (UNAVAILABLE, "the store is full, read-only or locked"),
     (DAMAGED, "the store is damaged"),
     (INTERNAL, "an executor failed, or redun itself did"),
+    (DAMAGE_REMAINS, "fsck: there is damage"),
+    (UNCHECKED, "fsck: the store could not be checked"),
     (INTERRUPTED, "interrupted (Ctrl-C)"),
 )
 
@@ -34,9 +38,14 @@ class UsageError(RedunError):
     """A command line that makes no sense; `hint` says what to write instead."""
 
 
+class CannotCheck(RedunError):
+    """A store that fsck could not look at; says nothing of whether it is sound."""
+
+
 #: The first family that fits decides, so narrow ones stand before wide ones.
 _FAMILIES: Final[tuple[tuple[type[RedunError], int], ...]] = (
     (UsageError, USAGE),
+    (CannotCheck, UNCHECKED),
     (errors.NotAStore, MISSING),
     (errors.NotFound, MISSING),
     (errors.AmbiguousPrefix, MISSING),

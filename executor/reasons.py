@@ -26,6 +26,8 @@ _LISTED: Final = 20
 #: Characters of each side of a change on one line, and changes named there.
 _SHORT: Final = 60
 _NAMED: Final = 3
+#: Callers kept in memory.
+_CALLERS: Final = 64
 
 
 class Site(NamedTuple):
@@ -185,6 +187,9 @@ class Reasons:
         self._fetch = fetch
         self._known = known
         self._code: dict[tuple[Digest, Digest], tuple[CodeChange, ...]] = {}
+        self._tasks: dict[Digest, TaskRecord | None] = {}
+        #: Callers of jobs, which may have many thousand children each of which asks for its own.
+        self._callers: dict[Digest, CallRecord | None] = {}
 
     def reason(self, miss: Miss) -> Reason:
         """Returns why a job was not answered from the cache. What is missing from the store is left out of it."""
@@ -234,8 +239,10 @@ class Reasons:
 
     def _at_site(self, miss: Miss) -> tuple[Digest, CallRecord] | None:
         """The call of this task that its caller made at the same place before."""
-        caller = self._call(None if miss.site is None else miss.site.caller)
-        if caller is None or miss.site is None or miss.site.place >= len(caller.children):
+        if miss.site is None:
+            return None
+        caller = self._caller(miss.site.caller)
+        if caller is None or miss.site.place >= len(caller.children):
             return None
         digest = caller.children[miss.site.place]
         call = self._call(digest)
@@ -243,9 +250,16 @@ class Reasons:
             return None
         return (digest, call) if miss.why is Why.CODE or call.task == miss.task else None
 
+    def _caller(self, digest: Digest) -> CallRecord | None:
+        if digest not in self._callers:
+            if len(self._callers) == _CALLERS:
+                self._callers.clear()
+            self._callers[digest] = self._call(digest)
+        return self._callers[digest]
+
     def _name(self, task: Digest) -> str | None:
-        payload = self._payload(task, "task")
-        return None if payload is None else TaskRecord.parse(payload).fullname
+        record = self._task(task)
+        return None if record is None else record.fullname
 
     # -- code and arguments -------------------------------------------------------------------------------------------
 
@@ -260,21 +274,21 @@ class Reasons:
         if old.args == args:
             return ()
         before, after = self._bound(old.task, old.args), self._bound(task, args)
-        changes = [self._argument(name, before.get(name), after[name]) for name in after]
-        changes += [self._argument(name, before[name], None) for name in before if name not in after]
-        return tuple(change for change in changes if change.old != change.new)
+        names = [*after, *(name for name in before if name not in after)]
+        pairs = ((name, before.get(name), after.get(name)) for name in names)
+        return tuple(self._argument(name, was, now) for name, was, now in pairs if was != now)
 
     def _argument(self, name: str, old: Digest | None, new: Digest | None) -> ArgumentChange:
         shown = printable(name)
         before, after = self._payload(old, "value"), self._payload(new, "value")
-        if old == new or before is None or after is None:
+        if before is None or after is None:
             return ArgumentChange(shown, old, new)
         return ArgumentChange(shown, old, new, *differences(f"args[{shown!r}]", before, after, self._fetch))
 
     def _bound(self, task: Digest, args: tuple[Digest, ...]) -> dict[str, Digest]:
         """The arguments by the names of the parameters, or by number where the task is missing."""
-        payload = self._payload(task, "task")
-        names = [] if payload is None else [name for name, _ in TaskRecord.parse(payload).params]
+        record = self._task(task)
+        names = [] if record is None else [name for name, _ in record.params]
         values = list(self._listed(args)) if len(args) == 1 else list(args)
         if len(names) != len(values):
             names = [str(number) for number in range(len(values))]
@@ -329,10 +343,9 @@ class Reasons:
         return "" if payload is None else show(payload, self._fetch, limit=2 * _SHORT)
 
     def _doubts(self, task: Digest) -> str:
-        payload = self._payload(task, "task")
-        if payload is None:
+        record = self._task(task)
+        if record is None:
             return ""
-        record = TaskRecord.parse(payload)
         lines = [(use.name, use.detail) for use in record.uses if use.how == "untracked"]
         own = [detail for name, detail in lines if name == record.fullname]
         return printable("; ".join(own or [f"{name} {detail}" for name, detail in lines[:_NAMED]]))
@@ -342,6 +355,12 @@ class Reasons:
     def _call(self, digest: Digest | None) -> CallRecord | None:
         payload = self._payload(digest, "call")
         return None if payload is None else CallRecord.parse(payload)
+
+    def _task(self, digest: Digest) -> TaskRecord | None:
+        if digest not in self._tasks:
+            payload = self._payload(digest, "task")
+            self._tasks[digest] = None if payload is None else TaskRecord.parse(payload)
+        return self._tasks[digest]
 
     def _payload(self, digest: Digest | None, kind: str) -> bytes | None:
         if digest is None:

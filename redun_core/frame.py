@@ -32,6 +32,8 @@ KIND_CODES: Final[dict[str, int]] = {kind: code for code, kind in enumerate(KIND
 KIND_BYTES: Final = 64
 #: A kind of someone else's has a dot in its name, which none of ours ever will: the two cannot meet.
 _OTHER: Final = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)+")
+#: Up to here joining header and payload costs less than hashing them in two steps.
+_JOINED_BYTES: Final = 16 * 1024
 _LONGEST_HEAD: Final = KIND_BYTES + 22
 
 
@@ -84,6 +86,8 @@ def frame(kind: str, payload: bytes) -> bytes:
 
 def object_id(fmt: ObjectFormat, kind: str, payload: bytes) -> Digest:
     """Returns the id of the object of that kind and payload."""
+    if len(payload) > _JOINED_BYTES:
+        return stream_id(fmt, kind, len(payload), (payload,))
     return Digest(fmt.hash(_HEADS[kind] % len(payload) + payload))
 
 

@@ -30,7 +30,7 @@ def check_refs(backend: Backend) -> Iterator[Problem]:
     for key in [key for key, _ in scan_prefix(backend, "refs", b"")]:
         name = key.decode("utf-8", "backslashreplace")
         try:
-            check_name(name)
+            check_name(key.decode("utf-8", "surrogateescape"))
         except StoreError as error:
             yield Problem(2, "ref", name, error.message, _REMOVE_REF)
             continue
@@ -97,6 +97,7 @@ def _named_by(info: LiveInfo) -> Wanted:
 def check_memo(backend: Backend, fmt: ObjectFormat, progress: Progress) -> Iterator[Problem]:
     """Returns the problems of the rows of the cache: each fits its checksum, and what it names is there."""
     total, done = backend.read(lambda txn: txn.count("memo")), 0
+    progress("cache", 0, total)
     for page in pages(backend, "memo"):
         rows: list[tuple[bytes, MemoRow]] = []
         for key, data in page:

@@ -53,6 +53,7 @@ class ObjectCheck:
     def problems(self, progress: Progress) -> Iterator[Problem]:
         """Returns what is wrong."""
         total, done = self._backend.read(lambda txn: txn.count("objects")), 0
+        progress("objects", 0, total)
         for page in pages(self._backend, "objects"):
             yield from self._page(page)
             done += len(page)
@@ -78,7 +79,7 @@ class ObjectCheck:
 
     def _opened(self, digest: bytes, env: bytes) -> tuple[str, bytes] | Problem:
         """Returns (kind, payload) of an object whose bytes fit its id; that of a blob in a file is left out."""
-        if env[:1] == b"\0" and env[1] < len(KINDS):  # nearly all
+        if len(env) > 1 and env[0] == RAW and env[1] < len(KINDS):  # nearly all
             kind, payload = KINDS[env[1]], env[2:]
             return (kind, payload) if object_id(self._format, kind, payload) == digest else _damaged(digest, kind)
         try:

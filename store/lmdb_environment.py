@@ -130,9 +130,9 @@ class Environment:
         Raises:
             StoreError: in a process that was forked from the one that opened the store, or after closing.
         """
-        if os.getpid() != self.pid:
+        if _pid != self.pid:  # kept by `_after_fork`: every get comes through here, and asking the kernel costs a fifth
             raise _forked(self.path, self.pid)
-        with self._lock:  # the gate's own, entered without a frame of Python: every get comes through here
+        with self._lock:  # the gate's own, entered without a frame of Python
             while self._resizing:
                 self._gate.wait()
             if self.users == 0:
@@ -260,14 +260,16 @@ class Closed(Environment):
 
 _open_environments: dict[tuple[int, int], Environment] = {}
 _registry = threading.RLock()
+_pid = os.getpid()
 
 
-def _new_registry_lock() -> None:
-    global _registry
+def _after_fork() -> None:
+    global _pid, _registry
+    _pid = os.getpid()
     _registry = threading.RLock()  # a thread that does not exist in the child may have held it
 
 
-os.register_at_fork(after_in_child=_new_registry_lock)
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _closed(path: Path) -> StoreError:

@@ -69,7 +69,7 @@ class ObjectAccess:
         env = self._backend.read(lambda txn: txn.get("objects", digest))
         if env is None:
             raise not_found(digest, str(self.path or ""))
-        kind, payload = self._objects.open([(digest, env)])[digest]
+        kind, payload = self._objects.open(digest, env)
         return kind, payload if isinstance(payload, bytes) else self._in_memory(payload)
 
     def get_many(self, digests: Sequence[Digest]) -> list[tuple[str, bytes] | None]:
@@ -94,7 +94,7 @@ class ObjectAccess:
         return bytes(payload)
 
     def _fetch(self, digests: Sequence[Digest]) -> list[tuple[str, bytes | memoryview] | None]:
-        found = self._objects.open(self._backend.read(lambda txn: txn.get_many("objects", sorted(digests))))
+        found = self._objects.open_all(self._backend.read(lambda txn: txn.get_many("objects", sorted(digests))))
         return list(map(found.get, digests))
 
     def has(self, digest: Digest) -> bool:

@@ -81,24 +81,20 @@ class Objects:
             DigestCollision: if the file of one holds other bytes with its id.
             StoreFull: if a file finds no room.
         """
-        heads = _RAW_HEADS
-        rows: Rows = [(digest, heads[kind] + payload) for digest, (kind, payload) in objects.items()]
-        rows.sort(key=_first)
-        most = limits.INLINE_BYTES
-        if max([len(row[1]) for row in rows], default=0) > most:
-            offered = [objects[Digest(row[0])] for row in rows]
-            pairs = zip(rows, offered, strict=True)
-            rows = [row if len(item[1]) <= most else self._in_file(row[0], item) for row, item in pairs]
+        heads, most = _RAW_HEADS, limits.INLINE_BYTES
+        rows: Rows = [
+            (digest, heads[kind] + payload if len(payload) <= most else self._in_file(digest, kind, payload))
+            for digest, (kind, payload) in objects.items()
+        ]
         if blobs:
             rows += [(digest, _file_row("blob", size)) for digest, size in blobs.items()]
-            rows.sort(key=_first)
+        rows.sort(key=_first)
         self._blobs.settle()
         return rows
 
-    def _in_file(self, digest: bytes, item: tuple[str, bytes]) -> tuple[bytes, bytes]:
-        kind, payload = item
+    def _in_file(self, digest: bytes, kind: str, payload: bytes) -> bytes:
         self.write_file(digest, kind, payload)
-        return digest, _file_row(kind, len(payload))
+        return _file_row(kind, len(payload))
 
     def write_file(self, digest: bytes, kind: str, payload: bytes | memoryview) -> None:
         """Writes the file of a payload, unless it is there; the row that makes it an object comes later.
@@ -222,25 +218,28 @@ class Objects:
 
     # -- reading --
 
-    def open(self, rows: Rows) -> dict[bytes, tuple[str, bytes | memoryview]]:
-        """Returns id -> (kind, payload) of rows; a payload is a map of its file where it lies in one.
+    def open(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:
+        """Returns (kind, payload) of an envelope; the payload is a map of its file where it lies in one.
 
         Every object is checked against its id (the hash costs less than the decoding), a file once a process.
 
         Raises:
             StoreDamaged: if the bytes do not fit the id, or the file is missing.
         """
+        kind = _RAW_KINDS.get(env[:2])
+        if kind is None:
+            return self._open_slowly(digest, env)
+        payload = env[2:]
+        if object_id(self._format, kind, payload) != digest:
+            raise _damaged(digest, kind)
+        return kind, payload
+
+    def open_all(self, rows: Rows) -> dict[bytes, tuple[str, bytes | memoryview]]:
+        """Returns id -> what `open` does for each row, and empties the list: memory of one copy serves for the next."""
         opened: dict[bytes, tuple[str, bytes | memoryview]] = {}
-        kinds, fmt = _RAW_KINDS, self._format
-        for digest, env in rows:
-            kind = kinds.get(env[:2])
-            if kind is None:
-                opened[digest] = self._open_slowly(digest, env)
-                continue
-            payload = env[2:]
-            if object_id(fmt, kind, payload) != digest:
-                raise _damaged(digest, kind)
-            opened[digest] = kind, payload
+        while rows:
+            digest, env = rows.pop()
+            opened[digest] = self.open(digest, env)
         return opened
 
     def _open_slowly(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from redun.core.limits import STALE_NAMED
 from redun.core.objects import TaskRecord, Use, Why
 from redun.executor.code_changes import code_changes
 from redun.executor.known import known_in
-from redun.executor.reasons import Miss, Reasons
+from redun.executor.reasons import Miss, Reasons, Site
 from redun.store import Store
 from tests.executor.histories import History, history_in
 
@@ -129,6 +130,24 @@ def test_of_many_calls_below_a_caller_that_ran_each_is_compared_with_the_one_at_
     assert history.reasons["main"] == ["argument changed: args['scale']: 1 -> 3"]
     assert history.reasons["second"] == ["argument changed: args['scale']: 1 -> 3"] * 200
     assert history.explained_all() == history.reasons
+
+
+def test_a_caller_of_many_is_read_once(history: History) -> None:
+    history.run(FAN)
+    (earlier,) = (row.call for row in history.rows().values() if history.name(row) == "main")
+    assert earlier is not None
+    history.run(FAN, 3)
+    read: list[Digest] = []
+
+    def fetch(digest: Digest) -> tuple[str, Any]:
+        read.append(digest)
+        return history.store.get(digest)
+
+    reasons = Reasons(fetch, known_in(history.store))
+    miss = history.miss(history.rows()["second"])
+    for place in range(1, 400, 2):
+        assert reasons.reason(miss._replace(site=Site(earlier, place))).why is Why.ARGUMENT
+    assert read.count(earlier) == 1
 
 
 def test_a_comment_is_no_edit(history: History) -> None:

@@ -40,6 +40,7 @@ LATE = {
     "redun.cli.app": "only an error that is shown needs more",
     "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",
+    "redun.cli.fsck": "help loads no store",
     "redun.cli.init": "help and usage errors look for no store",
     "redun.cli.log": "help loads no store, and each view only its printer",
     "redun.cli.progress": "a pipe draws nothing live",
