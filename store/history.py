@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject, NotFound, StoreDamaged
 from redun.core.objects import ExecRecord, JobsRecord, TreeRecord
+from redun.store.gc.shallow import Missing, all_shallow
 from redun.store.ports import Backend
 from redun.store.refs import EXECUTIONS, all_refs
 
@@ -15,13 +16,14 @@ Get = Callable[[Digest], tuple[str, bytes]]
 
 
 def executions(backend: Backend, get: Get) -> Iterator[tuple[Digest, ExecRecord]]:
-    """Returns every execution, newest first.
+    """Returns every execution that was not pruned, newest first.
 
     Chains are merged by the time at which runs started; inside a chain its order counts, whatever the clocks said.
 
     Raises:
         StoreDamaged: if a chain leads to something that is not an execution.
     """
+    declared = all_shallow(backend)
     heads: list[tuple[int, Digest, ExecRecord]] = []
     for name, digest in all_refs(backend).items():
         if name.startswith(EXECUTIONS):
@@ -33,8 +35,10 @@ def executions(backend: Backend, get: Get) -> Iterator[tuple[Digest, ExecRecord]
         if digest in seen:
             continue  # two refs lead here
         seen.add(digest)
-        yield digest, record
-        if record.parent is not None:
+        missing = declared.get(digest, Missing(0))
+        if not missing & Missing.CONTENTS:
+            yield digest, record
+        if record.parent is not None and not missing & Missing.PARENT:
             heapq.heappush(heads, _entry(get, record.parent))
 
 

@@ -15,7 +15,8 @@ from redun.core.objects import parse, pointers
 from redun.store import walk
 from redun.store.batch import Batch
 from redun.store.blobs import BlobArea
-from redun.store.objects import Collided, Objects, kind_of, not_found, scan
+from redun.store.gc import trash
+from redun.store.objects import Collided, Objects, Rows, kind_of, not_found, scan
 from redun.store.ports import Backend, ReadTransaction, T, WriteTransaction
 
 
@@ -68,7 +69,10 @@ class ObjectAccess:
         """
         env = self._backend.read(lambda txn: txn.get("objects", digest))
         if env is None:
-            raise not_found(digest, str(self.path or ""))
+            thrown = self._from_trash([digest])
+            if not thrown:
+                raise not_found(digest, str(self.path or ""))
+            env = thrown[0][1]
         kind, payload = self._objects.open(digest, env)
         return kind, payload if isinstance(payload, bytes) else self._in_memory(payload)
 
@@ -95,11 +99,21 @@ class ObjectAccess:
 
     def _fetch(self, digests: Sequence[Digest]) -> list[tuple[str, bytes | memoryview] | None]:
         found = self._objects.open_all(self._backend.read(lambda txn: txn.get_many("objects", sorted(digests))))
+        if len(found) < len(digests):
+            found |= self._objects.open_all(self._from_trash([digest for digest in digests if digest not in found]))
         return list(map(found.get, digests))
+
+    def _from_trash(self, digests: Sequence[bytes]) -> Rows:
+        """Returns the rows of those of the objects that were swept and have not expired. Who may write puts them back."""
+        rows = self._backend.read(lambda txn: trash.find(txn, digests))
+        if rows and not self.read_only:
+            self._write(lambda txn: trash.restore(txn, [digest for digest, _ in rows]))
+        return rows
 
     def has(self, digest: Digest) -> bool:
         """Returns whether there is an object of that id."""
-        return bool(self._backend.read(lambda txn: txn.present("objects", [digest])))
+        some = [digest]
+        return bool(self._backend.read(lambda txn: txn.present("objects", some) or txn.present("trash", some)))
 
     def resolve(self, prefix_hex: str, limit: int = 20) -> list[tuple[str, Digest]]:
         """Returns (kind, id) of the objects whose id in hexadecimal starts so: at most `limit`, in the order of ids."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import NotFound, StoreDamaged, StoreLocked
@@ -83,7 +83,7 @@ class Parts(NamedTuple):
     blobs: BlobArea
     format: ObjectFormat
     get: Callable[[Digest], tuple[str, bytes]]
-    write: Write[Any]
+    write: Write
     live: Callable[[], list[LiveInfo]]
     directory: Path | None
     read_only: bool

@@ -10,7 +10,7 @@ from redun.core.digest import Digest
 from redun.core.objects import ExecRecord
 from redun.store.gc import shallow
 from redun.store.gc.shallow import Missing
-from redun.store.ports import Backend, T, WriteTransaction
+from redun.store.ports import Backend, WriteTransaction
 from redun.store.refs import all_refs
 
 #: Refs below this name keep executions, whatever the rules say.
@@ -62,7 +62,7 @@ def pinned(backend: Backend) -> list[Digest]:
     return [digest for name, digest in all_refs(backend).items() if name.startswith(PINS)]
 
 
-def prune(write: Callable[[Callable[[WriteTransaction], T]], Any], pruning: Pruning) -> None:
+def prune(write: Callable[[Callable[[WriteTransaction], Any]], Any], pruning: Pruning) -> None:
     """Marks executions as pruned."""
 
     def mark(txn: WriteTransaction) -> None:

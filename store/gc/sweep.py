@@ -13,9 +13,9 @@ from redun.store.gc import trash
 from redun.store.gc.reach import Reach
 from redun.store.memo import MemoRow, decode_row, encode_row
 from redun.store.objects import IN_FILE, kind_of, size_of
-from redun.store.ports import Backend, ReadTransaction, T, WriteTransaction, scan_prefix
+from redun.store.ports import Backend, ReadTransaction, WriteTransaction, scan_prefix
 
-Write = Callable[[Callable[[WriteTransaction], T]], Any]
+Write = Callable[[Callable[[WriteTransaction], Any]], Any]
 
 
 class Amount(NamedTuple):
@@ -52,7 +52,7 @@ def counted(rows: list[tuple[bytes, bytes]], into: dict[str, Amount]) -> None:
         into[kind] = into.get(kind, Amount()).plus(size_of(env))
 
 
-def sweep(write: Write[None], rows: list[tuple[bytes, bytes]], time: int) -> None:
+def sweep(write: Write, rows: list[tuple[bytes, bytes]], time: int) -> None:
     """Moves a page of objects to the trash, and forgets what is derived from them."""
     digests = [digest for digest, _ in rows]
 
@@ -64,9 +64,7 @@ def sweep(write: Write[None], rows: list[tuple[bytes, bytes]], time: int) -> Non
     write(move)
 
 
-def forget_unreached(
-    backend: Backend, write: Write[None], fmt: ObjectFormat, reach: Reach, newest: int, *, dry: bool
-) -> int:
+def forget_unreached(backend: Backend, write: Write, fmt: ObjectFormat, reach: Reach, newest: int, *, dry: bool) -> int:
     """Removes rows of the cache, or calls in them, whose objects were not reached; returns how many rows go.
 
     Args:
@@ -110,7 +108,7 @@ def _store_rows(txn: WriteTransaction, changed: list[tuple[bytes, MemoRow | None
             txn.put("memo", key, encode_row(key, row))
 
 
-def empty(backend: Backend, write: Write[None], blobs: BlobArea, before: int, *, alone: bool) -> Amount:
+def empty(backend: Backend, write: Write, blobs: BlobArea, before: int, *, alone: bool) -> Amount:
     """Removes from the trash what was thrown away before a time, and returns how much that was.
 
     Args:
