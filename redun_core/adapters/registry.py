@@ -50,13 +50,13 @@ class Adapter:
 
 
 _BY_CODE: dict[str, Adapter] = {}
-
 #: The types of adapters that `register_adapter` registered, by code.
 _KINDS: dict[str, type] = {}
 #: Words joined by dots, at least two.
 _CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
 #: Types that the format has a form for.
 _OWN_FORM: Final = PLAIN | {list, dict, tuple, set, frozenset, bytearray, memoryview}
+
 
 def register(
     kind: type[T],
@@ -74,7 +74,6 @@ def register(
     HANDLERS[kind] = handler
 
 
-def _finder(kind: type) -> Handler | None:
 def register_adapter(kind: type[T], code: str, *, encode: Callable[[T], Any], decode: Callable[[Any], T]) -> None:
     """Registers how values of a type of yours are stored, for this process.
 
@@ -111,6 +110,7 @@ def register_adapter(kind: type[T], code: str, *, encode: Callable[[T], Any], de
     register(kind, code, to_state, from_state)
 
 
+def _finder(kind: type) -> Handler | None:
     home = _HOMES.get(kind.__module__.partition(".")[0])
     if home is not None:
         import_module(home)  # a constant of ours, never a name from data
