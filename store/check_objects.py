@@ -14,8 +14,10 @@ from redun.core.codec import references
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import MalformedObject, StoreDamaged, StoreError
 from redun.core.frame import KINDS, header, object_id
-from redun.core.objects import check
+from redun.core.objects import ExecRecord, check
 from redun.store.blobs import BlobArea
+from redun.store.gc import trash
+from redun.store.gc.shallow import Missing, declared
 from redun.store.objects import IN_FILE, RAW, SIZE_BYTES, kind_of
 from redun.store.ports import Backend, ReadTransaction
 from redun.store.problems import Problem, Progress
@@ -170,7 +172,7 @@ class Pointers:
         missing: dict[bytes, list[bytes]] = {}
         for start in range(0, len(targets), _LOOKED_UP):
             some = targets[start : start + _LOOKED_UP]
-            present = self._backend.read(lambda txn, some=some: txn.present("objects", some))  # type: ignore[misc]
+            present = self._backend.read(lambda txn, some=some: _present(txn, some))  # type: ignore[misc]
             if len(present) < len(some):
                 for target in sorted(set(some).difference(present)):
                     missing.setdefault(waiting[target], []).append(target)
@@ -188,10 +190,25 @@ class Pointers:
         if payload is None:
             return []  # swept since: what nothing points to any more is no loss
         try:
-            pointers = set(references(payload))
+            pointers = set(references(payload)) - self._declared(owner, payload)
         except MalformedObject:
             return []
         return [target for target in targets if Digest(target) in pointers]
+
+    def _declared(self, owner: bytes, payload: bytes) -> set[Digest]:
+        """What an execution points to and may be missing, because it was pruned or ends the chain."""
+        missing = self._backend.read(lambda txn: declared(txn, owner))
+        if not missing:
+            return set()
+        parent = {ExecRecord.parse(payload).parent} - {None}
+        contents = set(references(payload)) - parent if missing & Missing.CONTENTS else set()
+        return contents | (parent if missing & Missing.PARENT else set())  # type: ignore[operator,return-value]
+
+
+def _present(txn: ReadTransaction, digests: list[bytes]) -> list[bytes]:
+    """Those of the objects that are there, the swept ones that have not expired among them."""
+    found = txn.present("objects", digests)
+    return found if len(found) == len(digests) else found + txn.present("trash", sorted(set(digests).difference(found)))
 
 
 def pages(backend: Backend, table: str) -> Iterator[list[Row]]:
@@ -223,7 +240,10 @@ def kinds(backend: Backend, digests: Iterable[bytes]) -> dict[bytes, str]:
 def _kinds(txn: ReadTransaction, digests: list[bytes]) -> dict[bytes, str]:
     found: dict[bytes, str] = {}
     for start in range(0, len(digests), _FIRST_ROWS):  # few at a time: each row may hold a megabyte
-        rows = txn.get_many("objects", digests[start : start + _FIRST_ROWS])
+        some = digests[start : start + _FIRST_ROWS]
+        rows = txn.get_many("objects", some)
+        if len(rows) < len(some):
+            rows += trash.find(txn, set(some).difference(key for key, _ in rows))
         found.update((key, _named_kind(env)) for key, env in rows)
     return found
 

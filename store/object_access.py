@@ -104,7 +104,7 @@ class ObjectAccess:
         return list(map(found.get, digests))
 
     def _from_trash(self, digests: Sequence[bytes]) -> Rows:
-        """Returns the rows of those of the objects that were swept and have not expired. Who may write puts them back."""
+        """Returns the rows of objects that were swept and have not expired. Who may write puts them back."""
         rows = self._backend.read(lambda txn: trash.find(txn, digests))
         if rows and not self.read_only:
             self._write(lambda txn: trash.restore(txn, [digest for digest, _ in rows]))

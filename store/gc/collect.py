@@ -130,7 +130,7 @@ class Collector:
         self._progress = progress
         self._declared = shallow.all_shallow(parts.backend)
         self._began = now()
-        self._reach = Reach(parts.backend, parts.objects, parts.format, self._declared, progress)
+        self._reach = self._new_reach()
         #: Executions that go for `max_size`, and those whose parents go.
         self._pruned: set[Digest] = set()
         self._last: set[Digest] = set()
@@ -141,8 +141,11 @@ class Collector:
         Raises:
             StoreDamaged: if something that can be reached is missing or damaged; then nothing was swept.
         """
-        parts, options, reach = self._parts, self._options, self._reach
+        parts, options = self._parts, self._options
         before = self._file_size()
+        if options.max_size is not None:
+            self._make_room(options.max_size)
+        reach = self._reach
         newest = parts.backend.read(last_seq)
         self._mark()
         if not options.dry:
@@ -169,32 +172,53 @@ class Collector:
             alone=self._alone,
         )
 
+    # -- room ---------------------------------------------------------------------------------------------------------
+
+    def _make_room(self, most: int) -> None:
+        """Finds the oldest executions that have to go so that what the others lead to takes so many bytes. The newest
+        stays in any case."""
+        self._mark_named()
+        listed = [item for chain in self._chains() for item in chain if not self._is_pruned(item[0])]
+        listed.sort(key=lambda item: -item[1].start)
+        for place, (digest, _) in enumerate(listed):
+            self._reach.mark([digest])
+            if self._reach.size > most and place:
+                self._pruned.update(pruned for pruned, _ in listed[place:])
+                break
+        self._reach = self._new_reach()
+
     # -- marking ------------------------------------------------------------------------------------------------------
 
     def _mark(self) -> None:
-        parts, reach = self._parts, self._reach
-        for info in parts.live():
-            reach.mark(_named_by(info))
-        reach.mark(digest for name, digest in all_refs(parts.backend).items() if not name.startswith(EXECUTIONS))
+        self._mark_named()
         self._mark_history()
-        if reach.missing:
-            some = reach.missing[0].hex()
-            more = f" and {len(reach.missing) - 1} more" if len(reach.missing) > 1 else ""
+        missing = self._reach.missing
+        if missing:
+            some = missing[0].hex()
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise StoreDamaged(
                 f"object {some}{more} can be reached and is missing; nothing was swept", hint="redun fsck"
             )
 
+    def _new_reach(self) -> Reach:
+        parts = self._parts
+        return Reach(parts.backend, parts.objects, parts.format, self._declared, self._progress)
+
+    def _mark_named(self) -> None:
+        """Marks what refs other than those of history, and live runs, lead to."""
+        for info in self._parts.live():
+            self._reach.mark(_named_by(info))
+        refs = all_refs(self._parts.backend).items()
+        self._reach.mark(digest for name, digest in refs if not name.startswith(EXECUTIONS))
+
+    def _chains(self) -> list[list[retention.Execution]]:
+        refs = all_refs(self._parts.backend).items()
+        return [self._chain(head) for name, head in refs if name.startswith(EXECUTIONS)]
+
     def _mark_history(self) -> None:
-        chains = [
-            self._chain(head) for name, head in all_refs(self._parts.backend).items() if name.startswith(EXECUTIONS)
-        ]
-        listed = [(digest, record) for chain in chains for digest, record in chain if not self._is_pruned(digest)]
-        listed.sort(key=lambda item: -item[1].start)
-        for place, (digest, _) in enumerate(listed):
-            if place and self._is_too_much():
-                self._pruned.update(pruned for pruned, _ in listed[place:])
-                break
-            self._reach.mark([digest])
+        chains = self._chains()
+        for chain in chains:
+            self._reach.mark(digest for digest, _ in chain if not self._is_pruned(digest))
         for chain in chains:
             self._mark_chain(chain)
 
@@ -206,10 +230,6 @@ class Collector:
 
     def _is_pruned(self, digest: Digest) -> bool:
         return digest in self._pruned or bool(self._declared.get(digest, Missing(0)) & Missing.CONTENTS)
-
-    def _is_too_much(self) -> bool:
-        most = self._options.max_size
-        return most is not None and self._reach.size > most
 
     def _mark_chain(self, chain: list[retention.Execution]) -> None:
         """Marks the pruned executions between those that stay, and what the cache still has of those that go."""

@@ -139,7 +139,11 @@ class Reach:
             record = ExecRecord.parse(bytes(payload))
             return [found for found in references(bytes(payload)) if found != record.parent]
         payload = bytes(payload)
-        return self._find(payload) if self._head in payload else []
+        if self._head not in payload:
+            return []
+        found: list[bytes] = self._find(payload)
+        # What is not in the list may only look like a pointer.
+        return found if all(self._place(inner) >= 0 for inner in found) else list(references(payload))
 
 
 def _starts(backend: Backend) -> array[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntFlag
 
 from redun.core.digest import Digest
-from redun.store.ports import Backend, WriteTransaction, scan_prefix
+from redun.store.ports import Backend, ReadTransaction, WriteTransaction, scan_prefix
 
 
 class Missing(IntFlag):
@@ -22,6 +22,12 @@ class Missing(IntFlag):
 def all_shallow(backend: Backend) -> dict[Digest, Missing]:
     """Returns every row. There are as many as executions that were pruned, at most."""
     return {Digest(key): Missing(value[0] & 3) for key, value in scan_prefix(backend, "shallow", b"") if value}
+
+
+def declared(txn: ReadTransaction, digest: bytes) -> Missing:
+    """Returns what of an execution may be missing."""
+    value = txn.get("shallow", digest)
+    return Missing(value[0] & 3) if value else Missing(0)
 
 
 def add(txn: WriteTransaction, digest: Digest, missing: Missing) -> None:
