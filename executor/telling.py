@@ -122,7 +122,9 @@ class Teller:
     def _readable(self, payload: bytes) -> Any:
         """Returns a value to be shown, or what reads like it where its class is not imported or will not be made."""
         try:
-            return Decoder(self._fetch).decode(payload)
+            decoder = Decoder(self._fetch)
+            decoder.shows = True
+            return decoder.decode(payload)
         except Exception:  # noqa: BLE001  decoding may run the user's own __setstate__
             # Here and not at the top: hardly any run needs it.
             from redun.core.display import show
