@@ -14,7 +14,7 @@ from redun.core.job_links import JobLinks
 from redun.core.objects import How, Use, Why
 from redun.executor.code_changes import CodeChange, use_changes, use_name
 from redun.executor.known import known_in
-from redun.executor.reasons import Miss, Reason, Reasons, Site, switched_off
+from redun.executor.reasons import Miss, Reason, Reasons, Site, off_at_call, switched_off
 from redun.store.lookup_names import Run, runs
 
 #: Jobs looked at for the one that made a call.
@@ -191,7 +191,7 @@ class Answers:
             options = expression.node(frame.node)[4]
             written = switched_off({name: item for name, item in options.items() if type(item) in (bool, str)})
             if written:
-                return f"{written} in the options of the call"
+                return off_at_call(written)
         if len(lineage) == 1:
             pairs = pairwise(table.run.argv)
             if any(

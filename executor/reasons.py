@@ -66,6 +66,11 @@ def switched_off(options: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={getattr(value, 'name', value)!r}" for name, value in found)
 
 
+def off_at_call(options: str) -> str:
+    """Returns what is said of options (see `switched_off`) that a call gave."""
+    return f"{options} in the options of the call"
+
+
 class ArgumentChange(NamedTuple):
     """An argument that differs.
 

@@ -276,7 +276,10 @@ def main(n):
     ("text", "reason"),
     [
         ("@task(cache=False)\ndef f(): return 1\n@task()\ndef main(): return f()", "cache=False in @task"),
-        ("@task()\ndef f(): return 1\n@task()\ndef main(): return f.options(cache=False)()", "cache=False"),
+        (
+            "@task()\ndef f(): return 1\n@task()\ndef main(): return f.options(cache=False)()",
+            "cache=False in the options of the call",
+        ),
         ("@task(cache_scope='CSE')\ndef f(): return 1\n@task()\ndef main(): return f()", "cache_scope='CSE' in @task"),
     ],
 )
@@ -284,6 +287,8 @@ def test_what_switched_the_cache_off_is_told(history: History, text: str, reason
     history.run(text)
     history.run(text)
     assert history.told["f"] == f"the cache is off for this call: {reason}"
+    afterwards = reason if "of the call" in reason else "an option of the task"  # the decorator is not in the history
+    assert history.explained_all()["f"] == [f"the cache is off for this call: {afterwards}"]
 
 
 def test_a_run_without_the_cache_says_so(history: History) -> None:
