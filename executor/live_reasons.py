@@ -46,8 +46,11 @@ class LiveReasons:
             return None
         found = self._places.get(id(caller))
         if found is None:
-            units = zip(caller.units, caller.reduction.nodes, strict=False)
-            calls = [id(unit) for unit, node in units if node.op == CALL]
-            found = self._places[id(caller)] = (caller, {unit: place for place, unit in enumerate(calls)})
+            places: dict[int, int] = {}
+            counts: dict[str, int] = {}
+            for unit, node in zip(caller.units, caller.reduction.nodes, strict=False):
+                if node.op == CALL:
+                    places[id(unit)] = counts[node.name] = counts.get(node.name, -1) + 1
+            found = self._places[id(caller)] = (caller, places)
         place = found[1].get(id(job))
         return None if place is None else Site(earlier, place)
