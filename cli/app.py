@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "show": ("redun.cli.show", "show", "One screen about anything."),
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
+    "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
     "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound."),
     "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),
 }
