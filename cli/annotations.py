@@ -51,6 +51,27 @@ def members(kind: Any) -> tuple[Any, ...]:
     return (kind,)
 
 
+def is_secret(kind: Any) -> bool:
+    """Returns whether the annotation is `Secret` or `Secret[...]`."""
+    origin = typing.get_origin(kind) or kind  # known by its name: nothing is imported to ask
+    return getattr(origin, "__name__", "") == "Secret" and getattr(origin, "__module__", "") == "redun.core.secrets"
+
+
+def holds_secret(kind: Any) -> bool:
+    """Returns whether a secret may be part of what the annotation admits."""
+    seen: list[Any] = []
+    waiting = list(members(kind))
+    while waiting:
+        one = waiting.pop()
+        if is_secret(one):
+            return True
+        if one not in seen:
+            seen.append(one)
+            parts = [*typing.get_args(one), *(hint for hint, _ in (fields_of(one) or {}).values())]
+            waiting += [member for part in parts for member in members(part)]
+    return False
+
+
 def is_flag(kind: Any) -> bool:
     """Returns whether the annotation is bool, or bool or None."""
     return set(members(kind)) - {type(None)} == {bool}

@@ -14,7 +14,7 @@ from redun.core.job_links import JobLinks
 from redun.core.objects import How, Use, Why
 from redun.executor.code_changes import CodeChange, use_changes, use_name
 from redun.executor.known import known_in
-from redun.executor.reasons import Miss, Reason, Reasons, Site, switched_off
+from redun.executor.reasons import Miss, Reason, Reasons, Site, called, off_at_call, switched_off
 from redun.store.lookup_names import Run, runs
 
 #: Jobs looked at for the one that made a call.
@@ -63,7 +63,7 @@ class Answers:
         self._graph = graph
         self._known = known_in(graph.store)
         self._reasons = Reasons(graph.fetch, self._known)
-        #: Of a caller's call: the places of the calls that it made.
+        #: Of a caller's call: the places of the calls that it made, among those of the same task.
         self._places: dict[Digest, dict[Digest, int]] = {}
         self._earlier: dict[Digest, Digest | None] = {}
 
@@ -124,7 +124,10 @@ class Answers:
         if earlier is None:
             return None
         if caller.call not in self._places:
-            places = {child: place for place, child in enumerate(call.children) if child is not None}
+            places: dict[Digest, int] = {}
+            for numbers in called(self._graph.payload(call.reduction, "expr"), call).values():
+                children = enumerate(call.children[number] for number in numbers)
+                places |= {child: place for place, child in children if child is not None}
             self._places[caller.call] = places
         place = self._places[caller.call].get(job.call)
         return None if place is None else Site(earlier, place)
@@ -191,7 +194,7 @@ class Answers:
             options = expression.node(frame.node)[4]
             written = switched_off({name: item for name, item in options.items() if type(item) in (bool, str)})
             if written:
-                return f"{written} in the options of the call"
+                return off_at_call(written)
         if len(lineage) == 1:
             pairs = pairwise(table.run.argv)
             if any(

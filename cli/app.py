@@ -28,6 +28,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "diff": ("redun.cli.diff", "diff", "What differs between two executions."),
     "show": ("redun.cli.show", "show", "One screen about anything."),
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
+    "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
+    "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
     "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound."),
     "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),
 }
@@ -186,8 +188,10 @@ def _report(error: Exception, settings: Settings) -> int:
 def error_line(message: str, hint: str, settings: Settings) -> str:
     """Returns `redun: error: message; hint`, escaped so that it is one line whatever the message quotes."""
     # Here and not at the top: commands that succeed do not need it.
+    from redun.core.concealed import redacted
     from redun.core.forms import printable
 
+    message = redacted(message)
     start = settings.paint(sys.stderr)("redun: error:", "failed")
     return f"{start} {printable(message)}" + (f"; {printable(hint)}" if hint else "")
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Container, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from redun.cli.annotations import hints_of, is_flag, repeated, type_name
+from redun.cli.annotations import hints_of, holds_secret, is_flag, repeated, type_name
 from redun.cli.conversions import BOOL_WORDS, Unfit, from_text, from_texts
 from redun.cli.exits import UsageError
+from redun.core.concealed import MASK
 from redun.core.tasks import KEYWORD_ONLY, POSITIONAL, POSITIONAL_ONLY, VAR_KEYWORD, VAR_POSITIONAL, Task
 
 _REQUIRED: Final = object()
@@ -61,11 +63,13 @@ class Parameter(NamedTuple):
 
 
 class Words:
-    """What the words say, unread: texts by parameter, plain words, further options, in the order given."""
+    """What the words say, unread: texts by parameter, plain words, further options, in the order given; and the words
+    as they may be shown."""
 
-    __slots__ = ("extra", "options", "plain", "request")
+    __slots__ = ("extra", "options", "plain", "request", "shown")
 
     def __init__(self) -> None:
+        self.shown: list[str] = []
         self.options: dict[str, list[str]] = {}
         self.plain: list[str] = []
         self.extra: dict[str, list[str]] = {}
@@ -73,11 +77,13 @@ class Words:
 
 
 class Arguments(NamedTuple):
-    """The arguments to call a task with, or that its help or its facts are wanted."""
+    """The arguments to call a task with, or that its help or its facts are wanted; and the words that gave them, as
+    they may be recorded and printed."""
 
     request: Request
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    shown: list[str]
 
 
 def parameters_of(task: Task[..., Any]) -> list[Parameter]:
@@ -102,31 +108,37 @@ def _kind(hint: Any, default: Any) -> Any:
 
 
 def parse_arguments(
-    fullname: str, parameters: Sequence[Parameter], words: Sequence[str], elsewhere: Container[str] = ()
+    fullname: str,
+    parameters: Sequence[Parameter],
+    words: Sequence[str],
+    elsewhere: Container[str] = (),
+    *,
+    hidden: bool = False,
 ) -> Arguments:
     """Returns the arguments that the words give for the parameters of the task `fullname`.
 
     A parameter that is not given is left out, for the task's own default to stand in. `elsewhere` holds the options of
-    the command itself, so that one written in the wrong place is told its own.
+    the command itself, so that one written in the wrong place is told its own. What is given for a parameter that may
+    hold a secret, or for any where all are `hidden`, is in no message and not among the words to be shown.
 
     Raises:
         UsageError: for an unknown option, a missing or unreadable argument, or a word too many.
     """
-    found = _Reader(fullname, parameters, elsewhere).sort(list(words))
+    concealed = {parameter.name for parameter in parameters if hidden or holds_secret(parameter.kind)}
+    found = _Reader(fullname, parameters, elsewhere, concealed).sort(list(words))
     if found.request is not Request.CALL:
-        return Arguments(found.request, (), {})
+        return Arguments(found.request, (), {}, list(words))
+    value_of = partial(_value, fullname, concealed)
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     missing: list[Parameter] = []
     for parameter in parameters:
         if parameter.position == VAR_POSITIONAL:
-            args.extend(_value(fullname, parameter, [word]) for word in found.plain)
+            args.extend(value_of(parameter, [word]) for word in found.plain)
         elif parameter.position == VAR_KEYWORD:
-            kwargs.update(
-                (name, _value(fullname, parameter, texts, option=f"--{name}")) for name, texts in found.extra.items()
-            )
+            kwargs.update((name, value_of(parameter, texts, option=f"--{name}")) for name, texts in found.extra.items())
         elif parameter.name in found.options:
-            value = _value(fullname, parameter, found.options[parameter.name])
+            value = value_of(parameter, found.options[parameter.name])
             _place(parameter, value, args, kwargs, bool(found.plain))
         elif parameter.required:
             missing.append(parameter)
@@ -136,7 +148,7 @@ def parse_arguments(
     if missing:
         needed = ", ".join(f"{parameter.option} ({type_name(parameter.kind)})" for parameter in missing)
         raise UsageError(f"{fullname} needs {needed}", hint="`help` after the task shows its arguments")
-    return Arguments(Request.CALL, tuple(args), kwargs)
+    return Arguments(Request.CALL, tuple(args), kwargs, found.shown)
 
 
 def _place(parameter: Parameter, value: Any, args: list[Any], kwargs: dict[str, Any], by_place: bool) -> None:
@@ -146,7 +158,7 @@ def _place(parameter: Parameter, value: Any, args: list[Any], kwargs: dict[str, 
         kwargs[parameter.name] = value
 
 
-def _value(fullname: str, parameter: Parameter, texts: list[str], *, option: str = "") -> Any:
+def _value(fullname: str, concealed: set[str], parameter: Parameter, texts: list[str], *, option: str = "") -> Any:
     container = repeated(parameter.kind) if parameter.position not in (VAR_POSITIONAL, VAR_KEYWORD) else None
     try:
         if container is not None:
@@ -154,28 +166,37 @@ def _value(fullname: str, parameter: Parameter, texts: list[str], *, option: str
         return from_text(texts[-1], parameter.kind)
     except Unfit as error:
         where = parameter.name if parameter.position == VAR_POSITIONAL else option or parameter.option
-        raise UsageError(f"{where}: {error} ({fullname})") from None
+        said = f"the value is no {type_name(parameter.kind)}" if parameter.name in concealed else str(error)
+        raise UsageError(f"{where}: {said} ({fullname})") from None
 
 
 class _Reader:
     """Sorts words into options and plain words, one task's parameters in hand."""
 
-    def __init__(self, fullname: str, parameters: Sequence[Parameter], elsewhere: Container[str]) -> None:
+    def __init__(
+        self, fullname: str, parameters: Sequence[Parameter], elsewhere: Container[str], concealed: set[str]
+    ) -> None:
         self.fullname = fullname
+        self.concealed = concealed
         self.elsewhere = elsewhere
         self.options = {p.name: p for p in parameters if p.position not in (VAR_POSITIONAL, VAR_KEYWORD)}
         self.takes_words = any(p.position == VAR_POSITIONAL for p in parameters)
         self.takes_options = any(p.position == VAR_KEYWORD for p in parameters)
+        self.hides_words = any(p.position == VAR_POSITIONAL and p.name in concealed for p in parameters)
+        self.hides_options = any(p.position == VAR_KEYWORD and p.name in concealed for p in parameters)
         self.found = Words()
 
     def sort(self, words: list[str]) -> Words:
         """Returns the words sorted. Raises UsageError for what belongs nowhere."""
         words.reverse()  # taken from the end, so that a long command line costs no shifting
+        shown = self.found.shown
         if words and words[-1] == "--" and not self.takes_words:
-            words.pop()  # an old habit: `TASK -- --option value`
+            shown.append(words.pop())  # an old habit: `TASK -- --option value`
         while words:
             word = words.pop()
             if word == "--":
+                shown.append(word)
+                shown.extend(MASK if self.hides_words else word for word in reversed(words))
                 self.found.plain.extend(reversed(words))
                 break
             if word.startswith("--"):
@@ -183,6 +204,7 @@ class _Reader:
             elif word == "-h" and "h" not in self.options:
                 self.found.request = Request.HELP
             else:
+                shown.append(MASK if self.hides_words else word)
                 self.found.plain.append(word)
         self._settle()
         return self.found
@@ -204,9 +226,11 @@ class _Reader:
     def _option(self, word: str, rest: list[str]) -> None:
         written, equals, attached = word.partition("=")
         name = self._known(written[2:])
+        hides = self.hides_options if name is None else name in self.concealed
+        self.found.shown.append(f"{written}={MASK}" if equals and hides else word)
         if name is not None:
             texts = self.found.options.setdefault(name, [])
-            texts.append(attached if equals else self._following(written, name, rest))
+            texts.append(attached if equals else self._following(written, name, rest, hides))
             return
         negated = self._negated(written[2:])
         if negated is not None:
@@ -217,7 +241,7 @@ class _Reader:
             self.found.request = Request.HELP
         elif self.takes_options and written[2:].replace("-", "_").isidentifier():
             texts = self.found.extra.setdefault(written[2:].replace("-", "_"), [])
-            texts.append(attached if equals else self._following(written, "", rest))
+            texts.append(attached if equals else self._following(written, "", rest, hides))
         else:
             self._unknown(written)
 
@@ -234,13 +258,15 @@ class _Reader:
         name = self._known(written[3:])
         return name if name is not None and is_flag(self.options[name].kind) else None
 
-    def _following(self, written: str, name: str, rest: list[str]) -> str:
+    def _following(self, written: str, name: str, rest: list[str], hides: bool) -> str:
         """Returns the value of an option that has none attached: the next word, or true for a flag."""
         if name and is_flag(self.options[name].kind):
             # With *args the next word is one of them; without, it can only be the flag's value.
             takes = rest and not self.takes_words and rest[-1].lower() in BOOL_WORDS
-            return rest.pop() if takes else "true"
+            if not takes:
+                return "true"
         if rest:
+            self.found.shown.append(MASK if hides else rest[-1])
             return rest.pop()
         kind = f" ({type_name(self.options[name].kind)})" if name else ""
         raise UsageError(f"{written} needs a value{kind} ({self.fullname})")

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, NoReturn
 
-from redun.cli.annotations import choices, container_of, fields_of, item_of, members, plain, type_name
+from redun.cli.annotations import choices, container_of, fields_of, is_secret, item_of, members, plain, type_name
 
 _NOTHING: Final = ("none", "null")
 _TRUE: Final = frozenset(("true", "yes", "on", "1"))
@@ -59,6 +59,8 @@ def from_text(text: str, kind: Any) -> Any:
     kind = plain(kind)
     if kind is str:
         return text
+    if is_secret(kind):
+        return _secret(kind)(from_text(text, _kept(kind)))
     if kind is Any or kind is object:
         return _loose(text)
     several = members(kind)
@@ -74,6 +76,15 @@ def from_text(text: str, kind: Any) -> Any:
     if container_of(kind) is None and fields_of(kind) is None:
         _no_form(kind)
     return from_json(_parse_json(text, kind), kind)
+
+
+def _secret(kind: Any) -> Any:
+    return typing.get_origin(kind) or kind
+
+
+def _kept(kind: Any) -> Any:
+    """Returns the annotation of what a secret keeps: text where nothing is said."""
+    return typing.get_args(kind)[0] if typing.get_args(kind) else str
 
 
 def from_texts(texts: list[str], kind: Any) -> Any:
@@ -263,6 +274,8 @@ def from_json(item: Any, kind: Any) -> Any:
     kind = plain(kind)
     if kind is Any or kind is object:
         return item
+    if is_secret(kind):
+        return _secret(kind)(from_json(item, _kept(kind)))
     several = members(kind)
     if len(several) > 1:
         return _first_fit(several, lambda member: from_json(item, member), kind, item)

@@ -146,6 +146,10 @@ class RunLines:
         self._draws = False
         self._writer.close()
 
+    def names(self, command: str) -> None:
+        """Replaces the command line that is printed when the execution starts."""
+        self._command = command
+
     # -- what the scheduler calls -------------------------------------------------------------------------------------
 
     def started(self, uuid: str) -> None:

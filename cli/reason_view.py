@@ -30,7 +30,9 @@ def miss_lines(
     for job, reason in misses:
         groups.setdefault((graph.fullname(graph.call(job.call)), reason.text()), []).append(job)
     for (fullname, text), jobs in islice(groups.items(), most):
-        more = f" (and {len(jobs) - 1:,} more jobs)" if len(jobs) > 1 else ""
+        more = (
+            "" if len(jobs) == 1 else " (and 1 more job)" if len(jobs) == 2 else f" (and {len(jobs) - 1:,} more jobs)"
+        )
         yield f"Job {paint(table.id(jobs[0])[:SHORT], 'id')}  {fullname}: {text}{more}"
     if most is not None and len(groups) > most:
         yield f"... {len(groups) - most:,} more: -n 0 lists all"

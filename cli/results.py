@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from redun.cli.render import SHORT_ID, safe_repr, short_repr, shorten
+from redun.core.concealed import redacted
 from redun.core.errors import RedunError
 from redun.core.forms import printable, printable_lines
 
@@ -120,7 +121,7 @@ def error_lines(error: BaseException) -> list[str]:
         text = type(error).__name__
     if isinstance(error, RedunError):
         text = text.removeprefix(f"{type(error).__module__}.")  # where our classes stand is of no interest
-    lines = text.rstrip("\n").split("\n")
+    lines = redacted(text).rstrip("\n").split("\n")
     shown = [printable(shorten(line, _LINE_CHARS)) for line in lines[:_ERROR_LINES]]
     if len(lines) > _ERROR_LINES:
         shown.append(f"... {len(lines) - _ERROR_LINES} more lines")
@@ -170,7 +171,7 @@ def _error_json(execution: Execution) -> dict[str, Any]:
 
 def _message(error: BaseException | None) -> str:
     try:
-        return str(error)
+        return redacted(str(error))
     except Exception:  # noqa: BLE001 - the user's `__str__`
         return ""
 

@@ -38,6 +38,7 @@ class _Wishes(NamedTuple):
     dry_run: bool
     accepted: tuple[str, ...]
     withdrawn: tuple[str, ...]
+    hidden: bool
 
 
 @click.command(
@@ -73,6 +74,12 @@ class _Wishes(NamedTuple):
 @click.option(
     "--withdraw-code", "withdrawn", multiple=True, metavar="TASK", help="Take back an --accept-code of this task."
 )
+@click.option(
+    "--no-record-args",
+    "hidden",
+    is_flag=True,
+    help="Record *** for the arguments of the task; what it hands on or returns is recorded all the same.",
+)
 @click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the task.")
 @common_options
 @click.argument("target", metavar="FILE_OR_MODULE")
@@ -90,6 +97,7 @@ def run(
     explain: bool,
     accepted: tuple[str, ...],
     withdrawn: tuple[str, ...],
+    hidden: bool,
     target: str,
     words: tuple[str, ...],
 ) -> int:
@@ -111,7 +119,7 @@ def run(
 
     found = settings(ctx)
     wishes = _Wishes(
-        _argv(ctx), options, not no_cache, jobs, as_json, replay, dry_run or dry_run_old, accepted, withdrawn
+        _argv(ctx), options, not no_cache, jobs, as_json, replay, dry_run or dry_run_old, accepted, withdrawn, hidden
     )
     level = 0 if found.quiet else 1 + bool(found.verbose)
     command = command_text(["redun", *wishes.argv])
@@ -208,19 +216,38 @@ def _closest_task(workflow: Workflow, name: str) -> str:
 
 def _run_task(task: Task[..., Any], words: Sequence[str], found: Settings, lines: RunLines, wishes: _Wishes) -> int:
     from redun.cli.arguments import Request, parameters_of, parse_arguments
+    from redun.cli.progress import command_text
+    from redun.core.codec import storable
 
     parameters = parameters_of(task)
     own = {name for param in run.params for name in param.opts}
-    arguments = parse_arguments(task.fullname, parameters, words, own)
+    arguments = parse_arguments(task.fullname, parameters, words, own, hidden=wishes.hidden)
     if arguments.request is Request.HELP:
         return _help(task, parameters)
     if arguments.request is Request.INFO:
         return _info(task, found)
+    if arguments.shown != list(words):
+        argv = [*wishes.argv[: len(wishes.argv) - len(words)], *map(storable, arguments.shown)]
+        wishes = wishes._replace(argv=argv)
+        lines.names(command_text(["redun", *argv]))
+    if wishes.hidden:
+        arguments = _hidden(arguments)
     expression = _call(task, arguments, wishes.options)
     if wishes.dry_run:
         return _dry_run(expression, found, lines, wishes)
     execution = _execute(expression, found, lines, wishes)
     return _report(execution, task, lines, wishes)
+
+
+def _hidden(arguments: Arguments) -> Arguments:
+    """Returns the arguments as ones that no store and no screen shows."""
+    from redun.core.secrets import Hidden, Secret
+
+    def hide(value: Any) -> Any:
+        return value if isinstance(value, Secret) else Hidden(value)
+
+    kwargs = {name: hide(value) for name, value in arguments.kwargs.items()}
+    return arguments._replace(args=tuple(map(hide, arguments.args)), kwargs=kwargs)
 
 
 def _help(task: Task[..., Any], parameters: list[Parameter]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,9 +13,12 @@ from redun.executor.compare import Comparer
 from redun.executor.evaluator import Evaluator
 from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import Job
+from redun.executor.live_reasons import LiveReasons
 from redun.executor.memoize import Memoizer
 from redun.executor.pending import Pending
+from redun.executor.reasons import Reason
 from redun.executor.states import State
+from redun.executor.telling import Teller
 from redun.executor.verify import Verifier
 from redun.store import Store
 
@@ -28,12 +32,16 @@ class DryRun:
         misses: jobs that would run, in the order in which they are met; what they would call is not known.
         unknown: jobs that wait for the result of a miss.
         counts: by task; misses count as running, unknown ones as pending.
+        arguments: tells the arguments of a miss, as the event of a job has them.
+        reason: finds why a job would run; the store is open for that.
     """
 
     hits: int
     misses: list[Job]
     unknown: int
     counts: list[TaskCount]
+    arguments: Callable[[Job], list[tuple[str, Any]]]
+    reason: Callable[[Job], Reason]
 
 
 def dry_run(store: Store, expression: Any, *, cache: bool = True, replay: Literal["whole", "step"] = "whole") -> DryRun:
@@ -67,4 +75,6 @@ def dry_run(store: Store, expression: Any, *, cache: bool = True, replay: Litera
         evaluator.advance()
     waiting = [job for job in evaluator.unfinished() if job.state is State.WAITING]
     counts = [TaskCount(name, *row) for name, row in sorted(evaluator.counts.items())]
-    return DryRun(sum(count.cached for count in counts), misses, len(waiting), counts)
+    hits = sum(count.cached for count in counts)
+    arguments = Teller(None, store, b"", pending.fetch, evaluator.payload).arguments
+    return DryRun(hits, misses, len(waiting), counts, arguments, LiveReasons(store, pending.fetch).reason)

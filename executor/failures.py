@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any, Final
 
 from redun.core.codec import storable
+from redun.core.concealed import redacted
 from redun.core.objects import TraceFrame, TraceRecord
 
 #: Frames of redun's own code, whatever floor they are on, say nothing about a mistake of the user's.
@@ -20,7 +21,7 @@ _TEXT: Final = 10_000
 
 def summary(error: BaseException) -> str:
     """Returns the last line of a traceback, as Python words it; an error whose text cannot be made is still named."""
-    return storable(_summary(error))
+    return storable(redacted(_summary(error)))
 
 
 def _summary(error: BaseException) -> str:
@@ -60,7 +61,7 @@ def _notes(error: BaseException) -> tuple[str, ...]:
 
 def _words(note: Any) -> str:
     try:
-        return storable(str(note))
+        return storable(redacted(str(note)))
     except Exception:  # noqa: BLE001  the note's own __str__ may raise anything
         return f"<{type(note).__name__}>"
 

@@ -7,7 +7,7 @@ from redun.core.objects import How, Why
 from redun.core.reduction import CALL
 from redun.executor.jobs import Job
 from redun.executor.known import known_in
-from redun.executor.reasons import Miss, Reason, Reasons, Site, switched_off
+from redun.executor.reasons import Miss, Reason, Reasons, Site, off_at_call, switched_off
 from redun.store import Store
 
 
@@ -29,7 +29,8 @@ class LiveReasons:
         args = tuple([arg.digest for arg in job.args if arg.digest is not None])
         off_by = ""
         if job.why is Why.OFF_TASK:
-            off_by = switched_off(job.node.options or {}) or f"{switched_off(job.task.task_options)} in @task"
+            at_call = switched_off(job.node.options or {})
+            off_by = off_at_call(at_call) if at_call else f"{switched_off(job.task.task_options)} in @task"
         return self._reasons.reason(
             Miss(job.why, job.compared, job.prepared.digest, args, job.stale, off_by, self._site(job))
         )
@@ -45,8 +46,11 @@ class LiveReasons:
             return None
         found = self._places.get(id(caller))
         if found is None:
-            units = zip(caller.units, caller.reduction.nodes, strict=False)
-            calls = [id(unit) for unit, node in units if node.op == CALL]
-            found = self._places[id(caller)] = (caller, {unit: place for place, unit in enumerate(calls)})
+            places: dict[int, int] = {}
+            counts: dict[str, int] = {}
+            for unit, node in zip(caller.units, caller.reduction.nodes, strict=False):
+                if node.op == CALL:
+                    places[id(unit)] = counts[node.name] = counts.get(node.name, -1) + 1
+            found = self._places[id(caller)] = (caller, places)
         place = found[1].get(id(job))
         return None if place is None else Site(earlier, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from redun.core.digest import Digest, Key
@@ -11,6 +12,7 @@ from redun.core.values import Encoder, Item
 from redun.executor.writer import Writer
 from redun.store import Batch, MemoRow, Store
 from redun.store.objects import same_bytes
+from redun.store.secret_key import secret_key
 
 
 class Pending:
@@ -27,6 +29,7 @@ class Pending:
         self._uncompared: dict[Digest, Item] = {}
         self._late: dict[Digest, Item] = {}
         encoder.write_blob = self._write_blob
+        encoder.secret_key = partial(secret_key, store)
         encoder.collision = store.collision
         self._writer = Writer(store)
 

@@ -31,10 +31,18 @@ _CALLERS: Final = 64
 
 
 class Site(NamedTuple):
-    """Where a job is called: an earlier call of its caller, and its place among the calls that the caller made."""
+    """Where a job is called: an earlier call of its caller, and how many calls of the same task the caller makes before
+    it now."""
 
     caller: Digest
     place: int
+
+
+class _Caller(NamedTuple):
+    """An earlier call of a caller, and which of its children are calls of which task."""
+
+    record: CallRecord
+    places: dict[str, list[int]]
 
 
 Stale: TypeAlias = tuple[tuple[Digest, Digest | None], ...]
@@ -60,10 +68,25 @@ class Miss(NamedTuple):
     site: Site | None = None
 
 
+def called(expression: bytes | None, call: CallRecord) -> dict[str, list[int]]:
+    """Returns which children of a call, by number, are calls of which task, as its reduction has them."""
+    places: dict[str, list[int]] = {}
+    if expression is not None:
+        table = Table(expression)
+        for place, number in zip(range(len(call.children)), table.calls(), strict=False):
+            places.setdefault(table.node(number)[1], []).append(place)
+    return places
+
+
 def switched_off(options: Mapping[str, Any]) -> str:
     """Returns which options switch the cache off, as they are written; empty where none does."""
     found = [(name, options[name]) for name in ("cache", "cache_scope") if name in options]
     return ", ".join(f"{name}={getattr(value, 'name', value)!r}" for name, value in found)
+
+
+def off_at_call(options: str) -> str:
+    """Returns what is said of options (see `switched_off`) that a call gave."""
+    return f"{options} in the options of the call"
 
 
 class ArgumentChange(NamedTuple):
@@ -125,6 +148,7 @@ class Reason(NamedTuple):
         compared: the earlier call that it is compared with: the one of its row, or a nearer one.
         code, arguments, files: what differs, as far as the reason is of that sort.
         detail: what else there is to say, safe to print.
+        added: whether its caller makes more calls of the task than in the earlier call of it, and this is one of those.
     """
 
     why: Why
@@ -133,6 +157,7 @@ class Reason(NamedTuple):
     arguments: tuple[ArgumentChange, ...] = ()
     files: tuple[FileChange, ...] = ()
     detail: str = ""
+    added: bool = False
 
     def text(self) -> str:
         """Returns it on one line."""
@@ -140,7 +165,8 @@ class Reason(NamedTuple):
         if self.code or self.why is Why.CODE:
             parts.append(_listed("code changed", [change.text() for change in self.code]))
         if self.arguments or self.why is Why.ARGUMENT:
-            parts.append(_listed("argument changed", [change.text() for change in self.arguments]))
+            title = "one more call of it than before; compared with the nearest" if self.added else "argument changed"
+            parts.append(_listed(title, [change.text() for change in self.arguments]))
         if self.files or self.why is Why.EXTERNAL:
             files = [change.text() for change in self.files]
             parts.append(_listed(_TEXTS[Why.EXTERNAL], files, all_told=len(files) < limits.STALE_NAMED))
@@ -189,18 +215,19 @@ class Reasons:
         self._code: dict[tuple[Digest, Digest], tuple[CodeChange, ...]] = {}
         self._tasks: dict[Digest, TaskRecord | None] = {}
         #: Callers of jobs, which may have many thousand children each of which asks for its own.
-        self._callers: dict[Digest, CallRecord | None] = {}
+        self._callers: dict[Digest, _Caller | None] = {}
 
     def reason(self, miss: Miss) -> Reason:
         """Returns why a job was not answered from the cache. What is missing from the store is left out of it."""
         compared = self._call(miss.compared)
         if miss.why in (Why.CODE, Why.ARGUMENT) and compared is not None:
+            added = miss.why is Why.ARGUMENT and self._is_added(miss)
             digest, compared = self._nearest(miss, compared)
             code = self._code_changes(compared.task, miss.task) if compared.task != miss.task else ()
             arguments = self.argument_changes(compared, miss.task, miss.args)
             if compared.task == miss.task and not arguments:
                 code = tuple(self._classes(miss.args))
-            return Reason(miss.why, digest, code, arguments)
+            return Reason(miss.why, digest, code, arguments, added=added)
         if miss.why is Why.EXTERNAL:
             return Reason(miss.why, miss.compared, files=tuple(self._files(miss.stale)))
         return Reason(miss.why, miss.compared, detail=self._detail(miss, compared))
@@ -239,22 +266,29 @@ class Reasons:
 
     def _at_site(self, miss: Miss) -> tuple[Digest, CallRecord] | None:
         """The call of this task that its caller made at the same place before."""
-        if miss.site is None:
+        caller = None if miss.site is None else self._caller(miss.site.caller)
+        if caller is None or miss.site is None:
             return None
-        caller = self._caller(miss.site.caller)
-        if caller is None or miss.site.place >= len(caller.children):
-            return None
-        digest = caller.children[miss.site.place]
+        places = caller.places.get(self._name(miss.task) or "", ())
+        digest = caller.record.children[places[miss.site.place]] if miss.site.place < len(places) else None
         call = self._call(digest)
         if digest is None or call is None or self._name(call.task) != self._name(miss.task):
             return None
         return (digest, call) if miss.why is Why.CODE or call.task == miss.task else None
 
-    def _caller(self, digest: Digest) -> CallRecord | None:
+    def _is_added(self, miss: Miss) -> bool:
+        caller = None if miss.site is None else self._caller(miss.site.caller)
+        if caller is None or miss.site is None:
+            return False
+        return miss.site.place >= len(caller.places.get(self._name(miss.task) or "", ()))
+
+    def _caller(self, digest: Digest) -> _Caller | None:
         if digest not in self._callers:
             if len(self._callers) == _CALLERS:
                 self._callers.clear()
-            self._callers[digest] = self._call(digest)
+            record = self._call(digest)
+            places = {} if record is None else called(self._payload(record.reduction, "expr"), record)
+            self._callers[digest] = None if record is None else _Caller(record, places)
         return self._callers[digest]
 
     def _name(self, task: Digest) -> str | None:

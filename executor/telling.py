@@ -58,7 +58,7 @@ class Teller:
             key = job.key.hex() if job.key is not None else ""
             reason = partial(self._reason, job) if verb == "Run" else None
             self._observer.job(
-                JobEvent(verb, self._id(job.number), job.task.fullname, self._arguments(job), key, job.executor, reason)
+                JobEvent(verb, self._id(job.number), job.task.fullname, self.arguments(job), key, job.executor, reason)
             )
 
     def inner(self, replay: Job) -> None:
@@ -88,7 +88,7 @@ class Teller:
         while job is not None:
             capture = job.task.capture
             first = capture.text.partition("\n")[0].strip()
-            arguments = self._arguments(job)
+            arguments = self.arguments(job)
             rows.append(
                 FailedJob(self._id(job.number), job.task.fullname, capture.file, capture.line, first, arguments)
             )
@@ -108,7 +108,8 @@ class Teller:
     def _call(self, digest: Digest) -> CallRecord:
         return CallRecord.parse(bytes(self._fetch(digest)[1]))
 
-    def _arguments(self, job: Job) -> list[tuple[str, Any]]:
+    def arguments(self, job: Job) -> list[tuple[str, Any]]:
+        """Returns the arguments of a job as an event has them."""
         values = [arg.obj if arg.plain else self._readable(self._payload(arg)) for arg in job.args]
         return list(zip(job.prepared.names, values, strict=False))
 
@@ -121,7 +122,9 @@ class Teller:
     def _readable(self, payload: bytes) -> Any:
         """Returns a value to be shown, or what reads like it where its class is not imported or will not be made."""
         try:
-            return Decoder(self._fetch).decode(payload)
+            decoder = Decoder(self._fetch)
+            decoder.shows = True
+            return decoder.decode(payload)
         except Exception:  # noqa: BLE001  decoding may run the user's own __setstate__
             # Here and not at the top: hardly any run needs it.
             from redun.core.display import show

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from redun.core.files import File
     from redun.core.namespace import get_current_namespace, namespace
+    from redun.core.secrets import Secret
     from redun.core.tasks import Task, get_task_registry, task
     from redun.core.version import VERSION as __version__  # noqa: N811 (the name that Python knows it by)
     from redun.executor.scheduler import Scheduler
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "File",
     "Scheduler",
+    "Secret",
     "Task",
     "__version__",
     "get_current_namespace",
@@ -42,6 +44,7 @@ Result = TypeVar("Result")
 _HOMES = {
     "File": ("redun.core.files", "File"),
     "Scheduler": ("redun.executor.scheduler", "Scheduler"),
+    "Secret": ("redun.core.secrets", "Secret"),
     "Task": ("redun.core.tasks", "Task"),
     "__version__": ("redun.core.version", "VERSION"),
     "get_current_namespace": ("redun.core.namespace", "get_current_namespace"),

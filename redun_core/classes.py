@@ -15,6 +15,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final
 
 from redun.core import codes
+from redun.core.concealed import redacted, tells
 from redun.core.decoding import READERS, Decoder
 from redun.core.errors import CannotDecode, CannotEncode, CodecError
 from redun.core.values import FINDERS, Encoder, Handler
@@ -118,7 +119,7 @@ def _error(encoder: Encoder, obj: BaseException) -> Any:
         name = f"{kind.__module__}:{kind.__qualname__}"
     state = {k: v for k, v in vars(obj).items() if k != "__notes__"} | _fields(obj)
     notes = getattr(obj, "__notes__", None)  # whoever assigns it may assign anything
-    notes = [n if isinstance(n, str) else _text(n) for n in notes] if isinstance(notes, (list, tuple)) else []
+    notes = [redacted(n if isinstance(n, str) else _text(n)) for n in notes] if isinstance(notes, (list, tuple)) else []
     parts = [name, _tellable(encoder, list(obj.args)), notes, _cause(obj), _tellable(encoder, state)]
     return encoder.ext(codes.ERROR, parts)
 
@@ -164,9 +165,11 @@ def _tell(encoder: Encoder, value: Any) -> Any:
     probe = Encoder(encoder.format)
     probe.place = encoder.place  # in what a body returns, an error may hold lazy values as anything else may
     try:
-        probe.encode(value)
+        payload = probe.encode(value).payload
     except CodecError:
-        return _text(value)
+        return redacted(_text(value))
+    if tells([payload, *(part for _, part in probe.objects.values())]):
+        return redacted(value if isinstance(value, str) else _text(value))
     return value
 
 

@@ -41,7 +41,10 @@ class Decoder:
     Attributes:
         externals: values met that stand for something outside.
         code: classes, functions and tasks met.
+        shows: whether the value is for people to read and not to compute with; secrets stay hidden then.
     """
+
+    shows = False
 
     def __init__(self, fetch: Fetch, node: Callable[[int], Any] | None = None) -> None:
         self._fetch = fetch

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from redun.core import codes
 from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, unpack
+from redun.core.concealed import MASK
 from redun.core.errors import MalformedObject
 
 #: Bits of an integer that is written in decimals: the conversion is quadratic.
@@ -389,6 +390,8 @@ _ADAPTED: Final[dict[str, Callable[[str, Any], Form]]] = {
     "collections.defaultdict": _as_arguments,
     "collections.deque": _deque,
     "collections.ChainMap": _as_arguments,
+    "redun.secret": lambda _, __: Form(f"Secret({MASK})", style="name"),
+    "redun.hidden": lambda _, __: Form(MASK, style="name"),
     "numpy.ndarray": _numpy_array,
     "numpy.dtype": _numpy_dtype,
 }

@@ -14,7 +14,7 @@ from redun.core.errors import CannotDecode, CannotEncode, DuplicateTask, TaskErr
 from redun.core.expressions import TaskCall
 from redun.core.namespace import check_name, check_namespace, get_current_namespace
 from redun.core.sources import Capture, capture
-from redun.core.values import HANDLERS, Encoder
+from redun.core.values import HANDLERS, PLAIN, Encoder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +83,8 @@ class Task(Generic[P, R]):
         self.task_options: dict[str, Any] = {k: v for k, v in options.items() if k not in _OWN}
         self.capture: Capture = capture(func)
         self._nout: int | None = options.get("nout")
+        #: Parameters annotated as secrets.
+        self.secrets: frozenset[str] = _secret_parameters(inner)
         self.made_in_body = running.body
         self.__doc__ = func.__doc__
         self.__name__ = self.name
@@ -93,6 +95,8 @@ class Task(Generic[P, R]):
 
     # A call is typed as the value it will become, so that type checkers accept it wherever the value is wanted.
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.secrets:
+            self._check_secrets(args, kwargs)
         return cast(R, TaskCall(self, args, kwargs))
 
     def __repr__(self) -> str:
@@ -117,7 +121,16 @@ class Task(Generic[P, R]):
 
     def call_with(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Returns the lazy call with options of its own."""
+        if self.secrets:
+            self._check_secrets(args, kwargs)
         return TaskCall(self, args, kwargs, dict(options))
+
+    def _check_secrets(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Raises TaskError where a value that would be stored is given for a secret."""
+        names = (name for name, kind in self.params if kind in (POSITIONAL_ONLY, POSITIONAL))
+        for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
+            if name in self.secrets and value is not None and type(value) in PLAIN:
+                raise TaskError(f"{name} of task {self.fullname} is a secret", hint=f"write {name}=Secret(...)")
 
     def options(self, **options: Any) -> TaskWithOptions[P, R]:
         """Returns the task with these options for the calls made through it.
@@ -184,6 +197,19 @@ def _inspected(func: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
     signature = inspect.signature(func)
     params = tuple((p.name, int(p.kind)) for p in signature.parameters.values())
     return params, {p.name: p.default for p in signature.parameters.values() if p.default is not p.empty}
+
+
+def _secret_parameters(func: Any) -> frozenset[str]:
+    """Names of the parameters annotated `Secret` or `Secret[...]`, as far as that can be seen without evaluating."""
+    found = []
+    for name, annotation in getattr(func, "__annotations__", {}).items():
+        if isinstance(annotation, str):
+            said = annotation.partition("[")[0].rpartition(".")[2].strip()
+        else:
+            said = getattr(getattr(annotation, "__origin__", annotation), "__name__", "")
+        if said == "Secret" and name != "return":
+            found.append(name)
+    return frozenset(found)
 
 
 def _annotated_length(func: Any) -> int:

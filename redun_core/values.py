@@ -135,6 +135,8 @@ class Encoder:
         self.write_blob: Callable[[Digest, bytes | memoryview], None] | None = None
         #: Makes the error for two different objects of one id, which may keep both for a report.
         self.collision: Callable[[Digest, Item, Item], Exception] = _collision
+        #: Gives the key that secrets are hashed with; None where no secret may occur.
+        self.secret_key: Callable[[], bytes] | None = None
         self.nodes: list[int] = []
         self.externals: list[External] = []
         self.code: list[Any] = []

@@ -55,18 +55,23 @@ def is_network_type(name: str) -> bool:
     return name in NETWORK_TYPES
 
 
+def type_at(path: Path) -> str:
+    """Returns the type of the file system of a path (which need not exist yet), or "" where the system does not say."""
+    try:
+        with open(_MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
+            table = file.read()
+    except OSError:
+        return ""  # not Linux
+    return filesystem_type(os.path.realpath(path), table)
+
+
 def refuse_network(path: Path) -> None:
     """Checks that a store may lie at a path (which need not exist yet).
 
     Raises:
         StoreError: on a network file system.
     """
-    try:
-        with open(_MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
-            table = file.read()
-    except OSError:
-        return  # not Linux: there is no cheap answer, and refusing everything would be worse
-    found = filesystem_type(os.path.realpath(path), table)
+    found = type_at(path)  # "" is let through: where there is no cheap answer, refusing everything would be worse
     if is_network_type(found):
         raise StoreError(
             f"{path} is on a network file system ({found}), whose memory maps and locks do not hold between machines: "

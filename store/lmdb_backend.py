@@ -178,6 +178,18 @@ class LmdbBackend:
             number: int = shared.env.info()["last_txnid"]
             return number
 
+    def room(self) -> tuple[int, int, int]:
+        """Returns the size of the map, how much of the file holds or has held something (both in bytes), and the number
+        of the last transaction."""
+        self._shared.enter()
+        try:
+            info, page = self._shared.env.info(), self._shared.env.stat()["psize"]
+            return info["map_size"], (info["last_pgno"] + 1) * page, info["last_txnid"]
+        except lmdb.Error as error:
+            raise lmdb_environment.store_error(error, self.path) from error
+        finally:
+            self._shared.leave()
+
     def sync(self) -> None:
         """See `Backend.sync`."""
         with self._entered() as shared:

@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks import machine, table
 from benchmarks.guard import RECORDED
 from benchmarks.measure import Bench, Figure
-from benchmarks.stores.cases import CASES, TITLES, Case
+from benchmarks.stores.cases import CASES, PEERS, TITLES, Case
 from benchmarks.stores.environment import environment
 from benchmarks.stores.rounds import OPERATIONS, measure, ratios
 from benchmarks.stores.sheet import sheet
@@ -35,9 +35,18 @@ def arguments() -> argparse.Namespace:
 
 
 def chosen(cases: str | None, who: str | None) -> list[Case]:
-    """Returns the cases to run, with the contestants that take part."""
-    found = [case for case in CASES if cases is None or case.name in cases.split(",")]
-    return [case if who is None else case.only(who.split(",")) for case in found]
+    """Returns the cases to run, with the contestants that take part.
+
+    Raises:
+        SystemExit: if there is none of a name.
+    """
+    known = {case.name: case for case in CASES}
+    names = list(known) if cases is None else cases.split(",")
+    players = list(TITLES) if who is None else who.split(",")
+    for name, there in [(name, known) for name in names] + [(name, TITLES) for name in players]:
+        if name not in there:
+            raise SystemExit(f"no {name!r}: there are {', '.join(there)}")
+    return [known[name].only(players) for name in names]
 
 
 def show(bench: Bench, case: Case, missing: Mapping[str, str]) -> list[Figure]:
@@ -63,7 +72,8 @@ def titles(bench: Bench, case: Case) -> dict[str, str]:
 def main() -> int:
     """Measures and prints, case by case; returns 1 when one could not be measured, and records nothing then."""
     options = arguments()
-    python, missing = environment(options.peer_env)
+    cases = chosen(options.cases, options.who)
+    python, missing = environment([PEERS[who] for case in cases for who in case.who if who in PEERS], options.peer_env)
     repeat = options.repeat or (1 if options.quick else 3)
     bench = Bench(quick=options.quick, directory=work_directory(options.dir), repeat=repeat, peer=python)
     start = time.monotonic()
@@ -74,7 +84,7 @@ def main() -> int:
         print(f"{package} is left out, it could not be installed: {reason}")
     figures: list[Figure] = []
     broken = 0
-    for case in chosen(options.cases, options.who):
+    for case in cases:
         try:
             figures += show(bench, case, missing)
         except RuntimeError as error:

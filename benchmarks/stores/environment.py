@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from benchmarks.peer import cache_directory
-from benchmarks.stores.cases import PEERS
 
 
-def environment(path: Path | None = None) -> tuple[Path, dict[str, str]]:
+def environment(packages: Collection[str], path: Path | None = None) -> tuple[Path, dict[str, str]]:
     """Returns the interpreter of the environment, made where it is missing, and package -> why pip could not bring it.
 
     Raises:
@@ -18,10 +18,10 @@ def environment(path: Path | None = None) -> tuple[Path, dict[str, str]]:
     """
     where = path or cache_directory() / f"stores-py{sys.version_info[0]}.{sys.version_info[1]}"
     python = where / "bin" / "python"
-    if not python.exists():
+    if packages and not python.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(where)], check=True)
     missing = {}
-    for package in sorted(set(PEERS.values())):
+    for package in sorted(set(packages)):
         done = where / f"installed-{package}"
         if done.exists():
             continue

@@ -31,6 +31,7 @@ _HOMES: Final = {
     "pathlib": "redun.core.adapters.paths",
     "collections": "redun.core.adapters.containers",
     "numpy": "redun.core.adapters.arrays",
+    "redun": "redun.core.secrets",
 }
 
 

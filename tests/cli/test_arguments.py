@@ -362,8 +362,7 @@ def variadic(a: int, b: int = 2, /, c: int = 3, *args: int, flag: bool = False, 
 )
 def test_words_and_further_options(words: list[str], args: tuple[int, ...], kwargs: dict[str, Any]) -> None:
     found = parse(variadic, *words)
-    bound = Arguments(Request.CALL, args, kwargs)
-    assert (found.args, found.kwargs) == (bound.args, bound.kwargs)
+    assert found == Arguments(Request.CALL, args, kwargs, words)
     Task(variadic, {})(*found.args, **found.kwargs)
 
 

@@ -72,7 +72,20 @@ def test_a_dry_run_counts_hits_misses_and_what_lies_beyond_them(place: Place):
     assert (told["cached"], told["would_run"], told["unknown"]) == (1, 1, 1)
     assert told["misses"][0]["task"] == "planet"
     assert told["misses"][0]["why"] == "code"
+    assert told["misses"][0]["reason"]["text"] == "code changed: its own text"
+    assert told["misses"][0]["reason"]["code"][0]["diff"][-1] == '+    return "Mars"'
     assert place.executions() == 1
+
+
+def test_a_dry_run_gives_the_reasons_that_the_run_then_gives(place: Place):
+    place.run()
+    place.write(WORKFLOW.replace('"World"', '"Mars"'))
+    for args in ((), ("--greeting", "Hi")):
+        (dry,) = [line for line in place.run("--dry-run", args=args).stderr.splitlines() if " Miss " in line]
+        lines = place.run("--explain", args=args).stderr.splitlines()
+        told = next(line for line in lines if " Miss " in line)
+        call = next(line for line in lines if " Run  " in line).split(":  ")[1].removesuffix(" on default")
+        assert dry == f"[redun] Miss   {call}: {told.split(': ', 1)[1].split(': ', 1)[1]}"
 
 
 def test_the_old_spelling_of_a_dry_run_is_understood(place: Place):

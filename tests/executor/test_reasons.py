@@ -132,6 +132,17 @@ def test_of_many_calls_below_a_caller_that_ran_each_is_compared_with_the_one_at_
     assert history.explained_all() == history.reasons
 
 
+def test_a_call_more_than_the_caller_made_before_is_told_as_that(history: History) -> None:
+    text = FAN.replace("for n in range(200)]", "for n in range(8)] + [last(0)]") + "@task()\ndef last(n): return n\n"
+    history.run(text)
+    history.run(text.replace("range(8)", "range(9)").replace("last(0)", "last(1)"))
+    assert history.reasons["last"] == ["argument changed: args['n']: 0 -> 1"]
+    for task in ("first", "second"):
+        (reason,) = history.reasons[task]
+        assert reason.startswith("one more call of it than before; compared with the nearest: args['n']: ")
+    assert history.explained_all() == history.reasons
+
+
 def test_a_caller_of_many_is_read_once(history: History) -> None:
     history.run(FAN)
     (earlier,) = (row.call for row in history.rows().values() if history.name(row) == "main")
@@ -276,7 +287,10 @@ def main(n):
     ("text", "reason"),
     [
         ("@task(cache=False)\ndef f(): return 1\n@task()\ndef main(): return f()", "cache=False in @task"),
-        ("@task()\ndef f(): return 1\n@task()\ndef main(): return f.options(cache=False)()", "cache=False"),
+        (
+            "@task()\ndef f(): return 1\n@task()\ndef main(): return f.options(cache=False)()",
+            "cache=False in the options of the call",
+        ),
         ("@task(cache_scope='CSE')\ndef f(): return 1\n@task()\ndef main(): return f()", "cache_scope='CSE' in @task"),
     ],
 )
@@ -284,6 +298,8 @@ def test_what_switched_the_cache_off_is_told(history: History, text: str, reason
     history.run(text)
     history.run(text)
     assert history.told["f"] == f"the cache is off for this call: {reason}"
+    afterwards = reason if "of the call" in reason else "an option of the task"  # the decorator is not in the history
+    assert history.explained_all()["f"] == [f"the cache is off for this call: {afterwards}"]
 
 
 def test_a_run_without_the_cache_says_so(history: History) -> None:

@@ -45,3 +45,18 @@ def test_the_guard_never_fails(tmp_path: Path):
     done = _python("-m", "benchmarks.guard", "--recorded", str(broken))
     assert done.returncode == 0
     assert "could not measure" in done.stderr
+
+
+def test_stores_are_measured_side_by_side_without_libraries_of_others(tmp_path: Path):
+    words = ("--quick", "--cases", "large", "--who", "ours,sqlite-full,files-synced", "--dir", str(tmp_path))
+    done = _python("-m", "benchmarks.stores", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "large, put: ours / files-synced" in done.stdout
+    assert "of 1 targets are reached" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_takes_no_part_is_named_with_those_that_do():
+    done = _python("-m", "benchmarks.stores", "--who", "nonsense")
+    assert done.returncode == 1
+    assert "no 'nonsense': there are ours, " in done.stderr

@@ -15,7 +15,7 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 CORE_ORDER = """
     errors limits version names normal_form ownership operations
     codes digest namespace sources
-    codec frame scopes
+    codec concealed frame scopes
     shapes expression_table forms
     history job_links kinds
     objects
@@ -23,7 +23,7 @@ CORE_ORDER = """
     decoding expressions static_uses class_bodies readings
     classes adapters.registry files tasks
     adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
-        adapters.times constants reduction
+        adapters.times constants reduction secrets
     code_uses
     fingerprint
     keys
@@ -40,6 +40,8 @@ LATE = {
     "redun.cli.app": "only an error that is shown needs more",
     "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",
+    "redun.cli.doctor": "help loads no store",
+    "redun.cli.doctor": "help loads no store",
     "redun.cli.fsck": "help loads no store",
     "redun.cli.init": "help and usage errors look for no store",
     "redun.cli.log": "help loads no store, and each view only its printer",
