@@ -31,6 +31,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
     "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound."),
+    "prune": ("redun.cli.prune", "prune", "Choose which executions stay."),
+    "gc": ("redun.cli.gc", "gc", "Sweep what no execution leads to."),
     "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),
 }
 

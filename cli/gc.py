@@ -90,12 +90,14 @@ def _print(found: Collection, *, dry_run: bool) -> None:
     if not found.swept:
         write_out("nothing to sweep\n")
     if found.pruned:
-        write_out(f"{found.pruned:,} of the oldest executions {'would be' if dry_run else 'were'} pruned to make room\n")
+        write_out(
+            f"{found.pruned:,} of the oldest executions {'would be' if dry_run else 'were'} pruned to make room\n"
+        )
     if found.rows:
-        write_out(f"{found.rows:,} cached results {'would be' if dry_run else 'were'} forgotten\n")
+        write_out(f"cached results {'that would be ' if dry_run else ''}forgotten: {found.rows:,}\n")
     if found.emptied.objects:
         size = size_text(found.emptied.size)
-        write_out(f"{found.emptied.objects:,} objects swept before were removed for good, {size}\n")
+        write_out(f"removed for good: {found.emptied.objects:,} objects, {size}\n")
     before, after = found.file
     if after < before:
         write_out(f"data file: {size_text(before)} before, {size_text(after)} now\n")

@@ -9,7 +9,8 @@ import click
 
 from redun.cli.context import common_options, open_store, settings, write_out
 from redun.cli.exits import UsageError
-from redun.cli.render import SHORT_ID, started_text
+from redun.cli.history_view import clock
+from redun.cli.render import SHORT_ID
 from redun.cli.units import Duration
 from redun.core.forms import printable
 
@@ -44,10 +45,10 @@ def prune(
     """
     if keep_last is None and keep_within is None and not keep_tag:
         raise UsageError("no rule says what stays", hint="for example --keep-last 20, or --keep-within 30d")
-    from redun.store import Rules
+    from redun.store import KeepRules  # here: help loads no store
 
     since = None if keep_within is None else time.time_ns() // 1000 - keep_within * 1_000_000
-    rules = Rules(last=keep_last or 0, since=since, tags=tuple(map(_tag, keep_tag)))
+    rules = KeepRules(last=keep_last or 0, since=since, tags=tuple(map(_tag, keep_tag)))
     with open_store(settings(ctx), read_only=dry_run) as store:
         pruning = store.plan_pruning(rules)
         if not dry_run:
@@ -76,7 +77,7 @@ def _document(pruning: Pruning, *, dry_run: bool) -> dict[str, Any]:
 def _print(pruning: Pruning, *, dry_run: bool) -> None:
     for _, record in pruning.pruned:
         command = printable(" ".join(record.argv))
-        write_out(f"Exec {record.uuid.hex()[:SHORT_ID]} {started_text(record.start)}: {command}\n")
+        write_out(f"Exec {record.uuid.hex()[:SHORT_ID]} {clock(record.start)}: {command}\n")
     gone, kept = len(pruning.pruned), len(pruning.kept)
     verb = "would go" if dry_run else "pruned"
     hint = "; redun gc sweeps what only they led to" if gone and not dry_run else ""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+if TYPE_CHECKING:
+    _Whole = click.ParamType[int]
+else:
+    _Whole = click.ParamType  # generic in newer versions only
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_557_600}
 _BYTES: Final = {
@@ -33,7 +38,7 @@ def _parsed(text: str, units: dict[str, int]) -> int | None:
     return None if found is None or unit is None else round(float(found[1]) * unit)
 
 
-class Duration(click.ParamType):
+class Duration(_Whole):
     """A number with a unit, as seconds."""
 
     name = "DURATION"
@@ -48,7 +53,7 @@ class Duration(click.ParamType):
         return seconds
 
 
-class Size(click.ParamType):
+class Size(_Whole):
     """A number with a unit, as bytes."""
 
     name = "SIZE"

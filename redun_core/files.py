@@ -85,7 +85,7 @@ class StatMemo:
 
 
 def _full(path: str, here: str) -> str:
-    """Returns the path from the root. `os.path.abspath` costs as much as a `stat`, and these paths are normal already."""
+    """Returns the path from the root. `os.path.abspath` costs as much as a `stat`; these paths are normal already."""
     return path if path[:1] == "/" else f"{here}/{path}"
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from redun.core.kinds import register_kind
     from redun.store.batch import Batch, RefMove, RunUpdate
     from redun.store.fsck import check
+    from redun.store.gc.collect import Collection, GcOptions
+    from redun.store.gc.retention import KeepRules, Pruning
     from redun.store.journal import LiveInfo, LiveRun
     from redun.store.locate import find_store
     from redun.store.memo import MemoCall, MemoRow, MemoUpdate
@@ -53,8 +55,11 @@ __all__ = [
     "CannotDecode",
     "CannotEncode",
     "CodecError",
+    "Collection",
     "Digest",
     "DigestCollision",
+    "GcOptions",
+    "KeepRules",
     "LiveInfo",
     "LiveRun",
     "MalformedObject",
@@ -65,6 +70,7 @@ __all__ = [
     "NotFound",
     "Pointer",
     "Problem",
+    "Pruning",
     "Reader",
     "RedunError",
     "RefLogEntry",
@@ -95,8 +101,11 @@ _HOMES = {
     "CannotDecode": "redun.core.errors",
     "CannotEncode": "redun.core.errors",
     "CodecError": "redun.core.errors",
+    "Collection": "redun.store.gc.collect",
     "Digest": "redun.core.digest",
     "DigestCollision": "redun.core.errors",
+    "GcOptions": "redun.store.gc.collect",
+    "KeepRules": "redun.store.gc.retention",
     "LiveInfo": "redun.store.journal",
     "LiveRun": "redun.store.journal",
     "MalformedObject": "redun.core.errors",
@@ -107,6 +116,7 @@ _HOMES = {
     "NotFound": "redun.core.errors",
     "Pointer": "redun.core.codec",
     "Problem": "redun.store.problems",
+    "Pruning": "redun.store.gc.retention",
     "Reader": "redun.store.readers",
     "RedunError": "redun.core.errors",
     "RefLogEntry": "redun.store.refs",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from redun.core.digest import self_test
 from redun.core.errors import StoreError, StoreLocked
 from redun.store import filesystem, locks, meta, soundness
 from redun.store.lmdb_backend import LmdbBackend
 
+#: How long an open waits for gc to finish what it does alone, and between two looks (seconds).
+_PATIENCE_S: Final = 10.0
+_POLL_S: Final = 0.02
 DURABILITIES = ("normal", "durable")
 
 
@@ -60,7 +64,11 @@ def open_directory(directory: Path, *, read_only: bool, durability: str) -> Open
 
 
 def _join_session(directory: Path) -> locks.Held:
-    held = locks.take(directory / "session.lock", shared=True)
-    if held is None:
-        raise StoreLocked(f"gc is at work in {directory}", path=str(directory), hint="try again when it has ended")
-    return held
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        held = locks.take(directory / "session.lock", shared=True)
+        if held is not None:
+            return held
+        if time.monotonic() > end:
+            raise StoreLocked(f"gc is at work in {directory}", path=str(directory), hint="try again when it has ended")
+        time.sleep(_POLL_S)  # there is no lock that waits for so long and no longer

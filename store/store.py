@@ -26,8 +26,8 @@ from redun.store.readers import Reader
 from redun.store.refs import RefLogEntry
 
 if TYPE_CHECKING:
-    from redun.store.gc.collect import Collection, Options, Parts
-    from redun.store.gc.retention import Pruning, Rules
+    from redun.store.gc.collect import Collection, GcOptions, Parts
+    from redun.store.gc.retention import KeepRules, Pruning
     from redun.store.transaction import Transaction
 
 Durability = Literal["normal", "durable"]
@@ -378,7 +378,7 @@ class Store(ObjectAccess):
 
     # -- housekeeping --
 
-    def plan_pruning(self, rules: Rules) -> Pruning:
+    def plan_pruning(self, rules: KeepRules) -> Pruning:
         """Returns which executions stay by some rules, and which would go."""
         # Late, as all housekeeping: reading and writing never need it.
         from redun.store.gc import retention
@@ -395,7 +395,7 @@ class Store(ObjectAccess):
 
         retention.prune(self._write, pruning)
 
-    def collect_garbage(self, options: Options | None = None, progress: Progress = no_progress) -> Collection:
+    def collect_garbage(self, options: GcOptions | None = None, progress: Progress = no_progress) -> Collection:
         """Moves what no ref, execution or run leads to into the trash, from where it can be had back until it expires.
 
         Runs may go on meanwhile, in this process and in others, except where the file is compacted.
@@ -409,7 +409,7 @@ class Store(ObjectAccess):
         """
         from redun.store.gc import collect
 
-        return collect.collect_in(self._gc_parts(), self._session, options or collect.Options(), progress)
+        return collect.collect_in(self._gc_parts(), self._session, options or collect.GcOptions(), progress)
 
     def _gc_parts(self) -> Parts:
         from redun.store.gc.collect import Parts

@@ -24,15 +24,18 @@ from redun.store.refs import EXECUTIONS, all_refs
 
 #: Seconds for which what was swept can be had back.
 EXPIRY_S: Final = 7 * 86_400
+#: While the store is open elsewhere, what was swept within these seconds stays in the trash, whatever is asked for.
+_GRACE_S: Final = 86_400
 _SECOND: Final = 1_000_000
 
 
-class Options(NamedTuple):
+class GcOptions(NamedTuple):
     """How to collect.
 
     Attributes:
         dry: whether to find out what there is to do and do nothing.
-        expiry_s: what was swept longer ago than these seconds is removed for good.
+        expiry_s: what was swept longer ago than these seconds is removed for good. While the store is open elsewhere,
+            that is a day at least, and nothing that was swept since a live run began.
         keep_cache_s: results of pruned executions that started within these seconds stay in the cache.
         max_size: executions are pruned, oldest first, until what the others reach takes at most so many bytes.
         compact: whether to write the data file anew, without its free pages. That empties the trash.
@@ -89,43 +92,39 @@ class Parts(NamedTuple):
     read_only: bool
 
 
-def collect_in(parts: Parts, session: locks.Held | None, options: Options, progress: Progress) -> Collection:
+def collect_in(parts: Parts, session: locks.Held | None, options: GcOptions, progress: Progress) -> Collection:
     """See `Store.collect_garbage`."""
     if options.dry:
-        return Collector(parts, options, progress, alone=False).collect()
+        return Collector(parts, options, progress, try_alone=lambda: False).collect()
     if parts.directory is None or session is None:
         if parts.read_only:
             raise read_only(parts.directory or Path())
-        return Collector(parts, options, progress, alone=True).collect()
+        return Collector(parts, options, progress, try_alone=lambda: True).collect()
     turn = locks.take(parts.directory / "gc.lock")
     if turn is None:
         raise StoreLocked(f"another gc is at work in {parts.directory}", path=str(parts.directory), hint="let it end")
     try:
-        alone = session.try_alone()
-        try:
-            if options.compact and not alone:
-                raise StoreLocked(
-                    f"{parts.directory} is open elsewhere, so it cannot be compacted",
-                    path=str(parts.directory),
-                    hint="redun gc without --compact can go on beside runs",
-                )
-            return Collector(parts, options, progress, alone=alone).collect()
-        finally:
-            session.share()
+        return Collector(parts, options, progress, try_alone=session.try_alone).collect()
     finally:
+        session.share()
         turn.release()
 
 
 class Collector:
     """Collects garbage once.
 
+    Marking and sweeping go on beside others. Alone it has to be from the first mark on where what is swept now is to be
+    removed at once, and for a moment at the end where files are removed.
+
     Args:
-        alone: whether nobody else has the store open for writing. If not, files of large values stay till next time.
+        try_alone: keeps everybody else from opening the store for writing, from then on; returns False where somebody
+            has it open.
     """
 
-    def __init__(self, parts: Parts, options: Options, progress: Progress, *, alone: bool) -> None:
+    def __init__(self, parts: Parts, options: GcOptions, progress: Progress, *, try_alone: Callable[[], bool]) -> None:
         self._parts = parts
-        self._alone = alone
+        self._try_alone = try_alone
+        self._alone = False
         self._options = options
         self._progress = progress
         self._declared = shallow.all_shallow(parts.backend)
@@ -142,6 +141,8 @@ class Collector:
             StoreDamaged: if something that can be reached is missing or damaged; then nothing was swept.
         """
         parts, options = self._parts, self._options
+        if options.compact or options.expiry_s < _GRACE_S:
+            self._be_alone()
         before = self._file_size()
         if options.max_size is not None:
             self._make_room(options.max_size)
@@ -171,6 +172,17 @@ class Collector:
             file=(before, self._file_size()),
             alone=self._alone,
         )
+
+    def _be_alone(self) -> None:
+        """Tries to be alone for the rest of the collection."""
+        if not self._options.dry:
+            self._alone = self._try_alone()
+            if self._options.compact and not self._alone:
+                raise StoreLocked(
+                    f"{self._parts.directory} is open elsewhere, so it cannot be compacted",
+                    path=str(self._parts.directory),
+                    hint="redun gc without --compact can go on beside runs",
+                )
 
     # -- room ---------------------------------------------------------------------------------------------------------
 
@@ -255,8 +267,13 @@ class Collector:
 
     def _empty(self) -> Amount:
         parts, options = self._parts, self._options
-        expiry = 0 if options.compact else options.expiry_s
-        emptied = empty(parts.backend, parts.write, parts.blobs, now() - expiry * _SECOND + 1, alone=self._alone)
+        before = now() - (0 if options.compact else options.expiry_s) * _SECOND + 1
+        if not self._alone:
+            # What was swept since a run began may be about to be used by it; of other tools nothing is known.
+            starts = [info.start for info in parts.live()]
+            before = min(before, self._began - _GRACE_S * _SECOND, *starts)
+            self._be_alone()  # for the files: somebody may be about to name one again
+        emptied = empty(parts.backend, parts.write, parts.blobs, before, alone=self._alone)
         parts.write(self._forget_declared)
         if self._alone:
             remove_unnamed(parts.backend, parts.blobs)

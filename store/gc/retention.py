@@ -19,7 +19,7 @@ PINS: Final = "pins/"
 Execution = tuple[Digest, ExecRecord]
 
 
-class Rules(NamedTuple):
+class KeepRules(NamedTuple):
     """What keeps an execution: one rule is enough.
 
     Attributes:
@@ -40,7 +40,7 @@ class Pruning(NamedTuple):
     pruned: tuple[Execution, ...]
 
 
-def plan(backend: Backend, executions: Iterator[Execution], rules: Rules) -> Pruning:
+def plan(backend: Backend, executions: Iterator[Execution], rules: KeepRules) -> Pruning:
     """Returns which of the executions stay by some rules, and which go."""
     pins = set(pinned(backend))
     kept: list[Execution] = []
@@ -51,7 +51,7 @@ def plan(backend: Backend, executions: Iterator[Execution], rules: Rules) -> Pru
     return Pruning(tuple(kept), tuple(pruned))
 
 
-def _is_kept(record: ExecRecord, rules: Rules) -> bool:
+def _is_kept(record: ExecRecord, rules: KeepRules) -> bool:
     if rules.since is not None and record.start >= rules.since:
         return True
     return any(name == tag and value in (None, text) for name, text in record.tags for tag, value in rules.tags)

@@ -15,12 +15,12 @@ from redun.core.digest import Digest, Key
 from redun.core.errors import NotFound, StoreDamaged, StoreLocked, StoreReadOnly
 from redun.core.objects import CallRecord, ExecRecord, JobRow, Outcome, Status
 from redun.store import Batch, MemoUpdate, RunUpdate, Store
-from redun.store.gc.collect import Options
-from redun.store.gc.retention import Rules
+from redun.store.gc.collect import GcOptions
+from redun.store.gc.retention import KeepRules
 from redun.store.gc.shallow import Missing, all_shallow
 
 Row = Callable[..., JobRow]
-NOW = Options(expiry_s=-1)
+NOW = GcOptions(expiry_s=-1)
 
 
 class Run:
@@ -50,7 +50,7 @@ def _listed(store: Store) -> list[Digest]:
     return [digest for digest, _ in store.executions()]
 
 
-def _prune(store: Store, rules: Rules) -> None:
+def _prune(store: Store, rules: KeepRules) -> None:
     store.prune(store.plan_pruning(rules))
 
 
@@ -58,14 +58,14 @@ def _prune(store: Store, rules: Rules) -> None:
 
 
 def test_the_newest_stay_and_the_others_are_listed_no_more(store: Store, runs: list[Run]) -> None:
-    _prune(store, Rules(last=2))
+    _prune(store, KeepRules(last=2))
     assert _listed(store) == [runs[4].digest, runs[3].digest]
     assert store.has(runs[0].value)
 
 
 def test_what_began_since_a_time_stays(store: Store, runs: list[Run]) -> None:
     third = ExecRecord.parse(store.get(runs[2].digest)[1])
-    _prune(store, Rules(since=third.start))
+    _prune(store, KeepRules(since=third.start))
     assert set(_listed(store)) >= {runs[4].digest, runs[3].digest, runs[2].digest}
 
 
@@ -73,13 +73,13 @@ def test_what_began_since_a_time_stays(store: Store, runs: list[Run]) -> None:
 def test_tags_keep_executions(store: Store, row: Row, tag: tuple[str, str | None], kept: int) -> None:
     for number, tags in enumerate([[("a", "1")], [], [("a", "2"), ("c", "")]]):
         Run(store, row, number, tags)
-    _prune(store, Rules(tags=(tag,)))
+    _prune(store, KeepRules(tags=(tag,)))
     assert len(_listed(store)) == kept
 
 
 def test_a_pin_keeps_an_execution(store: Store, runs: list[Run]) -> None:
     store.set_ref("pins/first", runs[0].digest, expected=None, reason="test")
-    _prune(store, Rules(last=1))
+    _prune(store, KeepRules(last=1))
     assert _listed(store) == [runs[4].digest, runs[0].digest]
     store.collect_garbage(NOW)
     assert _listed(store) == [runs[4].digest, runs[0].digest]
@@ -88,7 +88,7 @@ def test_a_pin_keeps_an_execution(store: Store, runs: list[Run]) -> None:
 
 
 def test_a_plan_changes_nothing(store: Store, runs: list[Run]) -> None:
-    plan = store.plan_pruning(Rules(last=1))
+    plan = store.plan_pruning(KeepRules(last=1))
     assert [digest for digest, _ in plan.pruned] == [run.digest for run in runs[3::-1]]
     assert len(_listed(store)) == 5
 
@@ -126,7 +126,7 @@ def test_what_has_expired_is_gone(store: Store) -> None:
 
 
 def test_pruned_executions_and_their_cache_go_and_the_others_stay(store: Store, runs: list[Run]) -> None:
-    _prune(store, Rules(last=2))
+    _prune(store, KeepRules(last=2))
     found = store.collect_garbage(NOW)
     assert found.rows == 3
     assert list(store.check(level=2)) == []
@@ -140,7 +140,7 @@ def test_pruned_executions_and_their_cache_go_and_the_others_stay(store: Store, 
 
 
 def test_the_oldest_that_stays_says_that_its_parent_is_missing(store: Store, runs: list[Run]) -> None:
-    _prune(store, Rules(last=2))
+    _prune(store, KeepRules(last=2))
     store.collect_garbage(NOW)
     store.collect_garbage(NOW)
     assert all_shallow(store._backend) == {runs[3].digest: Missing.PARENT}
@@ -150,7 +150,7 @@ def test_a_pruned_execution_between_others_stays_on_the_chain_without_its_conten
     store: Store, runs: list[Run]
 ) -> None:
     store.set_ref("pins/first", runs[0].digest, expected=None, reason="test")
-    _prune(store, Rules(last=1))
+    _prune(store, KeepRules(last=1))
     store.collect_garbage(NOW)
     assert store.has(runs[2].digest)
     assert not store.has(runs[2].call)
@@ -159,7 +159,7 @@ def test_a_pruned_execution_between_others_stays_on_the_chain_without_its_conten
 
 
 def test_when_all_are_pruned_the_next_run_goes_on_with_the_chain(store: Store, runs: list[Run], row: Row) -> None:
-    _prune(store, Rules())
+    _prune(store, KeepRules())
     store.collect_garbage(NOW)
     assert _listed(store) == []
     after = Run(store, row, 9)
@@ -170,7 +170,7 @@ def test_when_all_are_pruned_the_next_run_goes_on_with_the_chain(store: Store, r
 
 
 def test_results_of_young_pruned_executions_can_stay_in_the_cache(store: Store, runs: list[Run]) -> None:
-    _prune(store, Rules(last=1))
+    _prune(store, KeepRules(last=1))
     store.collect_garbage(NOW._replace(keep_cache_s=3600))
     assert store.lookup({}, [runs[0].key]) != [None]
     assert store.get(runs[0].value)[0] == "value"
@@ -189,9 +189,9 @@ def test_the_oldest_go_where_there_is_room_for_some_only(store: Store, row: Row)
 
 
 def test_a_dry_run_finds_out_the_same_and_changes_nothing(store: Store, runs: list[Run]) -> None:
-    _prune(store, Rules(last=2))
+    _prune(store, KeepRules(last=2))
     before = list(store.objects())
-    dry = store.collect_garbage(Options(dry=True))
+    dry = store.collect_garbage(GcOptions(dry=True))
     assert list(store.objects()) == before
     done = store.collect_garbage()
     assert (dry.kept, dry.swept, dry.rows) == (done.kept, done.swept, done.rows)
@@ -200,7 +200,7 @@ def test_a_dry_run_finds_out_the_same_and_changes_nothing(store: Store, runs: li
 def test_nothing_is_swept_where_something_that_stays_is_missing(store: Store, runs: list[Run]) -> None:
     missing = Digest(b"m" * store.format.size)
     store.set_ref("mine/x", store.put("value", pack([Pointer(missing)])), expected=None, reason="test")
-    _prune(store, Rules(last=1))
+    _prune(store, KeepRules(last=1))
     before = list(store.objects())
     with pytest.raises(StoreDamaged, match=missing.hex()):
         store.collect_garbage(NOW)
@@ -301,7 +301,7 @@ def test_beside_another_process_files_stay_and_nothing_is_compacted(disk: Path) 
         assert found.emptied.objects == 0
         assert bytes(store.open_blob(digest)) == b"x" * 3_000_000
         with pytest.raises(StoreLocked, match="open elsewhere"):
-            store.collect_garbage(Options(compact=True))
+            store.collect_garbage(GcOptions(compact=True))
         other.stdin.write("\n")
         other.stdin.flush()
         other.wait()
@@ -316,7 +316,7 @@ def test_compacting_gives_bytes_back_and_the_store_goes_on(disk: Path) -> None:
         store.set_ref("mine/x", kept, expected=None, reason="test")
         store.put_many([("value", pack(["x" * 500, number])) for number in range(5_000)])
         before = (disk / "data.mdb").stat().st_size
-        found = store.collect_garbage(Options(compact=True))
+        found = store.collect_garbage(GcOptions(compact=True))
         assert found.file == (before, (disk / "data.mdb").stat().st_size)
         assert found.file[1] < before // 4
         assert store.get(kept) == reader.get(kept) == ("value", pack("kept"))
@@ -331,6 +331,6 @@ def test_a_store_open_for_reading_can_only_be_looked_at(disk: Path) -> None:
     with Store.open(disk) as store:
         store.put("value", pack("alone"))
     with Store.open(disk, read_only=True) as store:
-        assert store.collect_garbage(Options(dry=True)).swept["value"].objects == 1
+        assert store.collect_garbage(GcOptions(dry=True)).swept["value"].objects == 1
         with pytest.raises(StoreReadOnly):
             store.collect_garbage()
