@@ -12,7 +12,7 @@ from redun.cli.job_table import Job, JobTable, Place, page_payloads
 from redun.core.digest import Digest
 from redun.core.job_links import JobLinks
 from redun.core.objects import How, Use, Why
-from redun.executor.code_changes import CodeChange, use_changes, use_name
+from redun.executor.code_changes import carried_changes, class_uses
 from redun.executor.known import known_in
 from redun.executor.reasons import Miss, Reason, Reasons, Site, called, off_at_call, switched_off
 from redun.store.lookup_names import Run, runs
@@ -66,6 +66,9 @@ class Answers:
         #: Of a caller's call: the places of the calls that it made, among those of the same task.
         self._places: dict[Digest, dict[Digest, int]] = {}
         self._earlier: dict[Digest, Digest | None] = {}
+        #: By executions: the one before, and what the tasks use.
+        self._previous: dict[bytes, Run | None] = {}
+        self._used: dict[bytes, dict[str, Use]] = {}
 
     def answer(self, place: Place) -> Answer:
         """Returns how a job was answered."""
@@ -82,7 +85,8 @@ class Answers:
             if reason is None:
                 return Answer("root" if self._graph.fullname(call) == "redun.root" else "unlooked")
             made_by = self._made_by(reason.compared, table.run)
-            return Answer("ran", self._with_carried_code(reason, made_by, table.run), made_by)
+            earlier = None if made_by is None else made_by[0].run
+            return Answer("ran", self._with_carried_code(reason, earlier, table.run), made_by)
         if job.row.how is How.JOINED:
             return Answer("joined", with_job=self._leader(table, job))
         depends = dependencies(self._graph, job.row.head)
@@ -107,7 +111,9 @@ class Answers:
         elif row.why is Why.OFF_RUN and "--no-cache" in table.run.argv:
             off_by = "--no-cache"
         site = self._site(lineage[-2], job) if len(lineage) > 1 else None
-        return self._reasons.reason(Miss(row.why, row.compared, call.task, call.args, row.stale, off_by, site))
+        reason = self._reasons.reason(Miss(row.why, row.compared, call.task, call.args, row.stale, off_by, site))
+        carries = any(change.what == "carried" for change in reason.code)
+        return self._with_carried_code(reason, self._before(table.run), table.run) if carries else reason
 
     def _site(self, caller: Job, job: Job) -> Site | None:
         """Where a job is called, and the earlier call of its caller: the one that it is compared with where it ran too,
@@ -151,26 +157,25 @@ class Answers:
             if reason is not None:
                 yield job, reason
 
-    def _with_carried_code(self, reason: Reason, earlier: Place | None, run: Run) -> Reason:
-        """The reason, with diffs of the classes that its arguments are made of. The key has their code and no record
-        names it, so it is looked for among what the tasks of the two executions use."""
+    def _with_carried_code(self, reason: Reason, earlier: Run | None, run: Run) -> Reason:
+        """The reason, with those of the classes that its arguments are made of which changed since an execution."""
         if earlier is None or all(change.what != "carried" for change in reason.code):
             return reason
-        before, after = self._uses(earlier[0].run), self._uses(run)
-        changes: list[CodeChange] = []
-        for change in reason.code:
-            old, new = before.get(change.name), after.get(change.name)
-            if old is None or new is None:
-                changes.append(change)
-            elif old != new:
-                changes += [found._replace(what="carried") for found in use_changes([old], [new], self._graph.fetch)]
-        return reason._replace(code=tuple(changes) or reason.code)
+        before, after = self._uses(earlier), self._uses(run)
+        return reason._replace(code=carried_changes(reason.code, before, after, self._graph.fetch))
 
     def _uses(self, run: Run) -> dict[str, Use]:
-        """The classes and functions that the tasks of an execution use, by name."""
-        tasks = [self._graph.task(task) for task, _ in run.sources]
-        uses = [use for task in tasks if task is not None for use in task.uses]
-        return {use_name(use): use for use in uses if use.how in ("class", "function")}
+        if run.uuid not in self._used:
+            tasks = (self._graph.task(task) for task, _ in run.sources)
+            self._used[run.uuid] = class_uses(task for task in tasks if task is not None)
+        return self._used[run.uuid]
+
+    def _before(self, run: Run) -> Run | None:
+        """The execution before another."""
+        if run.uuid not in self._previous:
+            pairs = pairwise(runs(self._graph.store))
+            self._previous[run.uuid] = next((older for newer, older in pairs if newer.uuid == run.uuid), None)
+        return self._previous[run.uuid]
 
     # -- finding jobs -------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,6 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "show": ("redun.cli.show", "show", "One screen about anything."),
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
-    "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
     "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound."),
     "prune": ("redun.cli.prune", "prune", "Choose which executions stay."),
     "gc": ("redun.cli.gc", "gc", "Sweep what no execution leads to."),

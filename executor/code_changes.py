@@ -5,7 +5,7 @@ change.
 """
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import unified_diff
 from typing import Final, NamedTuple
 
@@ -136,6 +136,28 @@ def use_changes(old: Iterable[Use], new: Iterable[Use], fetch: Fetch) -> Iterabl
         for use in later:
             diff = _diff(None, use.target, fetch) if use.how in _TEXTS else ()
             yield CodeChange(use.how, use_name(use), "added", new=_told(use, fetch), diff=diff)
+
+
+def class_uses(tasks: Iterable[TaskRecord]) -> dict[str, Use]:
+    """Returns the classes and functions that tasks use, by name."""
+    return {use_name(use): use for task in tasks for use in task.uses if use.how in ("class", "function")}
+
+
+def carried_changes(
+    changes: Iterable[CodeChange], before: Mapping[str, Use], after: Mapping[str, Use], fetch: Fetch
+) -> tuple[CodeChange, ...]:
+    """Returns changes without those of `carried` code that is the same in both, and with diffs of the others, where
+    both have it. The key of a call has the code that its arguments carry and no record names it, so it is looked for
+    among what tasks use; where nothing that is known there differs, the changes are as they were."""
+    given = tuple(changes)
+    found: list[CodeChange] = []
+    for change in given:
+        old, new = (uses.get(change.name) if change.what == "carried" else None for uses in (before, after))
+        if old is None or new is None:
+            found.append(change)
+        elif old != new:
+            found += [changed._replace(what="carried") for changed in use_changes([old], [new], fetch)]
+    return tuple(found) or given
 
 
 def use_name(use: Use) -> str:

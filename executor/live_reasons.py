@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from redun.core.display import Fetch
-from redun.core.objects import How, Why
+from redun.core.errors import RedunError
+from redun.core.keys import prepare
+from redun.core.objects import How, TaskRecord, Use, Why
 from redun.core.reduction import CALL
+from redun.core.tasks import registry
+from redun.executor.code_changes import carried_changes, class_uses
 from redun.executor.jobs import Job
 from redun.executor.known import known_in
 from redun.executor.reasons import Miss, Reason, Reasons, Site, off_at_call, switched_off
@@ -20,7 +26,11 @@ class LiveReasons:
     """
 
     def __init__(self, store: Store, fetch: Fetch) -> None:
+        self._store = store
+        self._fetch = fetch
         self._reasons = Reasons(fetch, known_in(store))
+        #: What tasks use, in the execution before and now.
+        self._used: tuple[dict[str, Use], dict[str, Use]] | None = None
         #: Of the callers met: themselves, so that no other takes their place, and the places of what they call.
         self._places: dict[int, tuple[Job, dict[int, int]]] = {}
 
@@ -31,9 +41,29 @@ class LiveReasons:
         if job.why is Why.OFF_TASK:
             at_call = switched_off(job.node.options or {})
             off_by = off_at_call(at_call) if at_call else f"{switched_off(job.task.task_options)} in @task"
-        return self._reasons.reason(
+        reason = self._reasons.reason(
             Miss(job.why, job.compared, job.prepared.digest, args, job.stale, off_by, self._site(job))
         )
+        if any(change.what == "carried" for change in reason.code):
+            if self._used is None:
+                self._used = self._uses_before(), self._uses_now()
+            return reason._replace(code=carried_changes(reason.code, *self._used, self._fetch))
+        return reason
+
+    def _uses_before(self) -> dict[str, Use]:
+        """The classes and functions that the tasks of the execution before this one use."""
+        for _, execution in self._store.executions():
+            found = self._store.get_many([task for task, _ in execution.sources])
+            return class_uses(TaskRecord.parse(bytes(item[1])) for item in found if item is not None)
+        return {}
+
+    def _uses_now(self) -> dict[str, Use]:
+        records = []
+        for task in registry:
+            with suppress(RedunError):  # one that is not to be run may have a default that nobody can store
+                prepared = prepare(task, self._store.format)
+                records.append(TaskRecord.parse(prepared.objects[prepared.digest][1]))
+        return class_uses(records)
 
     def _site(self, job: Job) -> Site | None:
         caller = job.scope

@@ -6,6 +6,7 @@ raises KeyboardInterrupt wherever the program is.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -37,3 +38,14 @@ def stop_requests(request: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _give_back_in_child() -> None:
+    """Makes signals mean what they mean to any program, in a process that a body has forked: that is not the run.
+    `multiprocessing` ends its workers by SIGTERM and waits for them."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if str(getattr(signal.getsignal(number), "__module__", "")).startswith("redun."):
+            signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_give_back_in_child)

@@ -129,8 +129,9 @@ class _StagedFile:
     def discard(self) -> None:
         if self._path is not None:
             with contextlib.suppress(OSError):  # what remains in incoming/ is swept later
-                self._file.close()
                 self._path.unlink()
+            with contextlib.suppress(OSError):  # closing writes what is buffered, for which the disk may have no room
+                self._file.close()
             self._path = None
 
 

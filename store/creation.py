@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from redun.core.errors import StoreFormatError
+from redun.core import limits
+from redun.core.errors import StoreDamaged, StoreFormatError
 from redun.store import locks, meta, soundness
 from redun.store.filesystem import refuse_network
 from redun.store.lmdb_backend import LmdbBackend
+
+#: A data file that is no larger and has had no more transactions than making a store takes holds nothing yet: its
+#: tables, and the identity in them.
+_NEW_TRANSACTIONS: Final = 2
+_NEW_BYTES: Final = limits.MIB
 
 
 def create(directory: Path, name: str) -> None:
@@ -33,9 +40,7 @@ def create(directory: Path, name: str) -> None:
 
 
 def _write(directory: Path, fmt: meta.Format) -> None:
-    data = directory / "data.mdb"
-    if data.exists() and data.stat().st_size:
-        soundness.check(directory)
+    _check_what_is_there(directory)
     backend = LmdbBackend(directory)
     try:
         # A data file without a FORMAT is what a crash of `init` leaves, or of which someone has lost the FORMAT: it
@@ -51,6 +56,20 @@ def _write(directory: Path, fmt: meta.Format) -> None:
         backend.close()
     soundness.record(directory, soundness.last_transaction(directory))
     meta.write_format(directory, fmt)
+
+
+def _check_what_is_there(directory: Path) -> None:
+    """Checks a data file without a FORMAT, and removes one that an `init` which was cut off has left in pieces."""
+    data = directory / "data.mdb"
+    size = data.stat().st_size if data.exists() else 0
+    if not size:
+        return
+    try:
+        soundness.check(directory)
+    except StoreDamaged:
+        if size > _NEW_BYTES or soundness.last_transaction(directory) > _NEW_TRANSACTIONS:
+            raise
+        data.unlink()
 
 
 def _check_same(there: meta.Format, wanted: meta.Format, directory: Path) -> None:

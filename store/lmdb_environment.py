@@ -17,7 +17,7 @@ from typing import Any
 import lmdb
 
 from redun.core import limits
-from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
+from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
 from redun.store.filesystem import FORBIDDEN, FULL, is_full, read_only, sync_directory, translated
 from redun.store.ports import TABLES
 
@@ -25,6 +25,8 @@ from redun.store.ports import TABLES
 _MAX_TABLES = 128
 #: One slot per reading thread of every process that has the store open.
 _MAX_READERS = 510
+#: Size of lock.mdb: 64 bytes for each of them but the last, and 192 for what is there besides.
+_LOCK_BYTES = 64 * (_MAX_READERS - 1) + 192
 
 
 def store_error(error: lmdb.Error, path: Path) -> StoreError:
@@ -40,7 +42,13 @@ def store_error(error: lmdb.Error, path: Path) -> StoreError:
         return read_only(path)
     if isinstance(error, lmdb.ReadersFullError):
         return StoreLocked(f"too many readers of {where}", path=where, hint="wait for other redun processes to end")
-    if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.PanicError)):
+    if isinstance(error, lmdb.PanicError):  # LMDB then trusts its own memory no more; the file is whole
+        return StoreError(
+            f"a write to {where} has failed before, so this process writes nothing more to it",
+            path=where,
+            hint="close the store and open it again",
+        )
+    if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)):
         return StoreDamaged(f"the data file of {where} is damaged: {error}", path=where, hint="redun fsck")
     if isinstance(error, lmdb.BadValsizeError):
         return StoreError(f"a key or value of a size that the store does not take ({where})", path=where)
@@ -71,7 +79,11 @@ class Environment:
             least *= 2
         try:
             env = self._open_files(min(least, limits.MAP_BYTES_MAX))
-            self.tables = self._open_tables(env)
+            try:
+                self.tables = self._open_tables(env)
+            except BaseException:
+                env.close()  # or this process could not open it again
+                raise
         except lmdb.Error as error:
             raise store_error(error, self.path) from error
         return env
@@ -101,6 +113,8 @@ class Environment:
             "max_dbs": _MAX_TABLES,
             "lib_version": 0,
         }
+        if self.writable or (self.path / "data.mdb").exists():
+            _make_room_for_locks(self.path)
         try:
             env = lmdb.open(os.fsencode(self.path), lock=True, **options)
         except (lmdb.ReadonlyError, lmdb.LockError):
@@ -256,6 +270,28 @@ class Closed(Environment):
             StoreError: always.
         """
         raise _closed(self.path)
+
+
+def _make_room_for_locks(directory: Path) -> None:
+    """Gives lock.mdb its room on the disk. LMDB makes it without and maps it: where the disk is full, the first reader
+    that registers in it would kill the process (SIGBUS).
+
+    The file must not be in use by this process: closing it gives up the process's locks on it.
+
+    Raises:
+        StoreFull: if there is none.
+    """
+    # macOS has no such call: LMDB makes the file there, as it would here.
+    if not hasattr(os, "posix_fallocate"):
+        return
+    path = directory / "lock.mdb"
+    with contextlib.suppress(StoreReadOnly), translated(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            if os.fstat(descriptor).st_size < _LOCK_BYTES:
+                os.posix_fallocate(descriptor, 0, _LOCK_BYTES)
+        finally:
+            os.close(descriptor)
 
 
 _open_environments: dict[tuple[int, int], Environment] = {}

@@ -197,12 +197,12 @@ def _make(config: Path, object_format: str | None) -> Path:
             raise StoreFormatError(f"the store {store} has object format {found}", path=str(store), hint=hint)
         return store
     from redun.store import Store
-    from redun.store.filesystem import make_directory
+    from redun.store.filesystem import make_directory, write_whole
 
     make_directory(config)
     ignore = config / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("*\n")
+        write_whole(ignore, "*\n")
     made = Store.init(store) if object_format is None else Store.init(store, object_format=object_format)
     made.close()
     return store

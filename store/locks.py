@@ -168,7 +168,8 @@ class FileRunLocks:
 
     def known(self) -> list[bytes]:
         """See `RunLocks.known`."""
-        names = [entry.name for entry in os.scandir(self._directory)]
+        with translated(self._directory):
+            names = [entry.name for entry in os.scandir(self._directory)]
         return [bytes.fromhex(name[:32]) for name in names if name[32:] == ".lock" and set(name[:32]) <= _HEX]
 
     def close(self) -> None:

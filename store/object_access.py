@@ -153,7 +153,7 @@ class ObjectAccess:
         if size <= limits.INLINE_BYTES:
             payload = self._joined(parts, size)
             digest = object_id(self.format, "blob", payload)
-            batch.objects[digest] = "blob", payload
+            self.gather(batch, [digest], [("blob", payload)])
             return digest
         digest, _ = self._objects.put_stream("blob", parts, size)
         batch.blobs[digest] = size
@@ -267,7 +267,7 @@ class ObjectAccess:
         from redun.store import values
 
         batch = Batch()
-        digest = values.encode(obj, self.format, batch, self.write_blob)
+        digest = values.encode(obj, self.format, batch, self.write_blob, self.collision)
         self._put(batch.objects, batch.blobs)
         return digest
 
@@ -284,6 +284,17 @@ class ObjectAccess:
         from redun.store import values
 
         return values.decode(digest, self.open_object)
+
+    def gather(self, batch: Batch, digests: Iterable[Digest], items: Iterable[tuple[str, bytes]]) -> None:
+        """Adds objects to a batch.
+
+        Raises:
+            DigestCollision: if it has another object of the id of one.
+        """
+        for digest, item in zip(digests, items, strict=True):
+            known = batch.objects.setdefault(digest, item)
+            if known is not item and known != item:
+                raise self.collision(digest, known, item)
 
     def collision(self, digest: Digest, known: tuple[str, bytes], offered: tuple[str, bytes]) -> DigestCollision:
         """Returns the error for two objects of one id that met before they reached the store, after keeping both."""

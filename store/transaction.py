@@ -79,13 +79,13 @@ class Transaction:
 
         Raises:
             StoreError: if the transaction is not open.
-            MalformedObject: as `Store.put_many`.
+            MalformedObject, DigestCollision: as `Store.put_many`.
         """
         self._check_open()
         items = list(items)
         check_others(items)
         digests = [object_id(self._store.format, kind, payload) for kind, payload in items]
-        self._batch.objects.update(zip(digests, items, strict=True))
+        self._store.gather(self._batch, digests, items)
         return digests
 
     def put_value(self, obj: Any) -> Digest:
@@ -93,10 +93,11 @@ class Transaction:
 
         Raises:
             StoreError: if the transaction is not open.
-            CannotEncode, ValueTooDeep: as `Store.put_value`.
+            CannotEncode, ValueTooDeep, DigestCollision: as `Store.put_value`.
         """
         self._check_open()
-        return values.encode(obj, self._store.format, self._batch, self._store.write_blob)
+        store = self._store
+        return values.encode(obj, store.format, self._batch, store.write_blob, store.collision)
 
     def put_blob(self, parts: Iterable[bytes | memoryview], size: int) -> Digest:
         """Puts a blob that arrives in parts; returns its id. A large one is written to its file at once, and becomes an

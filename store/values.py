@@ -16,14 +16,21 @@ from redun.core.adapters import registry as _registry  # noqa: F401  likewise
 from redun.core.decoding import Decoder, Fetch
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import CannotDecode
-from redun.core.values import Encoder
+from redun.core.values import Encoder, Item
 from redun.store.batch import Batch
 
 
 def encode(
-    obj: Any, fmt: ObjectFormat, batch: Batch, write_blob: Callable[[Digest, bytes | memoryview], None]
+    obj: Any,
+    fmt: ObjectFormat,
+    batch: Batch,
+    write_blob: Callable[[Digest, bytes | memoryview], None],
+    collision: Callable[[Digest, Item, Item], Exception],
 ) -> Digest:
     """Adds the objects of a value to a batch and returns the value's id. Its large leaves are written to files at once.
+
+    Args:
+        collision: makes the error for two objects of one id in the batch.
 
     Raises:
         CannotEncode, ValueTooDeep: as `Store.put_value`; the batch has gained nothing but what is harmless.
@@ -35,6 +42,7 @@ def encode(
 
     encoder = Encoder(fmt, batch.objects)
     encoder.write_blob = write
+    encoder.collision = collision
     return encoder.value(obj)
 
 

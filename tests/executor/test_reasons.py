@@ -99,6 +99,21 @@ def test_an_edit_is_named(history: History, old: str, new: str, task: str, reaso
     assert history.explained()[task].text() == lines[task]
 
 
+def test_of_the_classes_of_an_argument_those_that_changed_are_named(history: History) -> None:
+    text = (
+        "from dataclasses import dataclass\n"
+        "@dataclass\nclass One:\n    n: int\n    def get(self): return self.n + 1\n"
+        "@dataclass\nclass Two:\n    one: One\n    def get(self): return self.one.get() + 1\n"
+        "@task()\ndef take(two): return two.get()\n@task()\ndef main(): return take(Two(One(1)))\n"
+    )
+    history.run(text)
+    history.run(text.replace("self.n + 1", "self.n + 2"))
+    assert history.told["take"] == "code changed: w.One, which an argument is made of"
+    assert history.explained_all() == history.reasons
+    history.run(text.replace("self.n + 1", "self.n + 3").replace("get() + 1", "get() + 4"))
+    assert history.told["take"].startswith("code changed: w.Two, which an argument is made of; w.One, which")
+
+
 FAN = """
 @task()
 def first(n):

@@ -41,7 +41,6 @@ LATE = {
     "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",
     "redun.cli.doctor": "help loads no store",
-    "redun.cli.doctor": "help loads no store",
     "redun.cli.fsck": "help loads no store",
     "redun.cli.init": "help and usage errors look for no store",
     "redun.cli.log": "help loads no store, and each view only its printer",

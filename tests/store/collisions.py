@@ -62,6 +62,8 @@ def lanes(at: int, free: int = 1 << 40) -> tuple[bytes, bytes]:
 def pair(message: bytes, start: int, free: int = 1 << 40) -> tuple[bytes, bytes]:
     """Returns two messages of one digest that differ from `message`, and from each other, from `start` on only.
 
+    Up to 240 bytes each `free` gives a pair of another digest; above, all pairs made from one message have one digest.
+
     Raises:
         ValueError: where a message of that length has no room for it.
     """

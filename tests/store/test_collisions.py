@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -138,6 +138,65 @@ def test_a_batch_with_the_second_of_a_pair_is_refused_whole(weak: Store, pair: t
     assert weak.get(digest) == pair[0]
 
 
+def in_a_transaction(store: Store, *batches: Sequence[Item]) -> None:
+    with store.transaction() as transaction:
+        for items in batches:
+            transaction.put_many(items)
+
+
+@pairs
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_transaction_with_both_of_a_pair_writes_nothing(
+    weak: Store, pair: tuple[Item, Item], *, at_once: bool
+) -> None:
+    batches = [pair] if at_once else [[pair[0]], [pair[1]]]
+    with pytest.raises(DigestCollision):
+        in_a_transaction(weak, [("value", pack("innocent"))], *batches)
+    assert weak.resolve("") == []
+    assert kept(weak) == [{frame(*pair[0]), frame(*pair[1])}]
+
+
+@pairs
+def test_a_transaction_with_the_second_of_a_pair_writes_nothing(weak: Store, pair: tuple[Item, Item]) -> None:
+    digest = weak.put(*pair[0])
+    with pytest.raises(DigestCollision):
+        in_a_transaction(weak, [("value", pack("innocent"))], [pair[1]])
+    assert weak.resolve("") == [(pair[0][0], digest)]
+    assert weak.get(digest) == pair[0]
+
+
+@pytest.mark.parametrize("pair", [values(53), values(300), blobs(FILE_SIZE)], ids=["small", "larger", "file"])
+def test_python_values_that_collide_are_refused(weak: Store, pair: tuple[bytes, bytes]) -> None:
+    digest = weak.put_value(pair[0])
+    with pytest.raises(DigestCollision):
+        weak.put_value(pair[1])
+    with pytest.raises(DigestCollision), weak.transaction() as transaction:
+        transaction.put_value(pair[1])
+    assert weak.get_value(digest) == pair[0]
+
+
+@pytest.mark.parametrize("size", [300, 1000, FILE_SIZE])
+def test_streams_that_collide_inside_a_transaction_are_refused(weak: Store, size: int) -> None:
+    one, two = blobs(size)
+
+    def put() -> None:
+        with weak.transaction() as transaction:
+            transaction.put_blob([one], size)
+            transaction.put_blob([two], size)
+
+    with pytest.raises(DigestCollision):
+        put()
+    assert weak.resolve("") == []
+    assert kept(weak) == [{frame("blob", one), frame("blob", two)}]
+
+
+def test_values_of_one_batch_that_collide_are_refused_and_kept(weak: Store) -> None:
+    one, two = values(70_000)  # each an object of its own inside the list
+    with pytest.raises(DigestCollision):
+        weak.put_value([one, two])
+    assert kept(weak) == [{frame("value", pack(one)), frame("value", pack(two))}]
+
+
 @pairs
 def test_a_lookup_with_the_second_of_a_pair_is_refused(weak: Store, pair: tuple[Item, Item]) -> None:
     digest = weak.put(*pair[0])
@@ -215,6 +274,57 @@ def test_another_process_is_refused_too(tmp_path: Path, name: str) -> None:
         assert digest.hex() in child.stderr.decode()
         assert store.get(digest) == pair[0]
         assert kept(store) == [{frame(*pair[0]), frame(*pair[1])}]
+
+
+RACE = """
+import sys
+from redun.core.errors import DigestCollision
+from redun.store import Store
+from tests.store.collisions import blobs
+
+size, rounds, mine = map(int, sys.argv[2:5])
+with Store.open(sys.argv[1]) as store:
+    for number in range(rounds):
+        data = blobs(size + number)[mine]
+        print("ready", flush=True)
+        sys.stdin.readline()
+        try:
+            store.put("blob", data)
+            print("put", flush=True)
+        except DigestCollision:
+            print("refused", flush=True)
+"""
+
+
+def race(path: Path, size: int, rounds: int) -> None:
+    """Two processes put the two of a pair at once, many times: one of them is refused, and the other's is there."""
+    command = [sys.executable, "-c", RACE, str(path), str(size), str(rounds)]
+    root = Path(__file__).resolve().parents[2]
+    rivals = [
+        subprocess.Popen([*command, str(mine)], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for mine in (0, 1)
+    ]
+    pipes = [(rival.stdin, rival.stdout) for rival in rivals]
+    with Store.open(path) as store:
+        for number in range(rounds):
+            assert [output.readline() for _, output in pipes if output] == ["ready\n"] * 2
+            for start, _ in pipes:
+                assert start is not None
+                start.write("\n")
+                start.flush()
+            answers = [output.readline() for _, output in pipes if output]
+            assert sorted(answers) == ["put\n", "refused\n"]
+            winner = blobs(size + number)[answers.index("put\n")]
+            assert bytes(store.open_blob(object_id(store.format, "blob", winner))) == winner
+    for rival in rivals:
+        rival.communicate()
+    assert [rival.returncode for rival in rivals] == [0, 0]
+
+
+@pytest.mark.parametrize("size", [300, FILE_SIZE])
+def test_of_two_processes_at_once_one_is_refused(tmp_path: Path, size: int) -> None:
+    Store.init(tmp_path).close()
+    race(tmp_path, size, 8)
 
 
 def test_a_file_that_is_damaged_is_replaced_and_no_collision(tmp_path: Path) -> None:
