@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from redun.cli.context import common_options, open_store, settings, write_out
+from redun.cli.steps import steps
 from redun.cli.units import Duration, Size, size_text
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ def gc(
     redun gc --dry-run                       what would go
     redun prune --keep-within 90d && redun gc --compact
     """
-    from redun.cli.steps import steps
-    from redun.store import GcOptions
+    from redun.store import GcOptions  # here: help loads no store
 
     found = settings(ctx)
     # A second more than is asked for `now`: a clock may stand still between sweeping and emptying.

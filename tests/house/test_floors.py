@@ -42,6 +42,8 @@ LATE = {
     "redun.cli.context": "help and usage errors look for no store",
     "redun.cli.doctor": "help loads no store",
     "redun.cli.fsck": "help loads no store",
+    "redun.cli.gc": "help loads no store",
+    "redun.cli.prune": "help loads no store",
     "redun.cli.init": "help and usage errors look for no store",
     "redun.cli.log": "help loads no store, and each view only its printer",
     "redun.cli.progress": "a pipe draws nothing live",
