@@ -75,7 +75,13 @@ def _place(path: Path) -> Iterator[Finding]:
     name = place.filesystem or "of a type that the system does not tell"
     if place.network:
         text = f"{name}, a network file system: memory maps and locks do not hold there, and the store will be damaged"
-        yield Finding("bad", "file system", text, "move it away, and keep it on a local disk: redun init --at /local/path", UNAVAILABLE)
+        yield Finding(
+            "bad",
+            "file system",
+            text,
+            "move it away, and keep it on a local disk: redun init --at /local/path",
+            UNAVAILABLE,
+        )
     else:
         yield Finding("ok", "file system", f"{name}, a local one" if place.filesystem else name)
     text = f"{size_text(place.free)} free of {size_text(place.total)}"
