@@ -36,6 +36,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
 }
 
 EXIT_CODES_TOPIC: Final = "exit-codes"
+#: Characters of a message or a hint that are printed.
+_MESSAGE_CHARS: Final = 2_000
 #: Set by a shell that wants completions.
 _COMPLETION: Final = "_REDUN_COMPLETE"
 
@@ -173,7 +175,7 @@ def _report(error: Exception, settings: Settings) -> int:
         code = exits.exit_code(error)
         if code == exits.INTERNAL and isinstance(error, InternalError):
             _complain_of_bug(settings)
-        elif debugging(settings):
+        elif debugging(settings) and code != exits.USAGE:
             _complain_with_frames()
         return code
     if isinstance(error, OSError):
@@ -194,7 +196,14 @@ def error_line(message: str, hint: str, settings: Settings) -> str:
 
     message = redacted(message)
     start = settings.paint(sys.stderr)("redun: error:", "failed")
-    return f"{start} {printable(message)}" + (f"; {printable(hint)}" if hint else "")
+    shown = [_middle_out(printable(part)) for part in (message, hint) if part]
+    return f"{start} {'; '.join(shown)}"
+
+
+def _middle_out(text: str) -> str:
+    """Returns the text without its middle where it is longer than anybody reads: a whole argument may be quoted."""
+    half = _MESSAGE_CHARS // 2
+    return text if len(text) <= _MESSAGE_CHARS else f"{text[:half]} ... {text[-half:]}"
 
 
 def _sentence(text: str) -> str:
@@ -208,7 +217,7 @@ def _click_error(error: click.ClickException) -> tuple[str, str]:
     hint = f"see {context.command_path} --help" if context is not None else ""
     if isinstance(error, click.NoSuchOption):
         return f"no option {error.option_name}", closest(error.option_name, list(error.possibilities or ())) or hint
-    return _sentence(error.format_message()), hint
+    return _sentence(error.format_message()).replace("a valid integer range", "a whole number"), hint
 
 
 def _os_message(error: OSError) -> str:
@@ -230,21 +239,26 @@ def _complain_with_frames() -> None:
 
 def _complain(text: str) -> None:
     # Where nobody reads it there is nowhere left to say so.
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):
         click.echo(text, err=True, color=True)
 
 
 def _flush() -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):  # nobody is left to be told that nobody can be told
-            sys.stderr.flush()
+    """Writes what is waiting. A task may have closed or removed a stream: what was printed to it is its own affair."""
+    try:
+        with suppress(ValueError, AttributeError):
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise exits.OutputLost(f"cannot write to standard output: {error.strerror}") from None
+    with suppress(OSError, ValueError, AttributeError):  # nobody is left to be told that nobody can be told
+        sys.stderr.flush()
 
 
 def _let_go_of_broken_pipes() -> None:
     """Points a stream whose reader has gone at nothing, or the interpreter would complain about it while it exits."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (getattr(sys, "stdout", None), getattr(sys, "stderr", None)):
         if stream is None:
             continue
         try:

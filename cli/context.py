@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from redun.cli.colors import CHOICES, Paint, painter, wants_color, write_escaped
+from redun.cli.exits import UsageError
 from redun.core.errors import NotAStore
 
 # Our store floor is imported inside functions: help and usage errors look for no store.
@@ -68,6 +69,8 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         return
     if param.name in ("quiet", "verbose"):
         setattr(found, param.name, getattr(found, param.name) + value)
+        if found.quiet and found.verbose:
+            raise UsageError("-q and -v contradict each other", hint="give one of them")
     else:
         setattr(found, str(param.name), value)
 

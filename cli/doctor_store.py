@@ -75,7 +75,13 @@ def _place(path: Path) -> Iterator[Finding]:
     name = place.filesystem or "of a type that the system does not tell"
     if place.network:
         text = f"{name}, a network file system: memory maps and locks do not hold there, and the store will be damaged"
-        yield Finding("bad", "file system", text, "redun init --at /a/local/path, then push or run anew", UNAVAILABLE)
+        yield Finding(
+            "bad",
+            "file system",
+            text,
+            "move it away, and keep it on a local disk: redun init --at /local/path",
+            UNAVAILABLE,
+        )
     else:
         yield Finding("ok", "file system", f"{name}, a local one" if place.filesystem else name)
     text = f"{size_text(place.free)} free of {size_text(place.total)}"
@@ -101,7 +107,7 @@ def _files(path: Path) -> Iterator[Finding]:
     if files.data is None:
         yield Finding("bad", "data file", f"{path / 'data.mdb'} is missing", "bring it back from a backup", DAMAGED)
     if files.forbidden:
-        text = f"no permission to write to {', '.join(files.forbidden)}: history can be read, and no run recorded"
+        text = f"no permission to write to {', '.join(files.forbidden)}: no run can be recorded here"
         yield Finding("warn", "permissions", text, f"let this user write to all of {path}")
     else:
         yield Finding("ok", "permissions", "everything in it may be written to")
@@ -129,6 +135,9 @@ _LOOKS: Final[dict[str, Callable[[Path], Iterable[Finding]]]] = {
 def _inside(path: Path) -> Iterator[Finding]:
     data = path / "data.mdb"
     if not data.exists():
+        return
+    if not os.access(data, os.R_OK):
+        yield Finding("bad", "data file", f"no permission to read {data}", "ask its owner", UNAVAILABLE)
         return
     if data.stat().st_size <= _VERIFIED:
         problems = soundness.verify(path)

@@ -30,7 +30,7 @@ EXIT_CODES: Final[tuple[tuple[int, str], ...]] = (
     (INTERNAL, "an executor failed, or redun itself did"),
     (DAMAGE_REMAINS, "fsck: there is damage"),
     (UNCHECKED, "fsck: the store could not be checked"),
-    (INTERRUPTED, "interrupted (Ctrl-C)"),
+    (INTERRUPTED, "interrupted (Ctrl-C, SIGTERM, SIGHUP)"),
 )
 
 
@@ -40,6 +40,10 @@ class UsageError(RedunError):
 
 class CannotCheck(RedunError):
     """A store that fsck could not look at; says nothing of whether it is sound."""
+
+
+class OutputLost(RedunError):
+    """Standard output takes no more: a full disk, a lost connection."""
 
 
 #: The first family that fits decides, so narrow ones stand before wide ones.
@@ -62,6 +66,7 @@ _FAMILIES: Final[tuple[tuple[type[RedunError], int], ...]] = (
     (errors.Interrupted, INTERRUPTED),
     (errors.UnknownExecutor, INTERNAL),
     (errors.InternalError, INTERNAL),
+    (OutputLost, INTERNAL),
 )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 import uuid
 from pathlib import PurePath
 from typing import Final
 
 from redun.cli.colors import Paint
-from redun.core.forms import printable
+from redun.cli.render import shell_text
 from redun.core.objects import Status
 from redun.store.lookup_names import Run
 
@@ -55,7 +54,7 @@ def command_text(run: Run) -> str:
     words = list(run.argv)
     if words and PurePath(words[0]).name == "redun":
         del words[0]
-    return printable(shlex.join(words))
+    return shell_text(words)
 
 
 def full_uuid(run: Run) -> str:

@@ -217,10 +217,3 @@ class RunLines:
 def table_time() -> str:
     """Returns the local time as the status table shows it."""
     return time.strftime("%Y/%m/%d %H:%M:%S")
-
-
-def command_text(words: list[str]) -> str:
-    """Returns the words of a command line as a shell would read them, escaped for a terminal."""
-    from shlex import quote  # here: only a run needs it
-
-    return printable(" ".join(map(quote, words)))

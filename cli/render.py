@@ -19,6 +19,9 @@ ARGUMENT_CHARS: Final = 200
 SHORT_ID: Final = 8
 ELLIPSIS: Final = "..."
 
+#: Characters of a command line, and of one word of it, that are printed; the history keeps all.
+_COMMAND_CHARS: Final = 4_000
+_WORD_CHARS: Final = 1_000
 _COLUMNS: Final = ("PENDING", "RUNNING", "FAILED", "CACHED", "DONE", "TOTAL")
 _COLUMN_WIDTH: Final = 8
 #: The least width of the column of names.
@@ -32,6 +35,14 @@ _INT_BITS: Final = 4096
 def shorten(text: str, limit: int) -> str:
     """Returns the text cut to `limit` characters, three dots at the end where something is missing."""
     return text if len(text) <= limit else text[: max(0, limit - len(ELLIPSIS))] + ELLIPSIS
+
+
+def shell_text(words: Iterable[str]) -> str:
+    """Returns the words of a command line as a shell would read them, escaped and of a length that can be read."""
+    from shlex import quote  # here: few lines need it
+
+    text = " ".join([quote(shorten(word, _WORD_CHARS)) for word in words])
+    return printable(shorten(text, _COMMAND_CHARS))
 
 
 def safe_repr(value: object) -> str:

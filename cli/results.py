@@ -25,6 +25,9 @@ _SIMPLE: Final = frozenset({int, float, bool, type(None)})
 _LINE_CHARS: Final = 1_000
 #: Lines of an error's text.
 _ERROR_LINES: Final = 100
+#: Errors of a group that are shown, and how far groups inside groups are indented.
+_GROUP_MEMBERS: Final = 10
+_GROUP_INDENT: Final = 10
 #: Characters of a result's repr in JSON.
 _REPR_CHARS: Final = 10_000
 
@@ -85,9 +88,25 @@ def failure_lines(execution: Execution) -> list[str]:
     if execution.error is None:
         return lines
     lines += error_lines(execution.error)
+    lines += _member_lines(execution.error)
     for cause in causes(execution.error)[1:]:
-        lines += ["Caused by:", *_frame_lines(trace_of(cause).frames), *error_lines(cause)]
+        lines += ["Caused by:", *_frame_lines(trace_of(cause).frames), *error_lines(cause), *_member_lines(cause)]
     return lines
+
+
+def _member_lines(error: BaseException, indent: str = "  ") -> list[str]:
+    """Returns the errors of a group, each with where it was raised, one level of indentation further in."""
+    from redun.executor.failures import trace_of  # as above
+
+    if not isinstance(error, BaseExceptionGroup) or len(indent) > _GROUP_INDENT:
+        return []
+    lines = []
+    for member in error.exceptions[:_GROUP_MEMBERS]:
+        told = [*_frame_lines(trace_of(member).frames), *error_lines(member)]
+        lines += [f"{indent}+ {told[0].strip()}", *(f"{indent}  {line}" for line in told[1:])]
+        lines += _member_lines(member, f"{indent}  ")
+    left_out = len(error.exceptions) - _GROUP_MEMBERS
+    return [*lines, f"{indent}+ {left_out} more errors"] if left_out > 0 else lines
 
 
 def _job_lines(job: FailedJob) -> list[str]:

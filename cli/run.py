@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import click
 
 from redun.cli import exits
+from redun.cli.colors import write_escaped
 from redun.cli.context import WORDS, Settings, common_options, config_dir, open_or_create_store, settings, write_out
 from redun.cli.exits import UsageError
 from redun.core.errors import InternalError, RedunError, TaskError, UnknownExecutor, UnknownTask
@@ -19,6 +20,7 @@ from redun.core.version import VERSION
 if TYPE_CHECKING:
     from redun.cli.arguments import Arguments, Parameter
     from redun.cli.progress import RunLines
+    from redun.cli.surroundings import Streams
     from redun.core.tasks import Task
     from redun.executor.loader import Workflow
     from redun.executor.observer import Execution
@@ -39,6 +41,9 @@ class _Wishes(NamedTuple):
     accepted: tuple[str, ...]
     withdrawn: tuple[str, ...]
     hidden: bool
+    explain: bool
+    #: Where the result is printed.
+    out: IO[str] | None = None
 
 
 @click.command(
@@ -115,15 +120,24 @@ def run(
     redun run --explain hello_world.py main     run it, and say why each job ran
     """
     # Here and not at the top, as all of the engine: `redun run --help` does without.
-    from redun.cli.progress import RunLines, command_text
+    from redun.cli.surroundings import kept_streams, stoppable
 
-    found = settings(ctx)
+    dry = dry_run or dry_run_old
     wishes = _Wishes(
-        _argv(ctx), options, not no_cache, jobs, as_json, replay, dry_run or dry_run_old, accepted, withdrawn, hidden
+        _argv(ctx), options, not no_cache, jobs, as_json, replay, dry, accepted, withdrawn, hidden, explain
     )
+    _check(wishes)
+    with stoppable(), kept_streams() as streams:
+        return _run(target, words, settings(ctx), wishes, streams)
+
+
+def _run(target: str, words: Sequence[str], found: Settings, wishes: _Wishes, streams: Streams) -> int:
+    from redun.cli.progress import RunLines
+    from redun.cli.render import shell_text
+
     level = 0 if found.quiet else 1 + bool(found.verbose)
-    command = command_text(["redun", *wishes.argv])
-    lines = RunLines(sys.stderr, found.paint(sys.stderr), command, level, explains=explain)
+    command = shell_text(["redun", *wishes.argv])
+    lines = RunLines(streams.err, found.paint(streams.err), command, level, explains=wishes.explain)
     try:
         lines.say(f"redun :: version {VERSION}")
         lines.say(f"config dir: {_shown(str(config_dir(found)))}")
@@ -134,9 +148,19 @@ def run(
             return _list_tasks(workflow, target, asked=bool(words))
         task = find_task(workflow, words[0], target)
         _settle_code(workflow, target, found, lines, wishes)
-        return _run_task(task, words[1:], found, lines, wishes)
+        return _run_task(task, words[1:], found, lines, wishes._replace(out=streams.out))
     finally:
         lines.close()
+
+
+def _check(wishes: _Wishes) -> None:
+    """Raises UsageError for options that contradict each other."""
+    both = set(wishes.accepted) & set(wishes.withdrawn)
+    if both:
+        raise UsageError(f"--accept-code and --withdraw-code of {min(both)}", hint="give one of them")
+    if wishes.dry_run and (wishes.accepted or wishes.withdrawn):
+        word = "--accept-code" if wishes.accepted else "--withdraw-code"
+        raise UsageError(f"--dry-run writes nothing, and {word} is written down", hint="give one of them")
 
 
 def _argv(ctx: click.Context) -> list[str]:
@@ -172,6 +196,8 @@ def _load(target: str, lines: RunLines) -> Workflow:
 def _list_tasks(workflow: Workflow, target: str, *, asked: bool) -> int:
     from redun.cli.task_help import task_list
 
+    if not workflow.tasks and not asked:
+        raise UnknownTask(f"{target} defines no tasks", hint="decorate a function with @task()")
     text = task_list(workflow.tasks)
     if asked:
         write_out(text + "\n")
@@ -216,7 +242,7 @@ def _closest_task(workflow: Workflow, name: str) -> str:
 
 def _run_task(task: Task[..., Any], words: Sequence[str], found: Settings, lines: RunLines, wishes: _Wishes) -> int:
     from redun.cli.arguments import Request, parameters_of, parse_arguments
-    from redun.cli.progress import command_text
+    from redun.cli.render import shell_text
     from redun.core.codec import storable
 
     parameters = parameters_of(task)
@@ -229,7 +255,7 @@ def _run_task(task: Task[..., Any], words: Sequence[str], found: Settings, lines
     if arguments.shown != list(words):
         argv = [*wishes.argv[: len(wishes.argv) - len(words)], *map(storable, arguments.shown)]
         wishes = wishes._replace(argv=argv)
-        lines.names(command_text(["redun", *argv]))
+        lines.names(shell_text(["redun", *argv]))
     if wishes.hidden:
         arguments = _hidden(arguments)
     expression = _call(task, arguments, wishes.options)
@@ -302,9 +328,10 @@ def _parse_options(options: Sequence[str]) -> dict[str, Any]:
 
 
 def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes) -> Execution:
+    from redun.cli.surroundings import kept_modules
     from redun.executor.scheduler import Scheduler
 
-    with open_or_create_store(found) as store:
+    with open_or_create_store(found) as store, kept_modules():
         scheduler = Scheduler(store, threads=wishes.jobs, cache=wishes.cache, replay=wishes.replay, observer=lines)
         return scheduler.execute(expression, argv=wishes.argv)
 
@@ -359,9 +386,9 @@ def _report(execution: Execution, task: Task[..., Any], lines: RunLines, wishes:
             lines.tell(line)
     lines.close()
     if wishes.as_json:
-        _print(execution_json(execution, task.fullname, wishes.argv) + "\n")
+        _print(execution_json(execution, task.fullname, wishes.argv) + "\n", wishes.out)
     elif code == exits.OK:
-        _print(result_text(execution.value))
+        _print(result_text(execution.value), wishes.out)
     return code
 
 
@@ -376,9 +403,23 @@ def _exit_code(execution: Execution) -> int:
     return exits.INTERNAL if isinstance(execution.error, InternalError | UnknownExecutor) else exits.FAILED
 
 
-def _print(text: str) -> None:
-    """Prints the result. That nobody reads it changes nothing about how the workflow ended."""
-    with suppress(BrokenPipeError):
-        write_out(text)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+def _print(text: str, out: IO[str] | None) -> None:
+    """Prints the result. That nobody reads it changes nothing about how the workflow ended.
+
+    Raises:
+        OutputLost: if it cannot be written for another reason, such as a full disk.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()  # what bodies printed comes first, as far as they left a stream
+    if out is None:
+        return
+    try:
+        write_escaped(out, text)
+        out.flush()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        raise exits.OutputLost(
+            f"cannot write the result to standard output: {error.strerror}",
+            hint="it is stored: run the same command again",
+        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -34,11 +35,16 @@ def load_workflow(name: str) -> Workflow:
         Exception: whatever the user's own code raises while it is imported.
     """
     before = {id(task) for task in registry}
-    module = _load_file(Path(name)) if name.endswith(".py") or "/" in name else _load_module(name)
+    is_file = name.endswith(".py") or "/" in name or Path(name).is_dir()
+    module = _load_file(Path(name)) if is_file and not _is_package(name) else _load_module(name)
     found = [task for task in registry if id(task) not in before and task.namespace != "redun"]
     if not found:
         found = [task for task in registry if task.module == module.__name__]
     return Workflow(module.__name__, sorted(found, key=lambda task: task.fullname))
+
+
+def _is_package(name: str) -> bool:
+    return name.isidentifier() and Path(name, "__init__.py").is_file()
 
 
 def _load_module(name: str) -> ModuleType:
@@ -86,7 +92,12 @@ def _execute(full: Path, name: str, data: bytes) -> ModuleType:
         sys.path.insert(0, directory)
     from importlib.util import decode_source  # the codec of Python source; it reads the coding line
 
-    text = decode_source(data)
+    text = None
+    with suppress(SyntaxError, UnicodeError):
+        text = decode_source(data)
+    if text is None:  # Python says why, with the file and the line
+        compile(data, str(full), "exec", dont_inherit=True)
+        raise TaskError(f"{full} is not UTF-8", hint="save it as UTF-8, or say its encoding in a coding line")
     code = compile(text, str(full), "exec", dont_inherit=True)
     register_source(str(full), text, code)
     module = ModuleType(name)

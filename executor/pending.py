@@ -91,6 +91,10 @@ class Pending:
         """
         self._writer.finish()
 
+    def close(self) -> None:
+        """Ends the writing, whatever becomes of a batch that is on its way. Harmless after `finish`."""
+        self._writer.close()
+
     def tally(self, call: Digest) -> list[int] | None:
         """Returns how many jobs of each task the subtree of a call has; None where that is not kept."""
         return self.store.tally(call)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -100,7 +101,7 @@ class Run:
         if self._observer is not None:
             self._observer.started(format_uuid(self._live.uuid))
         statuses = STATS.backed_by(self._store.stat_memo_get, self._store.stat_memo_get_many)
-        with stop_requests(self.stop), calm_collector(), statuses:
+        with stop_requests(self.stop), calm_collector(), statuses, closing(self._pending):
             try:
                 self._evaluator.submit(expression)
             except UNWRITABLE:

@@ -96,6 +96,9 @@ class Scheduler:
         try:
             run = Run(self.store, live, pool, read_cache=read, whole=self._whole, observer=self._observer)
             return run.execute(expression)
+        except BaseException:
+            live.abandon()
+            raise
         finally:
             pool.close()
 

@@ -1,4 +1,4 @@
-"""Stopping a run from outside: Ctrl-C and SIGTERM become a request that the loop sees between jobs.
+"""Stopping a run from outside: Ctrl-C, SIGTERM and SIGHUP become a request that the loop sees between jobs.
 
 An exception in the middle of the evaluator would leave it in pieces. The second signal is not a request any more: it
 raises KeyboardInterrupt wherever the program is.
@@ -17,7 +17,8 @@ from typing import Any
 
 @contextmanager
 def stop_requests(request: Callable[[], None]) -> Iterator[None]:
-    """Calls `request` on the first SIGINT or SIGTERM. Does nothing off the main thread: signals are not ours there."""
+    """Calls `request` on the first SIGINT, SIGTERM or SIGHUP. A signal that is ignored stays so: `nohup` asks for it.
+    Does nothing off the main thread: signals are not ours there."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -32,8 +33,9 @@ def stop_requests(request: Callable[[], None]) -> Iterator[None]:
 
     before: dict[signal.Signals, Any] = {}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, handle)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, handle)
         yield
     finally:
         for number, handler in before.items():

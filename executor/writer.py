@@ -54,6 +54,13 @@ class Writer:
             self._thread.join()
             self._thread = None
 
+    def close(self) -> None:
+        """Ends the thread when what is being written is, or could not be; harmless after `finish`."""
+        if self._thread is not None:
+            self._inbox.put(None)
+            self._thread.join()
+            self._thread = None
+
     def is_busy(self) -> bool:
         """Returns whether a batch is on its way still.
 

@@ -98,7 +98,7 @@ def files(directory: Path) -> Files:
     blobs = [found.st_size for _, found in _files_in(directory / "blobs")]
     left = [found.st_size for _, found in _files_in(directory / "incoming") if now - found.st_mtime > _LEFT_SECONDS]
     data = next((found.st_size for name, found in _entries(directory) if name == "data.mdb"), None)
-    there = {"": directory, **{name: directory / name for name, _ in _entries(directory) if name in _WRITTEN}}
+    there = ["its directory", *sorted(name for name, _ in _entries(directory) if name in _WRITTEN)]
     return Files(
         data=data,
         blobs=len(blobs),
@@ -106,7 +106,9 @@ def files(directory: Path) -> Files:
         leftovers=len(left),
         leftover_bytes=sum(left),
         collisions=sum(1 for _ in _entries(directory / "collisions")),
-        forbidden=tuple(str(path) for path in there.values() if not os.access(path, os.W_OK)),
+        forbidden=tuple(
+            name for at, name in enumerate(there) if not os.access(directory / name if at else directory, os.W_OK)
+        ),
         locked=locks.is_held(directory / "session.lock") if os.access(directory / "session.lock", os.R_OK) else False,
     )
 

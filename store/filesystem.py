@@ -85,6 +85,7 @@ def refuse_network(path: Path) -> None:
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 IN_THE_WAY: Final = (errno.EEXIST, errno.ENOTDIR)
+FAILING: Final = "the disk may be failing: see the system's log, then run redun fsck"
 _PROBE_BYTES: Final = 256 * 1024
 
 
@@ -118,6 +119,7 @@ def translated(path: Path) -> Iterator[None]:
         if error.errno in FORBIDDEN:
             raise read_only(path) from error
         hint = f"what lies there is no directory; move {path} away" if error.errno in IN_THE_WAY else ""
+        hint = FAILING if error.errno == errno.EIO else hint
         raise StoreError(f"cannot use {path}: {error.strerror or error}", path=str(path), hint=hint) from error
 
 

@@ -7,6 +7,7 @@ be taken is that of a run which died, and the next open that writes seals it as 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -100,6 +101,11 @@ class Journal:
             raise InternalError(f"the lock of the new run {uuid.hex()} is held")
         self._write(lambda txn: txn.put("live", uuid + _HEADER, header))
         return LiveRun(self, uuid, start, words, facts)
+
+    def abandon(self, uuid: bytes) -> None:
+        """See `LiveRun.abandon`."""
+        with contextlib.suppress(InternalError):  # it is sealed already
+            self._locks.drop(uuid)
 
     def entries(self, update: RunUpdate) -> Rows:
         """Returns the rows of `live` for an update: a constant number of them, whatever the number of jobs."""
@@ -317,6 +323,10 @@ class LiveRun:
             tags=tuple((_text(name), _text(value)) for name, value in tags),
         )
         return self._journal.seal(self, batch, record, tail)
+
+    def abandon(self) -> None:
+        """Gives up a run that cannot be recorded to its end: it counts as dead from here on. Harmless after `seal`."""
+        self._journal.abandon(self.uuid)
 
 
 def check_live(txn: ReadTransaction, uuid: bytes) -> None:

@@ -18,7 +18,7 @@ import lmdb
 
 from redun.core import limits
 from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
-from redun.store.filesystem import FORBIDDEN, FULL, is_full, read_only, sync_directory, translated
+from redun.store.filesystem import FAILING, FORBIDDEN, FULL, is_full, read_only, sync_directory, translated
 from redun.store.ports import TABLES
 
 #: Tables of the derived indexes come on top of `TABLES`; a slot costs a few bytes.
@@ -44,7 +44,7 @@ def store_error(error: lmdb.Error, path: Path) -> StoreError:
         return StoreLocked(f"too many readers of {where}", path=where, hint="wait for other redun processes to end")
     if isinstance(error, lmdb.PanicError):  # LMDB then trusts its own memory no more; the file is whole
         return StoreError(
-            f"a write to {where} has failed before, so this process writes nothing more to it",
+            f"a write to {where} has failed before, and LMDB does nothing more until it is opened again",
             path=where,
             hint="close the store and open it again",
         )
@@ -52,7 +52,8 @@ def store_error(error: lmdb.Error, path: Path) -> StoreError:
         return StoreDamaged(f"the data file of {where} is damaged: {error}", path=where, hint="redun fsck")
     if isinstance(error, lmdb.BadValsizeError):
         return StoreError(f"a key or value of a size that the store does not take ({where})", path=where)
-    return StoreError(f"the data file of {where} cannot be used: {error}", path=where)
+    hint = FAILING if code == errno.EIO else ""
+    return StoreError(f"the data file of {where} cannot be used: {error}", path=where, hint=hint)
 
 
 class Environment:

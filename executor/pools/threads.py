@@ -7,12 +7,15 @@ that a slow job among fast ones holds nobody up.
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from sys import getprofile, getrecursionlimit, gettrace, setprofile, setrecursionlimit, settrace
 from time import monotonic, perf_counter_ns
 from typing import Any, Final, NamedTuple
 
@@ -151,6 +154,7 @@ class ThreadPool:
 
     def _answers(self, message: deque[Work]) -> Reply:
         answers: list[Answer] = []
+        forks, watched = _forks, (gettrace(), getprofile(), getrecursionlimit())
         start = perf_counter_ns()
         while not self._halted:
             try:
@@ -162,6 +166,13 @@ class ThreadPool:
                 ok = True
             except BaseException as error:  # noqa: BLE001  sys.exit() fails the task, it does not end the worker
                 value, ok = error, False
+            if forks != _forks:
+                _end_child(value, ok)
+            try:
+                if gettrace() is not watched[0] or getprofile() is not watched[1] or getrecursionlimit() < watched[2]:
+                    _put_back(*watched)
+            except BaseException:  # noqa: BLE001  a tracer that the body left behind raised in our code
+                _put_back(*watched)
             stop = perf_counter_ns()
             nested = running.nested
             if nested:
@@ -169,6 +180,38 @@ class ThreadPool:
             answers.append(Answer(tag, ok, value, start, stop, nested))
             start = stop
         return answers, _drained(message)
+
+
+#: How many forks lie between the first process and this one.
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
+
+
+def _end_child(value: Any, ok: bool) -> None:
+    """Ends a process that a body forked and let run on: two processes must not go on with one execution."""
+    code = 0
+    if not ok:
+        code = value.code if isinstance(value, SystemExit) and isinstance(value.code, int) else 1
+    with suppress(Exception):
+        if not isinstance(value, SystemExit):
+            sys.stderr.write("redun: a process that a task forked came to the end of the task's body; it ends\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _put_back(trace: Any, profile: Any, limit: int) -> None:
+    """Undoes what a body left behind in its thread and what would break the code that runs after it."""
+    settrace(trace)
+    setprofile(profile)
+    setrecursionlimit(max(limit, getrecursionlimit()))
 
 
 def _drained(message: deque[Work]) -> list[Work]:

@@ -14,7 +14,7 @@ from redun import task
 from redun.cli import exits
 from redun.cli.app import main as redun
 from redun.core import codes
-from redun.core.codec import ExtType, pack
+from redun.core.codec import ExtType, Pointer, pack
 from redun.core.digest import Digest
 from redun.core.frame import KINDS, unframe
 from redun.core.objects import NoteRecord, SourceRecord, TreeRecord
@@ -82,12 +82,13 @@ def filled(store: Store) -> dict[str, Digest]:
     for prefix in range(256):
         found.update((kind, digest) for kind, digest in store.resolve(f"{prefix:02x}", 1000) if kind not in found)
     found["blob"] = blob
+    found["tool.thing"] = store.put("tool.thing", pack([1, {"of": Pointer(blob)}, "another tool"]))
     return found
 
 
 def test_the_raw_bytes_of_every_kind_hash_to_its_id(store: Store, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     objects = filled(store)
-    assert set(objects) == set(KINDS)
+    assert set(objects) == {*KINDS, "tool.thing"}
     for kind, digest in objects.items():
         assert redun(["cat-object", "--raw", digest.hex()]) == 0
         framed = capfdbinary.readouterr().out

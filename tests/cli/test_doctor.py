@@ -18,7 +18,7 @@ from redun.cli.findings import size_text
 from redun.core.codec import pack
 from redun.core.errors import DigestCollision
 from redun.core.objects import Status
-from redun.store import Batch, Store, condition
+from redun.store import Batch, Store, condition, filesystem
 from tests.store.collisions import values
 
 Look = Callable[..., tuple[int, dict[str, list[dict[str, Any]]]]]
@@ -316,7 +316,24 @@ def test_a_reader_that_does_not_end_is_named(store: Path, look: Look) -> None:
 def test_a_store_that_may_not_be_written_is_told(store: Path, look: Look) -> None:
     (store / "data.mdb").chmod(0o444)
     _, found = look()
-    assert str(store / "data.mdb") in found["permissions"][0]["text"]
+    assert "no permission to write to data.mdb" in found["permissions"][0]["text"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_store_that_may_not_be_read_is_bad(store: Path, look: Look) -> None:
+    (store / "data.mdb").chmod(0o000)
+    code, found = look()
+    assert code == 5
+    assert "no permission to read" in found["data file"][0]["text"]
+
+
+def test_a_network_file_system_is_bad(store: Path, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = filesystem.type_at(store)
+    monkeypatch.setattr(filesystem, "NETWORK_TYPES", frozenset({here}))  # as if the one here were one
+    code, found = look()
+    assert code == 5
+    assert found["file system"][0]["text"].startswith(f"{here}, a network file system")
+    assert "redun init --at" in found["file system"][0]["hint"]
 
 
 def test_the_place_of_a_store_is_told_even_where_nothing_is_known_of_it(tmp_path: Path) -> None:

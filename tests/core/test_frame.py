@@ -41,6 +41,13 @@ def test_a_stream_has_the_id_of_its_whole(fmt: ObjectFormat, kind: str, parts: l
     assert stream_id(fmt, kind, len(whole), map(memoryview, parts)) == object_id(fmt, kind, whole)
 
 
+@FORMATS
+@pytest.mark.parametrize("size", [0, 1, 16 * 1024, 16 * 1024 + 1, 1024 * 1024])
+def test_an_id_is_the_hash_of_the_frame_whatever_its_size(fmt: ObjectFormat, size: int):
+    payload = bytes(i % 251 for i in range(size))
+    assert object_id(fmt, "blob", payload) == fmt.hash(frame("blob", payload))
+
+
 def test_the_same_payload_has_another_id_as_another_kind():
     for fmt in OBJECT_FORMATS.values():
         assert len({object_id(fmt, kind, b"\x90") for kind in KINDS}) == len(KINDS)

@@ -5,6 +5,7 @@ Of two values with one id the run that meets the second one stops; two calls wit
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -149,14 +150,26 @@ def test_a_result_that_collides_while_another_is_being_written_gets_no_answer_of
     assert set(RAN) <= {b"other"}
 
 
-@pairs
+@pytest.mark.parametrize("pair", [values(limits.CHILD_BYTES + 100), PAIRS["file"]], ids=["child", "file"])
 def test_values_that_hold_one_of_a_pair_collide_as_well(store: Store, pair: tuple[bytes, bytes]) -> None:
-    if len(pair[0]) < limits.CHILD_BYTES:
-        pytest.skip("small parts lie in the value itself, whose id differs")
     scheduler = Scheduler(store)
     scheduler.run(same(pair[0], 1))
     with pytest.raises(DigestCollision):
         scheduler.execute(same({"deep": [pair[1]]}, 2))  # type: ignore[arg-type]
+
+
+def test_a_run_that_was_stopped_so_is_recorded_as_interrupted(tmp_path: Path) -> None:
+    one, two = PAIRS["small"]
+    with Store.init(tmp_path) as store:
+        Scheduler(store).run(told(one))
+        with pytest.raises(DigestCollision):
+            Scheduler(store).execute([told(b"before"), after(told(b"before"), two)])
+        assert [info.alive for info in store.live_runs()] == [False]
+        assert [thread.name for thread in threading.enumerate() if thread.name == "redun-writer"] == []
+        assert Scheduler(store).run(told(one)) == answer(one)
+    with Store.open(tmp_path) as store:
+        assert store.live_runs() == []
+        assert [record.status for _, record in store.executions()].count(Status.INTERRUPTED) == 1
 
 
 def test_two_calls_of_one_key_in_one_run_are_two_calls(store: Store) -> None:

@@ -54,6 +54,42 @@ def test_the_first_call_of_a_task_has_nothing_to_be_compared_with(history: Histo
     assert (row.why, row.compared) == (Why.FIRST, None)
 
 
+MANY = """
+@task()
+def prepare(n): return n
+
+@task()
+def first(): return prepare(1)
+
+@task()
+def leaf(n): return n
+
+@task()
+def second(): return [leaf(n) for n in range(6000)]
+
+@task()
+def main(n=1): return [first(), second(), n]
+"""
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_task_early_in_a_run_of_thousands_of_jobs_has_its_earlier_call(history: History, runs: int) -> None:
+    for _ in range(runs):  # the second is one row, with all these inside
+        history.run(MANY)
+    history.run(MANY.replace("prepare(n): return n", "prepare(n): return n + 0"))
+    assert history.told == {"prepare": "code changed: its own text"}
+
+
+def test_a_task_that_was_called_a_hundred_executions_ago_has_its_earlier_call(history: History) -> None:
+    history.run(CHAIN)
+    for number in range(100):
+        history.run("@task()\ndef main(n): return n", number)
+    history.run(CHAIN.replace("n + 1", "n + 2"))
+    assert history.told["leaf"] == "code changed: its own text"
+    history.run(CHAIN.replace("leaf", "twig"))
+    assert history.told["twig"] == "no earlier call of this task"
+
+
 def test_another_argument_is_compared_with_the_call_before(history: History) -> None:
     history.run(CHAIN)
     before = history.rows()["leaf"].call

@@ -92,7 +92,7 @@ def test_a_run_gives_what_it_would_and_is_answered_afterwards(
     torn: Torn, replay: Literal["whole", "step"], text: str
 ) -> None:
     history = torn.history
-    for digest, kind in torn.objects.items():
+    for digest, kind in list(torn.objects.items())[:: 1 if text == TEXT else 3]:
         if replay == "step" and kind not in RESULTS:
             continue  # what only whole replays look at
         torn.lose(digest)

@@ -12,6 +12,7 @@ import pytest
 
 from redun.core.errors import StoreError
 from redun.store import Store
+from redun.store.filesystem import FAILING
 from redun.store.lmdb_environment import _LOCK_BYTES
 from tests.store.powercut import faults
 from tests.store.powercut.recording import Recorder
@@ -63,3 +64,41 @@ def test_a_store_that_could_not_be_opened_can_be_opened_by_the_same_process_late
         Store.open(tmp_path)
     (tmp_path / "data.mdb").write_bytes(good)
     Store.open(tmp_path).close()
+
+
+#: A transaction writes its pages, and last the meta page. When that fails, LMDB gives the environment up.
+_PROGRAM = """
+import sys
+from redun.core.errors import StoreDamaged, StoreError
+from redun.store import Store
+from tests.store.powercut.recording import set_fault
+
+def put(store, payload):
+    try:
+        store.put("value", payload)
+        return ""
+    except StoreDamaged as error:
+        sys.exit(f"called damaged: {error}")
+    except StoreError as error:
+        return error.hint
+
+for number in range(1, 9):
+    path = f"{sys.argv[1]}/{number}"
+    with Store.init(path) as store:
+        first = store.put("value", b"\x01")
+        set_fault(f"space:{number}:5:once")
+        print(put(store, b"\x02"), put(store, b"\x02"), sep="|")
+        set_fault("")
+    with Store.open(path) as store:
+        assert store.get(first) == ("value", b"\x01")
+        assert put(store, b"\x02") == ""
+"""
+
+
+def test_a_store_whose_last_write_failed_says_that_it_wants_to_be_opened_again(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, tmp_path / "root")
+    words = [sys.executable, "-c", _PROGRAM, str(recorder.root)]
+    done = subprocess.run(words, env=recorder.environment(), check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = {tuple(line.split("|")) for line in done.stdout.splitlines()}
+    assert told == {("", ""), (FAILING, ""), (FAILING, "close the store and open it again")}

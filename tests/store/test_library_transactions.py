@@ -244,3 +244,39 @@ def test_a_process_that_dies_in_the_block_has_written_nothing(tmp_path: Path) ->
     assert subprocess.run([sys.executable, "-c", _DIES, str(tmp_path / "s")], check=False).returncode == 3
     with Store.open(tmp_path / "s") as store:
         assert _everything(store) == ([], {})
+
+
+_COUNTS = """
+import sys
+from redun.store import Store
+with Store.open(sys.argv[1]) as store:
+    number = 0
+    while True:
+        with store.transaction() as txn:
+            for name in ("left", "right"):
+                at = txn.put_value([name, number, "x" * (number % 7) * 300_000])
+                txn.set_ref(name, at, expected=txn.ref(name), reason=str(number))
+        print(number, flush=True)
+        number += 1
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 4, 9, 15])
+def test_a_process_that_is_killed_has_written_each_transaction_whole_or_not_at_all(tmp_path: Path, lines: int) -> None:
+    path = str(tmp_path / "s")
+    Store.init(path).close()
+    last = -1
+    with subprocess.Popen([sys.executable, "-c", _COUNTS, path], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(lines):
+            last = int(process.stdout.readline())
+        process.kill()
+    with Store.open(path) as store:
+        found = []
+        for name in ("left", "right"):
+            at = store.ref(name)
+            assert at is not None
+            found.append(store.get_value(at)[1])
+        assert found[0] == found[1] >= last
+        assert [entry.reason for entry in store.reflog("left")] == [str(number) for number in range(found[0], -1, -1)]
+        assert list(store.check()) == []

@@ -23,6 +23,7 @@ from redun.store.memo import merge
 
 _KEYS = [Key(b"key-%d" % i) for i in range(4)]
 _NAMES = ["a", "b/c"]
+_KINDS = ["value", "blob", "tool.thing"]
 
 
 class _StoreMachine(RuleBasedStateMachine):
@@ -42,6 +43,11 @@ class _StoreMachine(RuleBasedStateMachine):
         self.moves: dict[str, list[Digest | None]] = {name: [] for name in _NAMES}
         self.live: dict[bytes, tuple[LiveRun, RunUpdate]] = {}
         self.sealed: list[tuple[bytes, Status, int]] = []
+        self._watch()
+
+    def _watch(self) -> None:
+        self.watching = self.store.watch(timeout=0)
+        self.seen = len(self.sealed)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -49,7 +55,7 @@ class _StoreMachine(RuleBasedStateMachine):
             if self.directory is not None:
                 shutil.rmtree(self.directory)
 
-    @rule(target=objects, payload=st.binary(max_size=30).map(pack), kind=st.sampled_from(["value", "blob"]))
+    @rule(target=objects, payload=st.binary(max_size=30).map(pack), kind=st.sampled_from(_KINDS))
     def put(self, payload: bytes, kind: str) -> Digest:
         digest = self.store.put(kind, payload)
         self.items[digest] = (kind, payload)
@@ -100,6 +106,46 @@ class _StoreMachine(RuleBasedStateMachine):
         else:
             self.refs[name] = new
 
+    @rule(
+        puts=st.lists(st.tuples(st.sampled_from(_KINDS), st.binary(max_size=30).map(pack)), max_size=3),
+        moves=st.lists(st.tuples(st.sampled_from(_NAMES), st.none() | st.integers(0, 2), st.booleans()), max_size=3),
+        breaks=st.booleans(),
+    )
+    def transact(self, puts: list[tuple[str, bytes]], moves: list[tuple[str, int | None, bool]], breaks: bool) -> None:
+        """Puts and moves as one: they all count, unless the block breaks or a move expects what is not so."""
+        refs, made, all_fit = dict(self.refs), list[tuple[str, Digest | None]](), True
+        try:
+            with self.store.transaction() as txn:
+                digests = [txn.put(kind, payload) for kind, payload in puts]
+                for name, index, fits in moves:
+                    new = digests[index] if index is not None and index < len(digests) else None
+                    expected = refs.get(name) if fits else Digest(b"elsewhere")
+                    assert txn.ref(name) == refs.get(name)
+                    txn.set_ref(name, new, expected=expected, reason="transaction")
+                    all_fit = all_fit and fits
+                    refs = {**{key: at for key, at in refs.items() if key != name}, **({name: new} if new else {})}
+                    made.append((name, new))
+                assert [txn.get(digest) for digest in digests] == puts
+                if breaks:
+                    raise InterruptedError
+        except InterruptedError:
+            assert breaks
+            return
+        except RefMoved:
+            assert not all_fit
+            return
+        assert all_fit
+        self.items.update(zip(digests, puts, strict=True))
+        self.refs = refs
+        for name, new in made:
+            self.moves[name].append(new)
+
+    @rule()
+    def look(self) -> None:
+        """Whoever watches sees what was sealed since."""
+        assert [record.uuid for _, record in self.watching] == [uuid for uuid, _, _ in self.sealed[self.seen :]]
+        self._watch()
+
     @rule()
     def begin(self) -> None:
         run = self.store.begin_run([str(len(self.sealed))], {})
@@ -142,6 +188,7 @@ class _StoreMachine(RuleBasedStateMachine):
             if record.uuid not in before:
                 _, update = self.live.pop(record.uuid)
                 self.sealed.append((record.uuid, Status.INTERRUPTED, len(update.tail) + len(update.running)))
+        self._watch()
 
     @invariant()
     def agrees(self) -> None:
@@ -154,6 +201,7 @@ class _StoreMachine(RuleBasedStateMachine):
     def _check(self, store: Store) -> None:
         digests = sorted(self.items)
         assert store.get_many(digests) == [self.items[d] for d in digests]
+        assert [item for item in store.objects() if item[0] in self.items] == [(d, self.items[d][0]) for d in digests]
         assert store.lookup(self.items, _KEYS) == [self.rows.get(key) for key in _KEYS]
         assert {n: d for n, d in store.refs().items() if not n.startswith("executions/")} == self.refs
         assert {n: [e.new for e in reversed(store.reflog(n))] for n in _NAMES} == self.moves

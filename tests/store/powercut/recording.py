@@ -73,7 +73,7 @@ class Recorder:
 
     def notes(self) -> list[Note]:
         """Returns all notes so far."""
-        data, at, found = self.log.read_bytes(), 0, []
+        data, at, found = self.log.read_bytes() if self.log.exists() else b"", 0, []
         while at < len(data):
             what, flag, inode, offset, size = _HEADER.unpack_from(data, at)
             at += _HEADER.size
@@ -81,9 +81,9 @@ class Recorder:
             at += size
         return found
 
-    def faults(self) -> int:
-        """Returns how many calls were made to fail so far."""
-        return sum(note.what == "F" for note in self.notes())
+    def faults(self) -> list[str]:
+        """Returns the paths of the calls that were made to fail so far."""
+        return [note.names()[0] for note in self.notes() if note.what == "F"]
 
 
 # -- within a program that runs with the recorder ---------------------------------------------------------------------
