@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from redun.cli.live import LiveTable
     from redun.core.history import TaskCount
     from redun.executor.observer import Execution, JobEvent
+    from redun.executor.reasons import Reason
 
 #: Longest that a line waits for others to be written with (seconds).
 FLUSH_SECONDS: Final = 0.05
@@ -102,12 +103,16 @@ class RunLines:
     Level 0 prints only what went wrong, 1 shortens long arguments, 2 shows more of them. `explains`: before the line of
     a job that runs, one says why. On a terminal a run of more than a second also gets a status table that redraws
     itself.
+
+    Attributes:
+        reasons: job, full name and reason of what ran, gathered where `explains` and somebody put a list there.
     """
 
     def __init__(
         self, stream: IO[str] | None, paint: Paint, command: str, level: int, *, explains: bool = False
     ) -> None:
         self.wants_jobs = level > 0 or explains
+        self.reasons: list[tuple[str, str, Reason]] | None = None
         self._explains = explains
         self._stream = stream
         self._writer = LineWriter(stream)
@@ -159,7 +164,10 @@ class RunLines:
     def job(self, event: JobEvent) -> None:
         """Prints the line of a job."""
         if self._explains and event.reason is not None:
-            self.tell(miss_line(self._paint, event.id, event.fullname, event.reason().text()))
+            reason = event.reason()
+            if self.reasons is not None:
+                self.reasons.append((event.id, event.fullname, reason))
+            self.tell(miss_line(self._paint, event.id, event.fullname, reason.text()))
         if self._level:
             call = call_text(event.fullname, self._arguments(event), self._limit)
             self.tell(job_line(self._paint, event.verb, event.id, call, key=event.key, executor=event.executor))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from redun.cli.render import SHORT_ID, safe_repr, short_repr, shorten
@@ -14,6 +15,7 @@ from redun.core.forms import printable, printable_lines
 if TYPE_CHECKING:
     from redun.core.history import TraceFrame
     from redun.executor.observer import Execution, FailedJob
+    from redun.executor.reasons import Reason
 
 #: A result of more items is printed as its repr: laying it out would take longer than computing it did.
 _LAID_OUT: Final = 10_000
@@ -150,11 +152,14 @@ def error_lines(error: BaseException) -> list[str]:
 # -- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def execution_json(execution: Execution, task: str, argv: list[str]) -> str:
+def execution_json(
+    execution: Execution, task: str, argv: list[str], reasons: Sequence[tuple[str, str, Reason]] | None
+) -> str:
     """Returns the execution as one line of JSON.
 
     `result` is the result as JSON (`redun.core.json_form` says how what JSON lacks is written), or null where it has no
-    such form; `result_repr` is its repr, cut at 10,000 characters.
+    such form; `result_repr` is its repr, cut at 10,000 characters. `ran` lists the jobs that ran and why, where that
+    was asked for, as `redun explain --json` does.
     """
     import json  # here: most runs print their result for people
 
@@ -173,6 +178,11 @@ def execution_json(execution: Execution, task: str, argv: list[str]) -> str:
         "total": {column: sum(getattr(c, column) for c in execution.counts) for column in columns},
         "error": _error_json(execution) if execution.error is not None else None,
     }
+    if reasons is not None:
+        # Here and not at the top: hardly any run is asked.
+        from redun.cli.reason_view import reason_json
+
+        document["ran"] = [{"job": job, "task": name, "reason": reason_json(reason)} for job, name, reason in reasons]
     # Lone surrogates (from file names) become escapes, which every reader of JSON takes.
     return json.dumps(document, ensure_ascii=True)
 

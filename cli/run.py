@@ -138,6 +138,8 @@ def _run(target: str, words: Sequence[str], found: Settings, wishes: _Wishes, st
     level = 0 if found.quiet else 1 + bool(found.verbose)
     command = shell_text(["redun", *wishes.argv])
     lines = RunLines(streams.err, found.paint(streams.err), command, level, explains=wishes.explain)
+    if wishes.explain and wishes.as_json:
+        lines.reasons = []
     try:
         lines.say(f"redun :: version {VERSION}")
         lines.say(f"config dir: {_shown(str(config_dir(found)))}")
@@ -386,7 +388,7 @@ def _report(execution: Execution, task: Task[..., Any], lines: RunLines, wishes:
             lines.tell(line)
     lines.close()
     if wishes.as_json:
-        _print(execution_json(execution, task.fullname, wishes.argv) + "\n", wishes.out)
+        _print(execution_json(execution, task.fullname, wishes.argv, lines.reasons) + "\n", wishes.out)
     elif code == exits.OK:
         _print(result_text(execution.value), wishes.out)
     return code

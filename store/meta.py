@@ -80,7 +80,7 @@ def read_format(directory: Path) -> Format:
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise NotAStore(f"no store at {directory}", path=str(directory), hint="redun init") from None
+        raise NotAStore(f"no store at {directory}", path=str(directory), hint=_way_out(directory)) from None
     except UnicodeDecodeError:
         raise NotAStore(f"{path} is not text", path=str(path), hint=_LOST.format(path)) from None
     except OSError as error:
@@ -88,6 +88,16 @@ def read_format(directory: Path) -> Format:
             f"cannot read {path}: {error.strerror}", path=str(path), hint="ask its owner, or name another: --store PATH"
         ) from None
     return parse_format(text, path)
+
+
+def _way_out(directory: Path) -> str:
+    """What to do about a directory that is no store: it may be the project, or what is around the store."""
+    for inside in (directory / "store", directory / ".redun" / "store"):
+        if is_store(inside):
+            return f"there is one at {inside}"
+    if (directory / ".redun").is_file():
+        return f"{directory / '.redun'} is a pointer file: open that"
+    return "Store.init makes one, redun init makes one for a project"
 
 
 def make_directories(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
@@ -16,7 +17,7 @@ from redun.store import walk
 from redun.store.batch import Batch
 from redun.store.blobs import BlobArea
 from redun.store.gc import trash
-from redun.store.objects import Collided, Objects, Rows, kind_of, not_found, scan
+from redun.store.objects import Collided, Objects, Rows, check_ids, kind_of, not_found, scan
 from redun.store.ports import Backend, ReadTransaction, T, WriteTransaction
 
 
@@ -32,6 +33,7 @@ class ObjectAccess:
         self._backend = backend
         self._blobs = blobs
         self._objects = Objects(fmt, blobs)
+        self._closing = threading.Event()
 
     def put(self, kind: str, payload: bytes) -> Digest:
         """Puts an object; returns its id. See `put_many`."""
@@ -66,8 +68,13 @@ class ObjectAccess:
         Raises:
             NotFound: if there is none of that id.
             StoreDamaged: if its bytes do not fit the id.
+            TypeError: if the id is no bytes; so do all that take ids.
         """
-        env = self._backend.read(lambda txn: txn.get("objects", digest))
+        try:
+            env = self._backend.read(lambda txn: txn.get("objects", digest))
+        except TypeError:
+            check_ids([digest])
+            raise
         if env is None:
             thrown = self._from_trash([digest])
             if not thrown:
@@ -98,7 +105,12 @@ class ObjectAccess:
         return bytes(payload)
 
     def _fetch(self, digests: Sequence[Digest]) -> list[tuple[str, bytes | memoryview] | None]:
-        found = self._objects.open_all(self._backend.read(lambda txn: txn.get_many("objects", sorted(digests))))
+        try:
+            rows = self._backend.read(lambda txn: txn.get_many("objects", sorted(digests)))
+        except TypeError:
+            check_ids(digests)
+            raise
+        found = self._objects.open_all(rows)
         if len(found) < len(digests):
             found |= self._objects.open_all(self._from_trash([digest for digest in digests if digest not in found]))
         return list(map(found.get, digests))
@@ -113,7 +125,11 @@ class ObjectAccess:
     def has(self, digest: Digest) -> bool:
         """Returns whether there is an object of that id."""
         some = [digest]
-        return bool(self._backend.read(lambda txn: txn.present("objects", some) or txn.present("trash", some)))
+        try:
+            return bool(self._backend.read(lambda txn: txn.present("objects", some) or txn.present("trash", some)))
+        except TypeError:
+            check_ids(some)
+            raise
 
     def resolve(self, prefix_hex: str, limit: int = 20) -> list[tuple[str, Digest]]:
         """Returns (kind, id) of the objects whose id in hexadecimal starts so: at most `limit`, in the order of ids."""
@@ -309,6 +325,9 @@ class ObjectAccess:
             self._write(lambda txn: self._objects.add(txn, rows))
 
     def _check_writable(self) -> None:
+        if self._closing.is_set():  # here too: a large blob goes to its file before there is a transaction
+            where = "" if self.path is None else f" at {self.path}"
+            raise StoreError(f"the store{where} was closed", path=str(self.path or ""), hint="open it again")
         if self.read_only:
             raise StoreReadOnly(f"the store at {self.path} is open for reading only", path=str(self.path))
 

@@ -321,8 +321,25 @@ def size_of(env: bytes) -> int:
     return len(env) + (int.from_bytes(env[-SIZE_BYTES:], "big") if env[:1] == bytes((IN_FILE,)) else 0)
 
 
+def check_ids(digests: Iterable[object]) -> None:
+    """Checks that ids are bytes: people have them in hexadecimal, and the engine's own complaint misleads them.
+
+    Raises:
+        TypeError: if one is not.
+    """
+    for digest in digests:
+        if not isinstance(digest, bytes):
+            told = f"an id is bytes, and {digest!r:.80} is a {type(digest).__name__}"
+            raise TypeError(f"{told}: Digest(bytes.fromhex(text)) makes one of its hexadecimal form")
+
+
 def not_found(digest: bytes, path: str = "") -> NotFound:
-    """Returns the error for an id that names nothing."""
+    """Returns the error for an id that names nothing.
+
+    Raises:
+        TypeError: if it is none.
+    """
+    check_ids([digest])
     return NotFound(f"no object {digest.hex()} in this store", path=path)
 
 

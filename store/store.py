@@ -60,7 +60,6 @@ class Store(ObjectAccess):
         self.id: Final = fmt.store_id
         self._run_locks = run_locks
         self._session = session
-        self._closing = threading.Event()
         self._close_lock = threading.Lock()
         self._memo = MemoTable(self.format)
         self._journal = Journal(

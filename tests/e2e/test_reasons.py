@@ -139,6 +139,17 @@ def test_what_was_said_while_it_ran_is_said_afterwards(redun: Redun, tmp_path: P
     assert document["reason"]["code"][0]["diff"][-1] == "+    return number + RATE"
 
 
+def test_reasons_as_json_are_the_same_in_the_run_and_afterwards(redun: Redun, tmp_path: Path) -> None:
+    misses(redun)
+    edit(tmp_path, "number * RATE", "number + RATE")
+    (tmp_path / "in.txt").write_text("other data")
+    during = json.loads(redun("run", "-q", "--explain", "--json", "w.py", "main", "--path", "in.txt").stdout)
+    afterwards = json.loads(redun("explain", "-", "--json").stdout)
+    assert len(during["ran"]) == 4
+    assert sorted(during["ran"], key=str) == sorted(afterwards["ran"], key=str)
+    assert "ran" not in json.loads(redun("run", "-q", "--json", "w.py", "main", "--path", "in.txt").stdout)
+
+
 def test_two_runs_and_a_task_are_shown(redun: Redun, tmp_path: Path) -> None:
     misses(redun)
     edit(tmp_path, "RATE = 3", "RATE = 4")

@@ -149,6 +149,36 @@ def test_one_path_is_open_with_several_settings_at_once(tmp_path: Path) -> None:
         assert first.has(digest)
 
 
+def test_a_project_or_what_is_around_a_store_is_told_from_nothing(tmp_path: Path, pointer: Path) -> None:
+    create_store(tmp_path / "other")
+    for path, hint in (
+        (tmp_path / "other", f"there is one at {tmp_path}/other/.redun/store"),
+        (tmp_path / "other" / ".redun", f"there is one at {tmp_path}/other/.redun/store"),
+        (pointer.parent, f"{pointer} is a pointer file: open that"),
+        (tmp_path / "missing", "Store.init makes one, redun init makes one for a project"),
+    ):
+        with pytest.raises(NotAStore) as raised:
+            Store.open(path)
+        assert raised.value.hint == hint
+
+
+def test_an_id_in_hexadecimal_is_told_from_one(store: Store) -> None:
+    digest: Any = store.put("blob", b"x").hex()
+    for read in (store.get, store.open_blob, store.references, store.get_value, store.get_record):
+        with pytest.raises(TypeError, match=r"an id is bytes, and '[0-9a-f]+' is a str: Digest\(bytes\.fromhex"):
+            read(digest)
+
+
+def test_a_closed_store_writes_not_even_the_file_of_a_blob(tmp_path: Path) -> None:
+    store = Store.init(tmp_path / "s")
+    store.close()
+    data = bytes(limits.INLINE_BYTES + 1)
+    for attempt in (lambda: store.put_blob([data], len(data)), lambda: store.put_value(data), store.transaction):
+        with pytest.raises(StoreError, match="was closed"):
+            attempt()
+    assert not list((tmp_path / "s" / "blobs").iterdir())
+
+
 def test_who_has_closed_is_told_so_while_others_go_on(tmp_path: Path) -> None:
     first, second = Store.init(tmp_path / "s"), Store.open(tmp_path / "s")
     digest = first.put("blob", b"x")

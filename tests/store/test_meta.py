@@ -184,5 +184,3 @@ def test_a_name_that_the_package_does_not_have_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="Shop"):
         redun.store.Shop  # noqa: B018
-    for name in redun.store.__all__:
-        assert getattr(redun.store, name).__module__.startswith("redun.store.")
