@@ -20,7 +20,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CannotDecode, CannotEncode, CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
-from redun.core.objects import CallRecord, HeadRecord, How, Why, call_result
+from redun.core.objects import CallRecord, HeadRecord, How, Outcome, Why, call_result
 from redun.core.reduction import CALL, Node, Reduction, read_reduction
 from redun.core.replays import inner_calls, made_by
 from redun.core.tasks import registry
@@ -277,7 +277,7 @@ class Memoizer:
     def _is_call_of(self, job: Job, row: MemoRow) -> bool:
         """Whether the remembered call is of this task and these arguments: a key alone is a claim."""
         if not row.calls:
-            return True
+            return self._is_step_of(job, row)
         if not row.is_expr:
             payload = leaf_call(job.prepared.digest, job.ids, row.reduction)
             call = object_id(self._evaluator.encoder.format, "call", payload)
@@ -291,6 +291,13 @@ class Memoizer:
         if not row.is_expr and record.result != row.reduction:
             return False
         return record.task == job.prepared.digest and list(record.args) == list(job.ids)
+
+    def _is_step_of(self, job: Job, row: MemoRow) -> bool:
+        """Whether a step without a call, of a run that did not come to its end, is of this task and these arguments:
+        then the store has the partial call that was recorded with it."""
+        call = CallRecord(job.prepared.digest, tuple(job.ids), row.reduction, Outcome.PARTIAL, None).payload()
+        found = self._source.get_many([object_id(self._evaluator.encoder.format, "call", call)])[0]
+        return found is not None and found[1] == call
 
     def _value(self, digest: Digest, payload: Any) -> Reduction:
         payload = bytes(payload)

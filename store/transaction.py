@@ -29,6 +29,8 @@ class Transaction:
     block left by an exception writes nothing. What was put and moved is seen through the transaction at once, and
     through the store when the block has ended.
 
+    What is put is kept in memory until then, but for blobs of more than a mebibyte, which are in their files by then.
+
     It is for one thread. It holds no lock while the block runs, so it may take its time, and another writer may come
     first: what this one relied on is what its moves of refs expect.
     """
