@@ -188,11 +188,11 @@ class Memoizer:
         except CodecError:
             self._reject(job, Why.UNDECODABLE)
             return
-        externals = reduction.externals
-        if externals and not all(external.is_valid() for external in externals):
-            job.stale = self._stale(externals)
-            self._reject(job, Why.EXTERNAL)
-            return
+        if reduction.externals:
+            job.stale = self._stale(reduction.externals)
+            if job.stale:
+                self._reject(job, Why.EXTERNAL)
+                return
         job.remembered = row.calls
         job.compared = None
         self._evaluator.hit(job, reduction)
