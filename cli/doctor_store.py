@@ -18,7 +18,7 @@ from redun.core.digest import ObjectFormat
 from redun.core.errors import DigestCollision, StoreError
 from redun.core.objects import ExecRecord, Status
 from redun.store import Store, condition, soundness
-from redun.store.locate import CONFIG_NAME, STORE_NAME
+from redun.store.locate import CONFIG_NAME, STORE_NAME, follow_pointer
 from redun.store.meta import read_format
 
 #: Free bytes below which somebody should know, and below which a run will hardly end.
@@ -41,7 +41,7 @@ _SLACK: Final = 60 * _MICROSECONDS
 def store_findings(path: Path, here: Path) -> Iterator[Finding]:
     """Yields what there is to know about the store at a path, found from `here`."""
     yield Finding("ok", "store", str(path))
-    yield from _pointer(path, here)
+    yield from examined("pointer", lambda: _pointer(path, here))
     for about, look in _LOOKS.items():
         yield from examined(about, lambda look=look: look(path))  # type: ignore[misc]
     yield from examined("data file", lambda: _inside(path))
@@ -61,7 +61,7 @@ def lost_format(here: Path) -> Finding | None:
 def _pointer(path: Path, here: Path) -> Iterator[Finding]:
     for directory in (here, *here.parents):
         config = directory / CONFIG_NAME
-        if config.is_file():
+        if config.is_file() and path.samefile(follow_pointer(config)):
             yield Finding("ok", "pointer", f"{config} is a file that points to {path.parent}")
         if config.exists():
             return
@@ -168,9 +168,8 @@ def _inside(path: Path) -> Iterator[Finding]:
 def _room(path: Path, verified: str) -> Iterator[Finding]:
     room = condition.room(path)
     size = size_text((path / "data.mdb").stat().st_size)
-    text = (
-        f"{size}, {verified}; its map of {size_text(room.map_bytes)} grows by itself; {room.transaction:,} transactions"
-    )
+    text = f"{size}, {size_text(room.used_bytes)} used, {verified}; {room.transaction:,} transactions; "
+    text += f"its map of {size_text(room.map_bytes)} grows by itself"
     if room.used_bytes > _NEARLY * limits.MAP_BYTES_MAX:
         text += f", and nearly the most there is ({size_text(limits.MAP_BYTES_MAX)})"
         yield Finding("warn", "data file", text, "begin another store: redun init elsewhere")

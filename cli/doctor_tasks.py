@@ -6,7 +6,7 @@ import ast
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from importlib import metadata
 from textwrap import dedent
 from types import ModuleType
@@ -80,7 +80,8 @@ _NEVER: Final = (
 def task_findings(target: str) -> Iterator[Finding]:
     """Yields what is tracked of each task of a workflow. Loading it runs its modules, as `redun run` does."""
     try:
-        workflow = load_workflow(target)
+        with redirect_stdout(sys.stderr):  # what the user's modules print is none of our lines
+            workflow = load_workflow(target)
     except RedunError as error:
         yield bad("workflow", error)
         return

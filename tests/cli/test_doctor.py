@@ -175,6 +175,15 @@ def test_a_pointer_is_followed_and_told(tmp_path: Path, look: Look, capsys: pyte
     assert str(tmp_path / "disk") in found["pointer"][0]["text"]
 
 
+def test_a_pointer_to_another_store_than_the_named_one_is_not_told(
+    look: Look, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["init", "-q", "--at", "disk"])
+    main(["init", "-q", "other"])
+    capsys.readouterr()
+    assert "pointer" not in look("--store", "other")[1]
+
+
 def test_a_pointer_that_leads_nowhere_is_bad(tmp_path: Path, look: Look) -> None:
     (tmp_path / ".redun").write_text("/no/such/place\n")
     code, found = look()
@@ -403,6 +412,14 @@ def test_what_is_tracked_of_each_task_and_what_is_not(workflow: str, look: Look)
     assert "its version alone" in texts(found, "versioned", "ok")
     assert "always runs" in texts(found, "made", "warn")
     assert "track_versions" in found["never tracked"][0]["text"]
+
+
+def test_what_a_workflow_prints_is_no_part_of_the_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "loud.py").write_text("print('hello')\n")
+    assert main(["doctor", "--json", "loud.py"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "hello\n"
+    assert "0 tasks in loud" in {finding["about"]: finding["text"] for finding in json.loads(said.out)}["workflow"]
 
 
 @pytest.mark.parametrize("text", ["syntax error here", "import nothing_of_that_name", "raise SystemExit(3)", "1 / 0"])
