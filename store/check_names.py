@@ -10,6 +10,7 @@ import msgpack
 from redun.core.digest import Digest, Key, ObjectFormat
 from redun.core.errors import StoreDamaged, StoreError
 from redun.store.check_objects import kinds, pages
+from redun.store.checksums import body_of
 from redun.store.journal import Journal, LiveInfo
 from redun.store.memo import MemoRow, decode_row
 from redun.store.ports import Backend, ReadTransaction, scan_prefix
@@ -20,6 +21,8 @@ _REMOVE_REF: Final = "point it elsewhere with Store.set_ref"
 _CHAIN: Final = "the history is cut off there; put the store back from a copy if there is one"
 _RUN: Final = "what it had recorded in the cache is used all the same; the entry itself is of no further use"
 _ROW: Final = "harmless: the next run of its task replaces it"
+
+_IGNORED: Final = "it is not used: what it says is found out again"
 
 Wanted = list[tuple[str, Digest, str]]
 """(what it is to the one that names it, id, the kind that it must be of)."""
@@ -75,7 +78,7 @@ def check_runs(backend: Backend, journal: Journal) -> Iterator[Problem]:
             continue
         if info is None:
             if uuid in journal.uuids():
-                yield Problem(2, "run", where, f"run {where} has entries and no header", _RUN)
+                yield Problem(2, "run", where, f"run {where} has entries that none has", _RUN)
             continue
         for message in _unfit(backend, _named_by(info)):
             yield Problem(2, "run", where, f"run {where}: {message}", _RUN)
@@ -110,6 +113,16 @@ def check_memo(backend: Backend, fmt: ObjectFormat, progress: Progress) -> Itera
         yield from _misleading(backend, rows)
         done += len(page)
         progress("cache", done, max(total, done))
+
+
+def check_derived(backend: Backend) -> Iterator[Problem]:
+    """Returns the problems of what is derived: each row fits its checksum."""
+    for table in ("superseded", "stat", "tally"):
+        for page in pages(backend, table):
+            for key, row in page:
+                if body_of(key, row) is None:
+                    message = f"the row {key.hex()} of table {table} does not fit its checksum"
+                    yield Problem(2, "derived", key.hex(), message, _IGNORED)
 
 
 def _misleading(backend: Backend, rows: list[tuple[bytes, MemoRow]]) -> Iterator[Problem]:

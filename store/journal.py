@@ -22,6 +22,7 @@ from redun.core.errors import InternalError, MalformedObject, StoreDamaged
 from redun.core.frame import object_id
 from redun.core.objects import ExecRecord, JobRow, JobsRecord, Status, TaskCount, TreeRecord
 from redun.store.batch import Batch, RunUpdate
+from redun.store.checksums import body_of, with_checksum
 from redun.store.locks import RunLocks
 from redun.store.machine import boot_id, host_name
 from redun.store.objects import Rows, raw_row
@@ -99,7 +100,9 @@ class Journal:
         header = pack([_VERSION, list(words), [list(pair) for pair in facts.items()], start])
         if not self._locks.take(uuid):
             raise InternalError(f"the lock of the new run {uuid.hex()} is held")
-        self._write(lambda txn: txn.put("live", uuid + _HEADER, header))
+        key = uuid + _HEADER
+        row = with_checksum(key, header)
+        self._write(lambda txn: txn.put("live", key, row))
         return LiveRun(self, uuid, start, words, facts)
 
     def abandon(self, uuid: bytes) -> None:
@@ -112,12 +115,13 @@ class Journal:
         uuid = update.uuid
         counts = [[c.fullname, c.pending, c.running, c.failed, c.cached, c.done] for c in update.counts]
         summary = packed([_VERSION, update.root, update.rows, counts, update.sources])
-        return [
+        bodies = [
             (uuid + _PAGES, b"".join(update.pages)),
             (uuid + _RUNNING, _packed_rows(uuid, update.running)),
             (uuid + _SUMMARY, summary),
             (uuid + _TAIL, _packed_rows(uuid, update.tail)),
         ]
+        return [(key, with_checksum(key, body)) for key, body in bodies]
 
     def seal(self, run: LiveRun, batch: Batch, record: ExecRecord, rows: Sequence[JobRow]) -> Digest:
         """Writes a batch, the last page, and the execution on top of its chain; ends the run."""
@@ -184,11 +188,11 @@ class Journal:
             StoreDamaged: if an entry of it cannot be read.
         """
         pairs = self._backend.read(lambda txn: txn.get_many("live", [uuid + letter for letter in _LETTERS]))
-        entries = {key[UUID_BYTES:]: value for key, value in pairs}
-        if _HEADER not in entries:
+        if not pairs:
             return None
         size = self._format.size
         try:
+            entries = _bodies(pairs)
             version, argv, facts, start = unpack(entries[_HEADER])
             if version != _VERSION:
                 raise MalformedObject(f"version {version}")
@@ -359,6 +363,23 @@ def _new_uuid() -> bytes:
 def _of_this_host(info: Mapping[str, str]) -> bool:
     boot = boot_id()
     return info.get("host") == host_name() or (boot != "" and info.get("boot") == boot)
+
+
+def _bodies(pairs: Rows) -> dict[bytes, bytes]:
+    """Returns the bodies of a run's entries by letter.
+
+    Raises:
+        MalformedObject: if one is not as it was written, or missing. There is the header alone, or there are all.
+    """
+    found: dict[bytes, bytes] = {}
+    for key, row in pairs:
+        body = body_of(key, row)
+        if body is None:
+            raise MalformedObject(f"entry {key[UUID_BYTES:].decode()} does not fit its checksum")
+        found[key[UUID_BYTES:]] = body
+    if _HEADER not in found or len(found) not in (1, len(_LETTERS)):
+        raise MalformedObject("an entry is missing")
+    return found
 
 
 def _packed_rows(uuid: bytes, rows: tuple[JobRow, ...]) -> bytes:

@@ -15,6 +15,7 @@ from zlib import crc32
 from redun.core import limits
 from redun.core.digest import Digest, Key, ObjectFormat
 from redun.core.errors import InternalError
+from redun.store.checksums import body_of, with_checksum
 from redun.store.ports import ReadTransaction, WriteTransaction
 
 _SEQ_BYTES: Final = 8
@@ -23,6 +24,8 @@ _EXPR: Final = 0x80
 #: Numbers that one update takes: one to mark the task as superseded, and a greater one for the new call.
 _SEQ_STEP: Final = 2
 _SEQ_KEY: Final = b"seq"
+#: No call has a greater number: where it is not known from which on calls are to be believed, none is.
+_NEVER: Final = 2**64 - 1
 
 _number: Final = Struct(">Q").pack
 _check: Final = Struct(">I").pack
@@ -171,15 +174,20 @@ class MemoTable:
             row, without_cause = merge(before, update, seq - 1)
             rows[key] = changed[key] = encode_row(key, row)
             if without_cause:
-                superseded[self._task_key(update.task)] = _number(seq - 2) + update.task.encode()
+                mark = self._task_key(update.task)
+                superseded[mark] = with_checksum(mark, _number(seq - 2) + update.task.encode())
         txn.put_many("memo", sorted(changed.items(), key=_first))
         if superseded:
             txn.put_many("superseded", sorted(superseded.items()))
 
     def superseded(self, txn: ReadTransaction, fullname: str) -> int:
         """Returns the number above which calls that involve the task are to be believed; 0 for all."""
-        data = txn.get("superseded", self._task_key(fullname))
-        return 0 if data is None else int.from_bytes(data[:8], "big")
+        key = self._task_key(fullname)
+        data = txn.get("superseded", key)
+        if data is None:
+            return 0
+        body = body_of(key, data)
+        return _NEVER if body is None else int.from_bytes(body[:_SEQ_BYTES], "big")
 
     def _task_key(self, fullname: str) -> bytes:
         return self._format.hash(fullname.encode())  # a full name may be longer than a key

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from redun.core.digest import ObjectFormat
+from redun.store.checksums import body_of, with_checksum
 from redun.store.ports import ReadTransaction, WriteTransaction
 
 _ROW: Final = struct.Struct(">QqqQ32s")
@@ -20,21 +21,27 @@ def _key(fmt: ObjectFormat, path: str) -> bytes:
 
 def get(txn: ReadTransaction, fmt: ObjectFormat, path: str) -> Status | None:
     """Returns (size, mtime_ns, ctime_ns, inode, sha256) of a path, or None where nothing is remembered."""
-    data = txn.get("stat", _key(fmt, path))
-    if data is None or len(data) != _ROW.size:
-        return None
-    size, mtime, ctime, inode, sha = _ROW.unpack(data)
-    return size, mtime, ctime, inode, sha
+    key = _key(fmt, path)
+    data = txn.get("stat", key)
+    return None if data is None else _status(key, data)
 
 
 def get_many(txn: ReadTransaction, fmt: ObjectFormat, paths: Sequence[str]) -> list[Status | None]:
     """Returns what `get` does for each path."""
     keys = [_key(fmt, path) for path in paths]
     found = dict(txn.get_many("stat", sorted(keys)))
-    rows = [found.get(key, b"") for key in keys]
-    return [_ROW.unpack(row) if len(row) == _ROW.size else None for row in rows]
+    return [_status(key, found[key]) if key in found else None for key in keys]
+
+
+def _status(key: bytes, data: bytes) -> Status | None:
+    body = body_of(key, data)
+    if body is None or len(body) != _ROW.size:
+        return None
+    size, mtime, ctime, inode, sha = _ROW.unpack(body)
+    return size, mtime, ctime, inode, sha
 
 
 def put(txn: WriteTransaction, fmt: ObjectFormat, statuses: Mapping[str, Status]) -> None:
     """Remembers statuses."""
-    txn.put_many("stat", sorted((_key(fmt, path), _ROW.pack(*status)) for path, status in statuses.items()))
+    rows = ((_key(fmt, path), _ROW.pack(*status)) for path, status in statuses.items())
+    txn.put_many("stat", sorted((key, with_checksum(key, body)) for key, body in rows))

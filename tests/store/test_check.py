@@ -297,9 +297,15 @@ def test_an_entry_of_a_live_run_that_cannot_be_read_is_found(filled: Filled, let
     assert filled.problems(level=1) == []
 
 
-def test_entries_without_a_header_are_found(filled: Filled) -> None:
-    filled.write(lambda txn: txn.delete("live", filled.live.uuid + b"h"))
+@pytest.mark.parametrize("letter", [b"h", b"p", b"s", b"t", b"r"])
+def test_an_entry_of_a_live_run_that_is_missing_is_found(filled: Filled, letter: bytes) -> None:
+    filled.write(lambda txn: txn.delete("live", filled.live.uuid + letter))
     assert filled.problems() == [("run", filled.live.uuid.hex())]
+
+
+def test_an_entry_that_belongs_to_no_run_is_found(filled: Filled) -> None:
+    filled.put_row("live", b"u" * 16 + b"x", b"")
+    assert filled.problems() == [("run", (b"u" * 16).hex())]
 
 
 def test_what_a_live_run_names_must_be_there(filled: Filled, row: Row) -> None:
@@ -365,6 +371,13 @@ def test_what_a_cache_entry_names_must_be_there(filled: Filled, change: dict[str
         assert len(messages) == 1
         assert before in messages[0]
         assert messages[0].endswith(after)
+
+
+@pytest.mark.parametrize("table", ["superseded", "stat", "tally"])
+def test_a_derived_row_that_does_not_fit_its_checksum_is_found(filled: Filled, table: str) -> None:
+    filled.put_row(table, b"some key", b"some row")
+    assert filled.problems(level=2) == [("derived", b"some key".hex())]
+    assert filled.problems(level=1) == []
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

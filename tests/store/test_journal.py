@@ -27,6 +27,7 @@ from redun.core.objects import (
     check,
 )
 from redun.store import Batch, LiveRun, MemoUpdate, RunUpdate, Store
+from redun.store.checksums import with_checksum
 
 Row = Callable[..., JobRow]
 
@@ -222,7 +223,7 @@ def test_a_store_open_for_reading_shows_dead_runs_and_seals_none(tmp_path: Path)
 
 def _pretend_elsewhere(store: Store, uuid: bytes, **facts: str) -> None:
     info = [["boot", facts["boot"]], ["host", facts["host"]]]
-    store._backend.write(lambda txn: txn.put("live", uuid + b"h", pack([1, [], info, 5])))
+    store._backend.write(lambda txn: txn.put("live", uuid + b"h", with_checksum(uuid + b"h", pack([1, [], info, 5]))))
 
 
 def test_a_run_of_another_host_is_shown_as_alive_and_never_sealed(tmp_path: Path) -> None:

@@ -189,6 +189,9 @@ def test_calls_before_the_replacement_are_doubtful_and_later_ones_are_not(store:
     doubt = store.superseded("random")
     assert before.calls[0].seq < doubt < own.calls[0].seq < after.calls[0].seq
     assert store.superseded("caller") == 0
+    [mark] = store._backend.read(lambda txn: txn.scan_keys("superseded", b"", 9))
+    store._backend.write(lambda txn: txn.put("superseded", mark, b"\0" * 8 + b"random"))
+    assert store.superseded("random") > after.calls[0].seq  # where it is not known since when, none is believed
 
 
 @pytest.mark.parametrize("fmt", [XXH3_128, SHA256], ids=repr)
