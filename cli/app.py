@@ -15,7 +15,7 @@ from typing import IO, Final
 import click
 
 from redun.cli import exits
-from redun.cli.context import WORDS, Settings, common_options, debugging
+from redun.cli.context import WORDS, Settings, common_options, debugging, output_errors
 from redun.core.errors import InternalError, RedunError
 from redun.core.version import VERSION
 
@@ -245,13 +245,8 @@ def _complain(text: str) -> None:
 
 def _flush() -> None:
     """Writes what is waiting. A task may have closed or removed a stream: what was printed to it is its own affair."""
-    try:
-        with suppress(ValueError, AttributeError):
-            sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise exits.OutputLost(f"cannot write to standard output: {error.strerror}") from None
+    with output_errors(), suppress(ValueError, AttributeError):
+        sys.stdout.flush()
     with suppress(OSError, ValueError, AttributeError):  # nobody is left to be told that nobody can be told
         sys.stderr.flush()
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from redun.cli.colors import CHOICES, Paint, painter, wants_color, write_escaped
-from redun.cli.exits import UsageError
+from redun.cli.exits import OutputLost, UsageError
 from redun.core.errors import NotAStore
 
 # Our store floor is imported inside functions: help and usage errors look for no store.
@@ -189,4 +190,22 @@ def debugging(found: Settings | None) -> bool:
 def write_out(text: str) -> None:
     """Writes text to standard output as it is; whoever calls has escaped it. Does nothing where there is no output."""
     if sys.stdout is not None:
-        write_escaped(sys.stdout, text)
+        with output_errors():
+            write_escaped(sys.stdout, text)
+
+
+@contextmanager
+def output_errors() -> Iterator[None]:
+    """Says of an error that it is standard output that takes no more. A reader that has gone is another matter.
+
+    Raises:
+        OutputLost: for any OSError but a broken pipe.
+        BrokenPipeError: as it came.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        hint = "make room, or send it elsewhere; what ran is stored"
+        raise OutputLost(f"cannot write to standard output: {error.strerror}", hint=hint) from None

@@ -12,7 +12,16 @@ import click
 
 from redun.cli import exits
 from redun.cli.colors import write_escaped
-from redun.cli.context import WORDS, Settings, common_options, config_dir, open_or_create_store, settings, write_out
+from redun.cli.context import (
+    WORDS,
+    Settings,
+    common_options,
+    config_dir,
+    open_or_create_store,
+    output_errors,
+    settings,
+    write_out,
+)
 from redun.cli.exits import UsageError
 from redun.core.errors import InternalError, RedunError, TaskError, UnknownExecutor, UnknownTask
 from redun.core.version import VERSION
@@ -415,13 +424,6 @@ def _print(text: str, out: IO[str] | None) -> None:
         sys.stdout.flush()  # what bodies printed comes first, as far as they left a stream
     if out is None:
         return
-    try:
+    with suppress(BrokenPipeError), output_errors():
         write_escaped(out, text)
         out.flush()
-    except BrokenPipeError:
-        return
-    except OSError as error:
-        raise exits.OutputLost(
-            f"cannot write the result to standard output: {error.strerror}",
-            hint="it is stored: run the same command again",
-        ) from None

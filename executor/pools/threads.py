@@ -154,7 +154,7 @@ class ThreadPool:
 
     def _answers(self, message: deque[Work]) -> Reply:
         answers: list[Answer] = []
-        forks, watched = _forks, (gettrace(), getprofile(), getrecursionlimit())
+        forks, trace, profile, limit = _forks, gettrace(), getprofile(), getrecursionlimit()
         start = perf_counter_ns()
         while not self._halted:
             try:
@@ -168,11 +168,15 @@ class ThreadPool:
                 value, ok = error, False
             if forks != _forks:
                 _end_child(value, ok)
-            try:
-                if gettrace() is not watched[0] or getprofile() is not watched[1] or getrecursionlimit() < watched[2]:
-                    _put_back(*watched)
-            except BaseException:  # noqa: BLE001  a tracer that the body left behind raised in our code
-                _put_back(*watched)
+            try:  # what the body left behind in its thread would break the code that runs after it
+                if gettrace() is not trace:
+                    settrace(trace)
+                if getprofile() is not profile:
+                    setprofile(profile)
+                if getrecursionlimit() < limit:
+                    setrecursionlimit(limit)
+            except BaseException:  # noqa: BLE001  it was a profiler that raises, and Python has taken it away
+                settrace(trace)
             stop = perf_counter_ns()
             nested = running.nested
             if nested:
@@ -205,13 +209,6 @@ def _end_child(value: Any, ok: bool) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
-
-
-def _put_back(trace: Any, profile: Any, limit: int) -> None:
-    """Undoes what a body left behind in its thread and what would break the code that runs after it."""
-    settrace(trace)
-    setprofile(profile)
-    setrecursionlimit(max(limit, getrecursionlimit()))
 
 
 def _drained(message: deque[Work]) -> list[Work]:
