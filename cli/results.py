@@ -249,4 +249,4 @@ def loading_lines(error: BaseException) -> list[str]:
             last_of_ours = trace
         trace = trace.tb_next
     shown = error.with_traceback(last_of_ours.tb_next if last_of_ours is not None else None)
-    return printable_lines("".join(format_exception(shown))).rstrip("\n").split("\n")
+    return printable_lines(redacted("".join(format_exception(shown)))).rstrip("\n").split("\n")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
+from redun.core.concealed import redacted
 from redun.core.errors import RunError
 from redun.core.objects import Status
 from redun.core.tasks import running
@@ -90,7 +91,7 @@ class Scheduler:
         if running.body:
             running.nested = True
         facts = {"redun": VERSION, "user": _user(), "python": ".".join(map(str, sys.version_info[:3])), **(info or {})}
-        live = self.store.begin_run(argv, facts)
+        live = self.store.begin_run([redacted(word) for word in argv], facts)
         pool = ThreadPool(self._threads)
         read = self._cache if cache is None else cache
         try:

@@ -17,17 +17,15 @@ MASK: Final = "***"
 KNOWN: Final[dict[bytes, tuple[bytes, dict[Digest, tuple[str, bytes]]]]] = {}
 #: Characters of the shortest text that is masked: a shorter one occurs by chance, and is no secret for long.
 _SHORTEST: Final = 4
-#: The texts inside known values, longest first.
-_TEXTS: Final[list[str]] = []
+#: The texts inside known values.
+_TEXTS: Final[set[str]] = set()
 
 
 def remember_texts(value: Any) -> None:
     """Makes `redacted` mask the texts inside a value."""
     for text in _texts(value):
-        # As it is, and as it reads inside quotes: messages hold both.
-        forms = {text, repr(text)[1:-1]} if len(text) >= _SHORTEST else set()
-        _TEXTS.extend(forms.difference(_TEXTS))
-    _TEXTS.sort(key=len, reverse=True)  # a secret that begins with another is masked whole
+        if len(text) >= _SHORTEST:
+            _TEXTS.update((text, repr(text)[1:-1]))  # as it is, and as it reads inside quotes: messages hold both
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -49,9 +47,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 def redacted(text: str) -> str:
     """Returns the text with the known secrets in it masked. What was computed from one is not recognised."""
-    for secret in _TEXTS:
-        if secret in text:
-            text = text.replace(secret, MASK)
+    if not _TEXTS:
+        return text
+    for secret in sorted((secret for secret in _TEXTS if secret in text), key=len, reverse=True):
+        text = text.replace(secret, MASK)  # the longest first: one may begin with another
     return text
 
 

@@ -127,10 +127,17 @@ class Task(Generic[P, R]):
 
     def _check_secrets(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Raises TaskError where a value that would be stored is given for a secret."""
-        names = (name for name, kind in self.params if kind in (POSITIONAL_ONLY, POSITIONAL))
-        for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
+        names = [name for name, kind in self.params if kind in (POSITIONAL_ONLY, POSITIONAL)]
+        rest = {kind: name for name, kind in self.params if kind in (VAR_POSITIONAL, VAR_KEYWORD)}
+        words, named = rest.get(VAR_POSITIONAL, ""), rest.get(VAR_KEYWORD, "")
+        known = {name for name, kind in self.params if kind not in rest}
+        given = [(names[i] if i < len(names) else words, value) for i, value in enumerate(args)]
+        given += [(name if name in known else named, value) for name, value in kwargs.items()]
+        for name, value in given:
             if name in self.secrets and value is not None and type(value) in PLAIN:
-                raise TaskError(f"{name} of task {self.fullname} is a secret", hint=f"write {name}=Secret(...)")
+                raise TaskError(
+                    f"{name} of task {self.fullname} is a secret", hint="write Secret(...) around the value"
+                )
 
     def options(self, **options: Any) -> TaskWithOptions[P, R]:
         """Returns the task with these options for the calls made through it.

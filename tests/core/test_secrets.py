@@ -159,8 +159,24 @@ def test_a_parameter_annotated_as_a_secret_takes_no_plain_value(annotation: Any)
     use.__annotations__["token"] = annotation
     task: Any = Task(use, {"name": "use", "namespace": "test_secrets"})
     for call in (lambda: task("u", "plain-text"), lambda: task("u", token=b"plain"), lambda: task.options(x=1)("u", 5)):
-        with pytest.raises(TaskError, match=r"token of task test_secrets.use is a secret \(write token=Secret"):
+        with pytest.raises(TaskError, match=r"token of task test_secrets.use is a secret \(write Secret"):
             call()
     task("u", Secret("x"))
     task("u", None)
     task("u", task("v"))
+
+
+def test_gathered_arguments_annotated_as_secrets_take_no_plain_value():
+    def use(*words: Secret[str], **named: Secret[str]) -> int:
+        return 1
+
+    task: Any = Task(use, {"name": "gathers", "namespace": "test_secrets"})
+    for call in (lambda: task(Secret("x"), "plain"), lambda: task(a="plain")):
+        with pytest.raises(TaskError, match=r"of task test_secrets.gathers is a secret"):
+            call()
+    task(Secret("x"), a=Secret("y"))
+
+
+def test_a_secret_that_begins_with_another_is_masked_whole():
+    Secret(["token", "token-and-more"])
+    assert redacted("token-and-more, token") == "***, ***"

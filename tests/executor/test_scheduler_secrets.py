@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from redun.core.objects import Status
+from redun.executor.scheduler import Scheduler
 from redun.store import secret_key
 from tests.executor.flows import Flow
 from tests.secrecy import forget_secrets, forgets_secrets
@@ -166,3 +167,9 @@ def test_a_store_that_lost_its_key_answers_nothing_that_was_given_a_secret(flow:
     forget_secrets()
     flow('given(Secret("token-as-given"))')
     assert flow.ran == ["given", "use given"]
+
+
+def test_a_secret_in_the_command_line_of_a_program_is_masked_in_the_record(flow: Flow):
+    scheduler = Scheduler(flow.store)
+    scheduler.execute(flow.expression('given(Secret("token-as-given"))'), argv=["program.py", "--token=token-as-given"])
+    assert next(flow.store.executions())[1].argv == ("program.py", "--token=***")
