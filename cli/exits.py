@@ -56,6 +56,7 @@ _FAMILIES: Final[tuple[tuple[type[RedunError], int], ...]] = (
     (errors.UnknownTask, MISSING),
     (errors.StoreFormatError, FORMAT),
     (errors.StoreFull, UNAVAILABLE),
+    (errors.StoreFailing, UNAVAILABLE),
     (errors.StoreReadOnly, UNAVAILABLE),
     (errors.StoreLocked, UNAVAILABLE),
     (errors.RefMoved, UNAVAILABLE),

@@ -74,6 +74,10 @@ class StoreFull(StoreError):
     """The disk or the map is full; the transaction was aborted and nothing changed."""
 
 
+class StoreFailing(StoreError):
+    """The disk answers with input/output errors. What was being written may be lost, also where it is seen for now."""
+
+
 class StoreReadOnly(StoreError):
     """A write to a store that was opened read-only or whose directory admits no writing."""
 
@@ -110,7 +114,7 @@ class DigestCollision(StoreError):
 
 
 #: What ends a run wherever it is met, for the store cannot take what the run has to write. No failure of a job.
-UNWRITABLE: Final = (DigestCollision, StoreFull, StoreReadOnly)
+UNWRITABLE: Final = (DigestCollision, StoreFull, StoreFailing, StoreReadOnly)
 
 
 class RefMoved(StoreError):

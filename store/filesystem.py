@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from redun.core.errors import StoreError, StoreFull, StoreReadOnly
+from redun.core.errors import StoreError, StoreFailing, StoreFull, StoreReadOnly
 
 #: File systems whose shared memory maps or locks do not hold between machines (or at all): a data file there is damaged
 #: sooner or later. FUSE is judged by its subtype.
@@ -85,7 +85,6 @@ def refuse_network(path: Path) -> None:
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 IN_THE_WAY: Final = (errno.EEXIST, errno.ENOTDIR)
-FAILING: Final = "the disk may be failing: see the system's log, then run redun fsck"
 _PROBE_BYTES: Final = 256 * 1024
 
 
@@ -109,6 +108,7 @@ def translated(path: Path) -> Iterator[None]:
 
     Raises:
         StoreFull: when the disk or a quota is full.
+        StoreFailing: when it answers with input/output errors.
         StoreReadOnly: when permission is missing.
     """
     try:
@@ -118,8 +118,9 @@ def translated(path: Path) -> Iterator[None]:
             raise StoreFull(f"the disk of {path} is full", path=str(path), hint="make room, then run again") from error
         if error.errno in FORBIDDEN:
             raise read_only(path) from error
+        if error.errno == errno.EIO:
+            raise failing(f"cannot use {path}", error, path) from error
         hint = f"what lies there is no directory; move {path} away" if error.errno in IN_THE_WAY else ""
-        hint = FAILING if error.errno == errno.EIO else hint
         raise StoreError(f"cannot use {path}: {error.strerror or error}", path=str(path), hint=hint) from error
 
 
@@ -127,6 +128,12 @@ def read_only(path: Path) -> StoreReadOnly:
     """Returns the error of a path that admits no writing."""
     hint = "ask its owner, or use another store: --store PATH, or redun init DIR"
     return StoreReadOnly(f"no permission to write to {path}", path=str(path), hint=hint)
+
+
+def failing(what: str, error: Exception, path: Path) -> StoreFailing:
+    """Returns the error of a disk that did not do what it was asked."""
+    hint = "the disk may be failing: see the system's log, then run redun fsck"
+    return StoreFailing(f"{what}: {getattr(error, 'strerror', None) or error}", path=str(path), hint=hint)
 
 
 def new_name(directory: Path, prefix: str = "") -> Path:

@@ -18,7 +18,7 @@ import lmdb
 
 from redun.core import limits
 from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
-from redun.store.filesystem import FAILING, FORBIDDEN, FULL, is_full, read_only, sync_directory, translated
+from redun.store.filesystem import FORBIDDEN, FULL, failing, is_full, read_only, sync_directory, translated
 from redun.store.ports import TABLES
 
 #: Tables of the derived indexes come on top of `TABLES`; a slot costs a few bytes.
@@ -52,8 +52,9 @@ def store_error(error: lmdb.Error, path: Path) -> StoreError:
         return StoreDamaged(f"the data file of {where} is damaged: {error}", path=where, hint="redun fsck")
     if isinstance(error, lmdb.BadValsizeError):
         return StoreError(f"a key or value of a size that the store does not take ({where})", path=where)
-    hint = FAILING if code == errno.EIO else ""
-    return StoreError(f"the data file of {where} cannot be used: {error}", path=where, hint=hint)
+    if code == errno.EIO:
+        return failing(f"the data file of {where} cannot be used", error, path)
+    return StoreError(f"the data file of {where} cannot be used: {error}", path=where)
 
 
 class Environment:

@@ -9,7 +9,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from redun.core.errors import StoreDamaged
-from redun.store.filesystem import new_name, translated
+from redun.store.filesystem import new_name, sync_directory, translated
 from redun.store.store import Store
 
 KEY_NAME: Final = "secret.key"
@@ -65,4 +65,5 @@ def _written(path: Path, key: bytes) -> bytes:
                 os.link(temporary, path)
         finally:
             os.unlink(temporary)
+        sync_directory(path.parent)
     return _read(path) or key

@@ -60,25 +60,35 @@ def run(project: Path, workflow: Path, environment: dict[str, str] | None = None
     return subprocess.run(words, cwd=project, env=environment, check=False, capture_output=True, text=True, timeout=60)
 
 
-def check_refused(done: subprocess.CompletedProcess[str]) -> None:
+def check_refused(done: subprocess.CompletedProcess[str], hint: str) -> None:
     """Checks that a run ended with the exit code of a store that cannot be used, and with one line that says why."""
     assert done.returncode == 5, done
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     errors = [line for line in done.stderr.splitlines() if not line.startswith("[redun]")]
     assert len(errors) == 1, errors
-    assert errors[0].startswith("redun: error: the disk of ")
-    assert errors[0].endswith("make room, then run again")
+    assert errors[0].startswith("redun: error: ")
+    assert errors[0].endswith(hint)
 
 
 def check_full(
-    project: Path, workflow: Path, environment: dict[str, str] | None, make_room: Callable[[], object]
+    project: Path,
+    workflow: Path,
+    make_room: Callable[[], object],
+    *,
+    environment: dict[str, str] | None = None,
+    hint: str = "; make room, then run again",
 ) -> Outcome:
-    """Checks a run on a full disk, and the next one after there is room again."""
+    """Checks a run on a full disk, and the next one after there is room again.
+
+    Args:
+        environment: of the first run.
+        hint: how the line ends that says what went wrong.
+    """
     done = run(project, workflow, environment)
     refused = done.returncode != 0 or done.stdout != OUTPUT
     if refused:
-        check_refused(done)
+        check_refused(done, hint)
     make_room()
     finished = finished_calls(project)
     again = run(project, workflow)
@@ -111,7 +121,7 @@ def check_with(workflow: Path, disk: Path, free: int) -> Outcome:
     with open(ballast, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize - free * 1024)
     try:
-        return check_full(project, workflow, None, ballast.unlink)
+        return check_full(project, workflow, ballast.unlink)
     except BaseException as error:
         error.add_note(f"with {free} KiB free")
         raise

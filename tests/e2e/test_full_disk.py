@@ -26,15 +26,26 @@ def _workflow(folder: Path) -> Path:
     return path
 
 
-def check_calls(tmp_path: Path, numbers: Iterable[int], how: str) -> None:
-    """Checks runs whose disk is full from the n-th call that needs room, for each of the numbers."""
+#: Form of the fault (see `recorder.c`), and how the line ends that says what went wrong.
+FAULTS = {
+    "is full": (f"space:N:{errno.ENOSPC}:stays", "; make room, then run again"),
+    "fills up": (f"space:N:{errno.ENOSPC}:short", "; make room, then run again"),
+    "fails to write": (f"space:N:{errno.EIO}:once", "see the system's log, then run redun fsck"),
+    "fails to sync": (f"sync:N:{errno.EIO}:once", "see the system's log, then run redun fsck"),
+}
+
+
+def check_calls(tmp_path: Path, numbers: Iterable[int], fault: str) -> None:
+    """Checks runs whose disk has the fault at the n-th call, for each of the numbers."""
+    form, hint = FAULTS[fault]
     recorder = Recorder(tmp_path, tmp_path / "root")
     for number in numbers:
         project = recorder.root / "project"
         project.mkdir()
         before = recorder.faults()
-        fault = recorder.environment(f"space:{number}:{errno.ENOSPC}:{how}")
-        outcome = full_disk.check_full(project, _workflow(tmp_path), fault, lambda: None)
+        broken = recorder.environment(form.replace("N", str(number)))
+        workflow = _workflow(tmp_path)
+        outcome = full_disk.check_full(project, workflow, lambda: None, environment=broken, hint=hint)
         met = recorder.faults()[len(before) :]
         assert outcome.refused == any(not path.endswith("/synced") for path in met), (number, met)
         if not met:
@@ -55,9 +66,9 @@ def check_small_disk(tmp_path: Path, sizes: Iterable[int]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("how", ["stays", "short"])
-def test_a_run_on_a_full_disk_ends_with_one_line_and_what_had_finished_is_kept(tmp_path: Path, how: str) -> None:
-    check_calls(tmp_path, [1, 11, 17, 29, 32, 37, 39, 43], how)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_run_on_a_broken_disk_ends_with_one_line_and_what_had_finished_is_kept(tmp_path: Path, fault: str) -> None:
+    check_calls(tmp_path, [1, 12, 17, 33, 39, 41], fault)
 
 
 def test_a_run_on_a_small_disk_ends_with_one_line_and_what_had_finished_is_kept(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from redun.core.errors import StoreError, StoreFull, StoreReadOnly
+from redun.core.errors import StoreError, StoreFailing, StoreFull, StoreReadOnly
 from redun.store import Store, filesystem
 from redun.store.filesystem import filesystem_type, is_network_type, translated, write_whole
 
@@ -70,7 +70,7 @@ def test_a_store_on_a_network_file_system_is_refused_with_the_way_out(
         (errno.EDQUOT, StoreFull),
         (errno.EACCES, StoreReadOnly),
         (errno.EROFS, StoreReadOnly),
-        (errno.EIO, StoreError),
+        (errno.EIO, StoreFailing),
     ],
 )
 def test_errors_of_the_system_become_ours(tmp_path: Path, code: int, kind: type[StoreError]) -> None:

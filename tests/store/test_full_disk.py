@@ -12,7 +12,6 @@ import pytest
 
 from redun.core.errors import StoreError
 from redun.store import Store
-from redun.store.filesystem import FAILING
 from redun.store.lmdb_environment import _LOCK_BYTES
 from tests.store.powercut import faults
 from tests.store.powercut.recording import Recorder
@@ -101,4 +100,5 @@ def test_a_store_whose_last_write_failed_says_that_it_wants_to_be_opened_again(t
     done = subprocess.run(words, env=recorder.environment(), check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = {tuple(line.split("|")) for line in done.stdout.splitlines()}
-    assert told == {("", ""), (FAILING, ""), (FAILING, "close the store and open it again")}
+    failing = "the disk may be failing: see the system's log, then run redun fsck"
+    assert told == {("", ""), (failing, ""), (failing, "close the store and open it again")}

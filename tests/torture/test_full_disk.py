@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.test_full_disk import FAULTS as FAULTS_OF_RUNS
 from tests.e2e.test_full_disk import check_calls, check_small_disk
 from tests.store.test_full_disk import FAULTS, check_faults
 
@@ -16,9 +17,9 @@ def test_a_fault_at_every_call_to_the_disk(fault: str, tmp_path: Path) -> None:
     check_faults(tmp_path, fault, first=1, step=1)
 
 
-@pytest.mark.parametrize("how", ["stays", "short"])
-def test_a_run_on_a_disk_that_is_full_from_every_call_on(how: str, tmp_path: Path) -> None:
-    check_calls(tmp_path, itertools.count(1), how)
+@pytest.mark.parametrize("fault", FAULTS_OF_RUNS)
+def test_a_run_with_a_fault_at_every_call_to_the_disk(fault: str, tmp_path: Path) -> None:
+    check_calls(tmp_path, itertools.count(1), fault)
 
 
 @pytest.mark.parametrize("first", range(0, 240, 40))

@@ -3,9 +3,9 @@
 A small program is run again and again, each time with a fault at another of its calls, until there is none left to
 fail. `recorder.c` has the form of a fault; its number is filled in. After each:
 
-- the program met an error of the store, and for a full disk it is StoreFull with a hint. (What is written to `synced`
-  may be missing: that may fail in silence. Where a disk took half of a write and has room, Python writes the rest, but
-  LMDB gives up.)
+- the program met an error of the store, and for a full disk it is StoreFull; a hint says what to do. (What is written
+  to `synced` may be missing: that may fail in silence. Where a disk took half of a write and has room, Python writes
+  the rest, but LMDB gives up.)
 - the store is as after the last step that returned, or the one that failed was done as a whole; it is never half done;
 - the same process can use the store as soon as there is room again, having opened it anew; so can others.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from redun.core.codec import pack
 from redun.core.digest import Digest, Key
-from redun.core.errors import NotAStore, StoreError, StoreFull
+from redun.core.errors import NotAStore, StoreError, StoreFailing, StoreFull
 from redun.core.limits import LEAF_BYTES
 from redun.core.objects import Status
 from redun.store import Batch, MemoUpdate, Store
@@ -66,7 +66,7 @@ def check(path: Path, spec: str, *, durable: bool) -> bool:
     _, _, number, how = spec.split(":")
     if error is not None and int(number) == errno.ENOSPC and how != "half":
         assert isinstance(error, StoreFull), error
-        assert error.hint
+    assert error is None or (isinstance(error, (StoreFull, StoreFailing)) and error.hint), error
     recording.set_fault("")
     if not failed:
         assert error is None, error
