@@ -128,12 +128,14 @@ class Workflow:
 
     Attributes:
         shallow: whether tasks and calls may be `check_valid="shallow"`: then results may be old on purpose.
+        fails: whether bodies may raise.
         tasks: each calls only those before it; the last is the main one.
         root: the expression that is run.
     """
 
-    def __init__(self, dice: Dice, *, shallow: bool = False, tasks: int = 4) -> None:
+    def __init__(self, dice: Dice, *, shallow: bool = False, fails: bool = False, tasks: int = 4) -> None:
         self.dice = dice
+        self.fails = fails
         self.shallow = shallow
         self.constants = {"K0": 1, "K1": 2}
         self.helpers = {"h0": "(x * 2 + K0) % 97", "h1": "(h0(x) + 1) % 97"}
@@ -349,6 +351,8 @@ class Maker:
         lists = [p.name for p in self._task.params if p.kind == "list"]
         if lists and dice.happens(3):
             lines = [f"{lists[0]}.sort(reverse=True)", *lines]
+        if self._flow.fails and dice.happens(4):
+            lines = [f"if {self.number(1)} % 5 == {dice.below(5)}: raise ValueError('x')", *lines]
         return lines
 
     def _main(self) -> list[str]:
