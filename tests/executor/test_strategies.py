@@ -32,7 +32,7 @@ class History:
         self._strategies = strategies
         self._restores = restores
         self._written = 0
-        self._deleted = set(INPUTS[1:])  # never written so far: to delete it later would restore it
+        self._deleted: set[str] = {INPUTS[1]}  # never written so far: to delete it later would restore it
         self._cache = True
         self._shallow = shallow
         self._failed = False
