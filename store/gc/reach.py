@@ -10,7 +10,8 @@ import re
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import isqrt
 from typing import Final
 
 from redun.core import limits
@@ -54,6 +55,8 @@ class Reach:
         self._progress = progress
         self._starts = _starts(backend)
         self._marks = bytearray(len(self._starts))
+        #: The standard deviation of a place from where it is expected is half the root, at most.
+        self._slack = 2 * isqrt(len(self._starts)) + 8
         #: What was reached and has come, or come back, since the list was made.
         self._others: set[bytes] = set()
         # Searched for, not unpacked: that is ten times faster. Also where a pointer may hide behind bytes that look
@@ -81,10 +84,8 @@ class Reach:
         while todo:
             step = todo[-_STEP:]
             del todo[-_STEP:]
-            found: list[bytes] = []
             for digest, env in self._read(step):
-                found += self._inside(digest, env)
-            todo += self._unmarked(found)
+                todo += self._unmarked(*self._inside(digest, env))
             self._progress("marked", self.count, max(self.total, self.count))
 
     def mark_alone(self, digest: Digest) -> None:
@@ -92,25 +93,38 @@ class Reach:
         for _, env in self._read(self._unmarked([digest])):
             self._count(env)
 
-    def _unmarked(self, digests: Iterable[bytes]) -> list[bytes]:
-        """Marks those that have no mark yet, and returns them."""
-        fresh = []
-        marks, others, place = self._marks, self._others, self._place
+    def _unmarked(self, digests: Iterable[bytes], payload: bytes = b"") -> list[bytes]:
+        """Marks those that have no mark yet, and returns them.
+
+        Args:
+            payload: where they were found, if what is not in the list may only look like a pointer there.
+        """
+        fresh, strange = [], []
+        marks, place = self._marks, self._place
         for digest in digests:
             at = place(digest)
             if at < 0:
-                if digest not in others:
-                    others.add(digest)
-                    fresh.append(digest)
+                strange.append(digest)
             elif not marks[at]:
                 marks[at] = 1
                 fresh.append(digest)
+        if strange:
+            pointers = set(references(payload)) if payload else strange
+            fresh += [digest for digest in dict.fromkeys(strange) if digest in pointers and digest not in self._others]
+            self._others.update(fresh)
         return fresh
 
     def _place(self, digest: bytes) -> int:
+        """Returns where in the list an object is, -1 if nowhere. Ids are as good as random, so its place is nearly
+        known: searching around there stays within few pages of memory."""
+        starts, slack = self._starts, self._slack
         start = int.from_bytes(digest[:_START], "big")
-        at = bisect_left(self._starts, start)
-        return at if at < len(self._starts) and self._starts[at] == start else -1
+        guess = start * len(starts) >> 8 * _START
+        low, high = max(guess - slack, 0), min(guess + slack, len(starts))
+        at = bisect_left(starts, start, low, high)
+        if at in (low, high):  # so far off are few
+            at = bisect_left(starts, start)
+        return at if at < len(starts) and starts[at] == start else -1
 
     def _read(self, digests: list[bytes]) -> list[tuple[bytes, bytes]]:
         digests.sort()
@@ -128,22 +142,19 @@ class Reach:
         self.count += 1
         self.size += size_of(env)
 
-    def _inside(self, digest: bytes, env: bytes) -> list[bytes]:
+    def _inside(self, digest: bytes, env: bytes) -> tuple[Sequence[bytes], bytes]:
+        """Returns what an object points to, or may point to, and in the latter case its payload."""
         self._count(env)
         if env[0] == IN_FILE and kind_of(env) == "blob":
-            return []  # it points to nothing, and reading gigabytes to see that would take minutes
-        kind, payload = self._objects.open(digest, env)
+            return (), b""  # it points to nothing, and reading gigabytes to see that would take minutes
+        kind, content = self._objects.open(digest, env)
+        payload = bytes(content)
         if kind == "exec":
             if self._shallow.get(Digest(digest), Missing(0)) & Missing.CONTENTS:
-                return []
-            record = ExecRecord.parse(bytes(payload))
-            return [found for found in references(bytes(payload)) if found != record.parent]
-        payload = bytes(payload)
-        if self._head not in payload:
-            return []
-        found: list[bytes] = self._find(payload)
-        # What is not in the list may only look like a pointer.
-        return found if all(self._place(inner) >= 0 for inner in found) else list(references(payload))
+                return (), b""
+            parent = ExecRecord.parse(payload).parent
+            return [found for found in references(payload) if found != parent], b""
+        return (self._find(payload), payload) if self._head in payload else ((), b"")
 
 
 def _starts(backend: Backend) -> array[int]:
