@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -49,12 +48,14 @@ def chosen(cases: str | None, who: str | None) -> list[Case]:
     return [known[name].only(players) for name in names]
 
 
-def show(bench: Bench, case: Case, missing: Mapping[str, str]) -> list[Figure]:
+def show(bench: Bench, case: Case, absent: dict[str, str]) -> list[Figure]:
     """Measures a case, prints it and returns its figures."""
     count = bench.size(case.count, case.quick_count)
     print(f"\n{count:,} {case.what}; {case.unit} a value by the clock (of the processor); disk: bytes a byte of value")
-    cells = measure(bench, case, missing)
+    cells = measure(bench, case, absent)
     print("\n".join(sheet(OPERATIONS, titles(bench, case), cells)))
+    for who in [who for who in case.who if who in absent]:
+        print(f"{TITLES[who]} is left out: {absent[who]}")
     compared = list(ratios(case, cells))
     print(table.HEADER)
     for figure in compared:
@@ -80,13 +81,12 @@ def main() -> int:
     facts = machine.facts(bench.directory)
     for name, fact in facts.items():
         print(f"{name:<12} {fact}")
-    for package, reason in missing.items():
-        print(f"{package} is left out, it could not be installed: {reason}")
+    absent = {who: f"pip: {missing[package]}" for who, package in PEERS.items() if package in missing}
     figures: list[Figure] = []
     broken = 0
     for case in cases:
         try:
-            figures += show(bench, case, missing)
+            figures += show(bench, case, absent)
         except RuntimeError as error:
             broken += 1
             print(f"{case.name} could not be measured: {error}", flush=True)
