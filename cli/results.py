@@ -27,6 +27,8 @@ _SIMPLE: Final = frozenset({int, float, bool, type(None)})
 _LINE_CHARS: Final = 1_000
 #: Lines of an error's text.
 _ERROR_LINES: Final = 100
+#: Errors of a chain whose frames are looked at.
+_CHAIN: Final = 100
 #: Errors of a group that are shown, and how far groups inside groups are indented.
 _GROUP_MEMBERS: Final = 10
 _GROUP_INDENT: Final = 10
@@ -238,15 +240,27 @@ def _is_json(value: Any) -> bool:
 
 def loading_lines(error: BaseException) -> list[str]:
     """Returns the traceback of an error that the user's own code raised while it was loaded, without our frames."""
-    from traceback import format_exception  # here: only on the way to an error
+    from traceback import StackSummary, TracebackException  # here: only on the way to an error
 
+    told = TracebackException.from_exception(error)
+    waiting, seen = [told], 0
+    while waiting and seen < _CHAIN:
+        one = waiting.pop()
+        seen += 1
+        one.stack = StackSummary.from_list([frame for frame in one.stack if not _is_ours(frame.filename)])
+        waiting += [link for link in (one.__cause__, one.__context__) if link is not None]
+    lines = printable_lines(redacted("".join(told.format()))).rstrip("\n").split("\n")
+    return lines if told.stack else lines[lines[0].startswith("Traceback ") :]
+
+
+def _is_ours(file: str) -> bool:
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    return file.startswith((ours, "<frozen importlib")) or f"{os.sep}importlib{os.sep}" in file
+
+
+def has_frames_of_the_user(error: BaseException) -> bool:
+    """Returns whether the error came up while code of the user ran."""
     trace = error.__traceback__
-    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    last_of_ours = trace
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if file.startswith((ours, "<frozen importlib")) or f"{os.sep}importlib{os.sep}" in file:
-            last_of_ours = trace
+    while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    shown = error.with_traceback(last_of_ours.tb_next if last_of_ours is not None else None)
-    return printable_lines(redacted("".join(format_exception(shown)))).rstrip("\n").split("\n")
+    return trace is not None

@@ -194,7 +194,11 @@ def _load(target: str, lines: RunLines) -> Workflow:
 
     try:
         return load_workflow(target)
-    except RedunError:
+    except RedunError as error:
+        from redun.cli.results import has_frames_of_the_user, loading_lines
+
+        for line in loading_lines(error) if has_frames_of_the_user(error) else ():
+            lines.tell(line)
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may raise anything
         from redun.cli.results import error_lines, loading_lines

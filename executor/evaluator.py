@@ -287,14 +287,16 @@ class Evaluator:
             return encoded.payload
         return bytes(self.fetch(encoded.digest)[1])
 
-    def value(self, encoded: Encoded | None) -> Any:
-        """Returns a value of its own for one consumer: what can change is decoded anew each time."""
+    def value(self, encoded: Encoded | None, *, veiled: bool = False) -> Any:
+        """Returns a value of its own for one consumer: what can change is decoded anew each time. `veiled` as in the
+        decoder: for values that are encoded again."""
         assert encoded is not None
         if encoded.plain:
             return encoded.obj
         if type(encoded) is Method:
             raise encoded.is_no_value()
         decoder = Decoder(self.fetch)
+        decoder.veiled = veiled
         value = decoder.decode(self.payload(encoded))
         encoded.externals = tuple(decoder.externals)
         encoded.code = tuple(dict.fromkeys(decoder.code))
@@ -406,8 +408,8 @@ class Evaluator:
 
     def _gather(self, is_mapping: bool, parts: Any) -> Encoded:
         if is_mapping:
-            return self.encoder.encode({name: self.value(part) for name, part in parts.items()})
-        return self.encoder.encode(tuple(self.value(part) for part in parts))
+            return self.encoder.encode({name: self.value(part, veiled=True) for name, part in parts.items()})
+        return self.encoder.encode(tuple(self.value(part, veiled=True) for part in parts))
 
     def _code_ids(self, job: Job) -> set[Digest]:
         found: set[Digest] = set()

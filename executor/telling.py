@@ -123,7 +123,7 @@ class Teller:
         """Returns a value to be shown, or what reads like it where its class is not imported or will not be made."""
         try:
             decoder = Decoder(self._fetch)
-            decoder.shows = True
+            decoder.veiled = True
             return decoder.decode(payload)
         except Exception:  # noqa: BLE001  decoding may run the user's own __setstate__
             # Here and not at the top: hardly any run needs it.

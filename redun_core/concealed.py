@@ -49,12 +49,13 @@ def redacted(text: str) -> str:
     """Returns the text with the known secrets in it masked. What was computed from one is not recognised."""
     if not _TEXTS:
         return text
-    for secret in sorted((secret for secret in _TEXTS if secret in text), key=len, reverse=True):
+    known = list(_TEXTS)  # another thread may add to it
+    for secret in sorted((secret for secret in known if secret in text), key=len, reverse=True):
         text = text.replace(secret, MASK)  # the longest first: one may begin with another
     return text
 
 
 def tells(parts: Iterable[bytes]) -> bool:
     """Returns whether a known secret can be read in one of these."""
-    secrets = [secret.encode("utf-8", "surrogatepass") for secret in _TEXTS]
+    secrets = [secret.encode("utf-8", "surrogatepass") for secret in list(_TEXTS)]
     return bool(secrets) and any(secret in part for part in parts for secret in secrets)

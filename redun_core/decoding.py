@@ -41,10 +41,11 @@ class Decoder:
     Attributes:
         externals: values met that stand for something outside.
         code: classes, functions and tasks met.
-        shows: whether the value is for people to read and not to compute with; secrets stay hidden then.
+        veiled: whether arguments that are not to be told stay so: the value is to be shown or encoded again, and no body
+            gets it.
     """
 
-    shows = False
+    veiled = False
 
     def __init__(self, fetch: Fetch, node: Callable[[int], Any] | None = None) -> None:
         self._fetch = fetch

@@ -94,10 +94,11 @@ class Secret(Generic[T]):
 class Hidden:
     """An argument that is recorded as a secret is, and that the body gets as it was: `redun run --no-record-args`."""
 
-    __slots__ = ("value",)
+    __slots__ = ("digest", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
+        self.digest = b""
         remember_texts(value)
 
     def __repr__(self) -> str:
@@ -147,11 +148,15 @@ def _decode_secret(decoder: Decoder, state: Any) -> Secret[Any]:
 
 
 def _encode_hidden(encoder: Encoder, hidden: Hidden) -> bytes:
-    return _concealed(encoder, hidden.value, b"redun.hidden")
+    return hidden.digest or _concealed(encoder, hidden.value, b"redun.hidden")
 
 
 def _decode_hidden(decoder: Decoder, state: Any) -> Any:
-    return Hidden(None) if decoder.shows else _recalled(state)
+    if not decoder.veiled:
+        return _recalled(state)
+    hidden = Hidden(None)
+    hidden.digest = state
+    return hidden
 
 
 register(Secret, "redun.secret", _encode_secret, _decode_secret)

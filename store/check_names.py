@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
-
-import msgpack
 
 from redun.core.digest import Digest, Key, ObjectFormat
 from redun.core.errors import StoreDamaged, StoreError
-from redun.store.check_objects import kinds, pages
+from redun.store.check_objects import kinds, named_kind, pages
 from redun.store.checksums import body_of
 from redun.store.journal import Journal, LiveInfo
 from redun.store.memo import MemoRow, decode_row
 from redun.store.ports import Backend, ReadTransaction, scan_prefix
 from redun.store.problems import Problem, Progress
-from redun.store.refs import EXECUTIONS, check_name, log_key
+from redun.store.refs import EXECUTIONS, check_name, last_move, log_name, read_entry, target_of, text_of
 
+_LOGGED: Final = "its log says where it was, and is believed"
+_COUNTS: Final = "the ref itself counts"
 _REMOVE_REF: Final = "point it elsewhere with Store.set_ref"
 _CHAIN: Final = "the history is cut off there; put the store back from a copy if there is one"
 _RUN: Final = "what it had recorded in the cache is used all the same; the entry itself is of no further use"
@@ -37,34 +38,53 @@ def check_refs(backend: Backend) -> Iterator[Problem]:
         except StoreError as error:
             yield Problem(2, "ref", name, error.message, _REMOVE_REF)
             continue
-        target, newest = backend.read(lambda txn, of=key: (txn.get("refs", of), _newest_move(txn, of)))  # type: ignore[misc]
-        if target is None:
-            continue  # removed since
-        kind = kinds(backend, [target]).get(target)
-        is_chain = name.startswith(EXECUTIONS)
-        remedy = _CHAIN if is_chain else _REMOVE_REF
-        if kind is None:
-            yield Problem(2, "ref", name, f"ref {name} points to {target.hex()}, which is missing", remedy)
-        elif is_chain and kind != "exec":
-            yield Problem(2, "ref", name, f"ref {name} points to the {kind} {target.hex()}", remedy)
-        try:
-            if newest is None or msgpack.unpackb(newest)[2] != target:
-                message = f"the log of ref {name} does not end where the ref is"
-                yield Problem(2, "reflog", name, message, "the ref itself counts")
-        except (ValueError, TypeError, LookupError, msgpack.UnpackException):
-            yield Problem(2, "reflog", name, f"the log of ref {name} cannot be read", "the ref itself counts")
+        yield from backend.read(lambda txn, of=(key, name): list(_ref_problems(txn, *of)))  # type: ignore[misc]
 
 
-def _newest_move(txn: ReadTransaction, key: bytes) -> bytes | None:
-    start = log_key(key, 0)
-    last = None
-    while page := txn.scan("reflog", start, 1000):
-        mine = [(at, entry) for at, entry in page if at.startswith(start[:-8])]
-        last = mine[-1][1] if mine else last
-        if len(mine) < len(page):
-            break
-        start = page[-1][0] + b"\0"
-    return last
+def _ref_problems(txn: ReadTransaction, key: bytes, name: str) -> Iterator[Problem]:
+    row = txn.get("refs", key)
+    if row is None:
+        return  # removed since
+    is_chain = name.startswith(EXECUTIONS)
+    remedy = _CHAIN if is_chain else _REMOVE_REF
+    try:
+        target = target_of(key, row)
+    except StoreDamaged:
+        yield Problem(2, "ref", name, f"ref {name} does not fit its checksum", _LOGGED)
+        return
+    env = txn.get("objects", target)
+    if env is None:
+        yield Problem(2, "ref", name, f"ref {name} points to {target.hex()}, which is missing", remedy)
+    elif is_chain and named_kind(env) != "exec":
+        yield Problem(2, "ref", name, f"ref {name} points to the {named_kind(env)} {target.hex()}", remedy)
+    try:
+        move = last_move(txn, key)
+        if move is None or move.new != target:
+            yield Problem(2, "reflog", name, f"the log of ref {name} does not end where the ref is", _COUNTS)
+    except StoreDamaged:
+        pass  # each entry of every log is looked at
+
+
+def check_logs(backend: Backend) -> Iterator[Problem]:
+    """Returns the problems of the logs of refs: each entry can be read, and what is there no more was removed."""
+    last = b""
+    for page in pages(backend, "reflog"):
+        for at, row in page:
+            name = log_name(at)
+            try:
+                read_entry(at, row)
+            except StoreDamaged as error:
+                yield Problem(2, "reflog", text_of(name), error.message, _COUNTS)
+            if name != last:
+                yield from backend.read(lambda txn, of=name: list(_lost(txn, of)))  # type: ignore[misc]
+            last = name
+
+
+def _lost(txn: ReadTransaction, key: bytes) -> Iterator[Problem]:
+    with suppress(StoreDamaged):
+        move = last_move(txn, key)
+        if move is not None and move.new is not None and txn.get("refs", key) is None:
+            yield Problem(2, "ref", text_of(key), f"ref {text_of(key)} is gone, and its log does not say so", _LOGGED)
 
 
 def check_runs(backend: Backend, journal: Journal) -> Iterator[Problem]:

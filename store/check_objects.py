@@ -244,11 +244,12 @@ def _kinds(txn: ReadTransaction, digests: list[bytes]) -> dict[bytes, str]:
         rows = txn.get_many("objects", some)
         if len(rows) < len(some):
             rows += trash.find(txn, set(some).difference(key for key, _ in rows))
-        found.update((key, _named_kind(env)) for key, env in rows)
+        found.update((key, named_kind(env)) for key, env in rows)
     return found
 
 
-def _named_kind(env: bytes) -> str:
+def named_kind(env: bytes) -> str:
+    """Returns the kind that an envelope names, for people."""
     try:
         return kind_of(env)
     except StoreDamaged:

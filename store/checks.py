@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from redun.core.digest import ObjectFormat
 from redun.core.errors import StoreDamaged
 from redun.store.blobs import BlobArea
-from redun.store.check_names import check_derived, check_memo, check_refs, check_runs
+from redun.store.check_names import check_derived, check_logs, check_memo, check_refs, check_runs
 from redun.store.check_objects import ObjectCheck
 from redun.store.journal import Journal
 from redun.store.ports import Backend
@@ -24,7 +24,7 @@ def check_tables(
     if level >= 1:
         looks.append(ObjectCheck(backend, fmt, blobs, level).problems(progress))
     if level >= 2:
-        looks += [check_refs(backend), check_runs(backend, journal)]
+        looks += [check_refs(backend), check_logs(backend), check_runs(backend, journal)]
         looks += [check_memo(backend, fmt, progress), check_derived(backend)]
     for look in looks:
         try:

@@ -84,7 +84,7 @@ def refuse_network(path: Path) -> None:
 #: What the system says when a disk, a quota or the largest file is full, and when permission is missing.
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
-IN_THE_WAY: Final = (errno.EEXIST, errno.ENOTDIR)
+IN_THE_WAY: Final = (errno.EEXIST, errno.ENOTDIR, errno.ENOTEMPTY)
 _PROBE_BYTES: Final = 256 * 1024
 
 
@@ -120,7 +120,7 @@ def translated(path: Path) -> Iterator[None]:
             raise read_only(path) from error
         if error.errno == errno.EIO:
             raise failing(f"cannot use {path}", error, path) from error
-        hint = f"what lies there is no directory; move {path} away" if error.errno in IN_THE_WAY else ""
+        hint = f"something else lies there: move {path} away" if error.errno in IN_THE_WAY else ""
         raise StoreError(f"cannot use {path}: {error.strerror or error}", path=str(path), hint=hint) from error
 
 

@@ -27,7 +27,7 @@ from redun.store.locks import RunLocks
 from redun.store.machine import boot_id, host_name
 from redun.store.objects import Rows, raw_row
 from redun.store.ports import Backend, ReadTransaction, T, WriteTransaction
-from redun.store.refs import EXECUTIONS, move
+from redun.store.refs import EXECUTIONS, move, read
 
 UUID_BYTES: Final = 16
 _VERSION: Final = 1
@@ -137,12 +137,12 @@ class Journal:
         check_live(txn, record.uuid)
         self._apply(txn, rows, batch)
         name = EXECUTIONS + self._store_id.hex()
-        parent = txn.get("refs", name.encode())
+        parent = read(txn, name.encode())
         # Read here, in the transaction that moves the ref: so a chain never forks, however many runs end at once.
-        payload = record._replace(parent=None if parent is None else Digest(parent)).payload()
+        payload = record._replace(parent=parent).payload()
         digest = object_id(self._format, "exec", payload)
         self._apply(txn, [raw_row(digest, "exec", payload)], Batch())
-        move(txn, name, digest, expected=None if parent is None else Digest(parent), reason=reason)
+        move(txn, name, digest, expected=parent, reason=reason)
         for letter in _LETTERS:
             txn.delete("live", record.uuid + letter)
         return digest

@@ -130,6 +130,7 @@ class Environment:
         return env
 
     def _open_tables(self, env: lmdb.Environment) -> dict[str, Any]:
+        self._check_names(env)
         if self.writable:
             with env.begin(write=True) as txn:  # writes nothing where all exist
                 return {name: env.open_db(name.encode(), txn=txn) for name in TABLES}
@@ -139,6 +140,25 @@ class Environment:
             with contextlib.suppress(lmdb.NotFoundError):
                 found[name] = env.open_db(name.encode(), create=False)
         return found
+
+    def _check_names(self, env: lmdb.Environment) -> None:
+        """Checks that no table has lost its name: it would be taken for one that an older program did not make, and be
+        empty. Programs append tables, so that a store with one that we do not know has all that we know.
+
+        Raises:
+            StoreDamaged: if one has.
+        """
+        with env.begin() as txn:
+            names = set(txn.cursor().iternext(values=False))
+        missing = {name.encode() for name in TABLES} - names
+        unknown = names - {name.encode() for name in TABLES}
+        if missing and unknown:
+            lost, found = (b", ".join(sorted(some)).decode("utf-8", "backslashreplace") for some in (missing, unknown))
+            raise StoreDamaged(
+                f"the data file of {self.path} lacks table {lost} and has {found}",
+                path=str(self.path),
+                hint="redun fsck",
+            )
 
     def enter(self) -> None:
         """Registers a transaction; waits while the map is being resized.

@@ -197,8 +197,9 @@ def _make(config: Path, object_format: str | None) -> Path:
             raise StoreFormatError(f"the store {store} has object format {found}", path=str(store), hint=hint)
         return store
     from redun.store import Store
-    from redun.store.filesystem import make_directory, write_whole
+    from redun.store.filesystem import make_directory, refuse_network, write_whole
 
+    refuse_network(store)  # before anything is left there that would be in the way of a pointer file
     make_directory(config)
     ignore = config / ".gitignore"
     if not ignore.exists():
@@ -213,7 +214,10 @@ def _point(config: Path, home: Path) -> None:
 
     config.parent.mkdir(parents=True, exist_ok=True)
     if config.is_dir():
-        # An empty `.redun` directory is in the way of nothing; one with content is not ours to remove, and says so.
+        # A `.redun` directory that holds nothing but what we put there is in the way of nothing; one with other content
+        # is not ours to remove, and says so.
+        if os.listdir(config) == [".gitignore"]:
+            (config / ".gitignore").unlink()
         config.rmdir()
     try:
         os.fsencode(home).decode()

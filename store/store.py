@@ -218,10 +218,10 @@ class Store(ObjectAccess):
 
         Raises:
             StoreError: if the name cannot be that of a ref.
+            StoreDamaged: if it is not known any more.
         """
         key = refs.check_name(name)
-        found = self._backend.read(lambda txn: txn.get("refs", key))
-        return None if found is None else Digest(found)
+        return self._backend.read(lambda txn: refs.read(txn, key))
 
     def set_ref(self, name: str, new: Digest | None, *, expected: Digest | None, reason: str) -> None:
         """Moves a ref by compare-and-swap and logs the move. None is no ref: `new=None` removes it.

@@ -18,7 +18,7 @@ from redun.core.digest import Digest
 from redun.core.errors import NotFound, StoreError
 from redun.core.objects import ExecRecord
 from redun.store.ports import Backend, ReadTransaction
-from redun.store.refs import EXECUTIONS
+from redun.store.refs import EXECUTIONS, target_of
 
 Sealed = tuple[Digest, ExecRecord]
 
@@ -87,7 +87,7 @@ def _heads(backend: Backend) -> dict[bytes, Digest]:
         start = _PREFIX
         while True:
             page = txn.scan("refs", start, _PAGE)
-            ours = [(name, Digest(digest)) for name, digest in page if name.startswith(_PREFIX)]
+            ours = [(name, target_of(name, row)) for name, row in page if name.startswith(_PREFIX)]
             found.update(ours)
             if len(ours) < _PAGE:
                 return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few values, less than a minute")
     parser.add_argument("--cases", metavar="NAME,...", help=f"only these: {', '.join(case.name for case in CASES)}")
     parser.add_argument("--who", metavar="NAME,...", help=f"only these: {', '.join(TITLES)}")
-    parser.add_argument("--repeat", type=int, metavar="N", help="how often each thing is measured (3; 1 with --quick)")
+    parser.add_argument("--repeat", type=int, metavar="N", help="how often each thing is measured (2; 1 with --quick)")
     parser.add_argument("--peer-env", type=Path, metavar="DIR", help="environment of the others (in the user's cache)")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="where stores are made (default: a temporary one)")
     parser.add_argument("--record", action="store_true", help=f"write recorded/{_RECORDED.name}")
@@ -49,12 +48,14 @@ def chosen(cases: str | None, who: str | None) -> list[Case]:
     return [known[name].only(players) for name in names]
 
 
-def show(bench: Bench, case: Case, missing: Mapping[str, str]) -> list[Figure]:
+def show(bench: Bench, case: Case, absent: dict[str, str]) -> list[Figure]:
     """Measures a case, prints it and returns its figures."""
     count = bench.size(case.count, case.quick_count)
     print(f"\n{count:,} {case.what}; {case.unit} a value by the clock (of the processor); disk: bytes a byte of value")
-    cells = measure(bench, case, missing)
+    cells = measure(bench, case, absent)
     print("\n".join(sheet(OPERATIONS, titles(bench, case), cells)))
+    for who in [who for who in case.who if who in absent]:
+        print(f"{TITLES[who]} is left out: {absent[who]}")
     compared = list(ratios(case, cells))
     print(table.HEADER)
     for figure in compared:
@@ -74,19 +75,18 @@ def main() -> int:
     options = arguments()
     cases = chosen(options.cases, options.who)
     python, missing = environment([PEERS[who] for case in cases for who in case.who if who in PEERS], options.peer_env)
-    repeat = options.repeat or (1 if options.quick else 3)
+    repeat = options.repeat or (1 if options.quick else 2)
     bench = Bench(quick=options.quick, directory=work_directory(options.dir), repeat=repeat, peer=python)
     start = time.monotonic()
     facts = machine.facts(bench.directory)
     for name, fact in facts.items():
         print(f"{name:<12} {fact}")
-    for package, reason in missing.items():
-        print(f"{package} is left out, it could not be installed: {reason}")
+    absent = {who: f"pip: {missing[package]}" for who, package in PEERS.items() if package in missing}
     figures: list[Figure] = []
     broken = 0
     for case in cases:
         try:
-            figures += show(bench, case, missing)
+            figures += show(bench, case, absent)
         except RuntimeError as error:
             broken += 1
             print(f"{case.name} could not be measured: {error}", flush=True)

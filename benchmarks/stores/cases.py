@@ -60,8 +60,8 @@ CASES: Final = (
         who={
             "lmdb": None,
             "ours": None,
-            "diskcache": None,
-            "sqlite": None,
+            "diskcache": 300_000,
+            "sqlite": 300_000,
             "diskcache-each": 20_000,
             "files": 20_000,
             "joblib": 5_000,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,24 +40,36 @@ _AT_LEAST: Final = {
 Cells = dict[tuple[str, str], Figure]
 
 
-def measure(bench: Bench, case: Case, missing: Mapping[str, str]) -> Cells:
+def measure(bench: Bench, case: Case, absent: dict[str, str]) -> Cells:
     """Returns (contestant, operation) -> figure of a case.
 
+    Args:
+        bench: the benchmark.
+        case: the case.
+        absent: contestant -> why it is left out; those of others that fail join it.
+
     Raises:
-        RuntimeError: if a contestant fails.
+        RuntimeError: if one of this environment fails.
     """
     samples: dict[tuple[str, str], list[Sample]] = {}
     cells: Cells = {}
     for _ in range(bench.repeat):
-        for who in case.who:
-            if PEERS.get(who) in missing:
+        for who in [who for who in case.who if who not in absent]:
+            try:
+                told = _one(bench, case, who)
+            except RuntimeError as error:
+                if who not in PEERS:
+                    raise
+                absent[who] = str(error)
                 continue
-            told = _one(bench, case, who)
             size = told.pop("bytes") / (case.values(who, quick=bench.quick) * (case.least + case.most) / 2)
             cells[who, "disk"] = Figure(f"stores.{case.name}.disk.{who}", f"disk: {TITLES[who]}", "x", [size])
             for operation, pair in told.items():
                 samples.setdefault((who, operation), []).append(Sample(*pair))
     for (who, operation), found in samples.items():
+        if who in absent:  # it failed in a later round
+            cells.pop((who, "disk"), None)
+            continue
         name, what = f"stores.{case.name}.{operation}.{who}", f"{OPERATIONS[operation]}: {TITLES[who]}"
         note = f"{case.values(who, quick=bench.quick):,} values"
         cells[who, operation] = timed(name, what, case.unit, found, note=note)

@@ -25,6 +25,8 @@ def sheet(
     yield " " * _NAME + "".join(f"{columns[name]:>{_CELL}}" for name in shown) + f"{'spread':>8}"
     for who, title in rows.items():
         found = [cells.get((who, name)) for name in shown]
+        if not any(found):
+            continue
         line = "".join(f"{_cell(figure):>{_CELL}}" for figure in found)
         yield f"{title:<{_NAME}}{line}{_spread([figure for figure in found if figure is not None]):>8}"
 

@@ -12,7 +12,7 @@ import pytest
 
 from redun.cli import exits
 from redun.cli.app import main as redun
-from redun.store import Store
+from redun.store import Store, filesystem
 from tests.executor.flows import forget
 
 BODIES = """
@@ -246,6 +246,25 @@ def test_a_file_that_cannot_be_loaded_shows_its_own_traceback(place: Place, text
     assert code == exits.FAILED
 
 
+def test_a_task_that_is_declared_wrongly_is_shown_where_it_stands(place: Place):
+    place.write("from redun import task\n\n@task(code='x')\ndef f(): pass\n")
+    code, _, err = place("run", "-q", "flow.py", "f")
+    assert code == exits.FAILED
+    assert [line for line in err.splitlines() if "File" in line] == [
+        f'[redun]   File "{place.folder}/flow.py", line 3, in <module>'
+    ]
+    assert err.splitlines()[-1].startswith("redun: error: task f: code='x'; one of")
+
+
+def test_an_error_in_a_module_that_the_workflow_imports_shows_the_way_there(place: Place):
+    place.write("import other_flow\n")
+    place.write("def f():\n    raise ValueError('x') from KeyError('y')\nf()\n", "other_flow.py")
+    _, _, err = place("run", "-q", "flow.py", "f")
+    files = re.findall(r'File "[^"]*/([^"/]*)", line (\d+)', err)
+    assert files == [("flow.py", "1"), ("other_flow.py", "3"), ("other_flow.py", "2")]
+    assert "KeyError: 'y'" in err
+
+
 def test_two_tasks_of_one_name_and_different_code_are_both_named(place: Place):
     place.write("from redun import task\n@task()\ndef a(): return 1\nb = a\n@task(name='a')\ndef c(): return 2\n")
     code, line = place.mistake("run", "flow.py", "a")
@@ -383,3 +402,19 @@ def test_paths_that_are_not_unicode_work(place: Place, monkeypatch: pytest.Monke
     assert "d\\udcff/flow.py" in place("run", "-q", "flow.py", "fails", "--name", "exit")[2]
     for words in (["log"], ["log", "-"], ["log", "--json"], ["show", "-"], ["cat-object", "-"]):
         assert place(*words)[0] == exits.OK
+
+
+def test_a_network_file_system_is_refused_with_a_way_out_that_works(place: Place, monkeypatch: pytest.MonkeyPatch):
+    (place.folder / "net").mkdir()
+    table = place.folder / "mountinfo"
+    table.write_text(f"22 1 254:0 / / rw - ext4 /dev/vda rw\n40 22 0:50 / {place.folder}/net rw - nfs4 server:/x rw\n")
+    monkeypatch.setattr(filesystem, "_MOUNTINFO", str(table))
+    monkeypatch.chdir(place.folder / "net")
+    place.write(BODIES, "net/flow.py")
+    code, line = place.mistake("run", "-q", "flow.py", "use", "--x", "1")
+    assert "is on a network file system (nfs4)" in line
+    assert line.endswith("put it on a local disk and leave a pointer here: redun init --at /local/path")
+    assert code == exits.UNAVAILABLE
+    assert place("init", "-q", "--at", str(place.folder / "local"))[0] == exits.OK
+    assert place("run", "-q", "flow.py", "use", "--x", "1") == (exits.OK, "1\n", "")
+    assert "[ DONE ]" in place("log")[1]

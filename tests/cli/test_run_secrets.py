@@ -54,6 +54,10 @@ def greets(greet: str, n: int = 1):
     return len(greet) * n
 
 @task()
+def gathers(first: str, *words: str, flag: bool = False, **named: str):
+    return len(first) + sum(map(len, words)) + sum(map(len, named.values())) + flag
+
+@task()
 def fails_too(greet: str):
     raise ValueError(greet)
 """
@@ -185,6 +189,16 @@ def test_arguments_that_are_not_recorded_are_found_nowhere(place: Place):
     everything = place.everywhere()
     assert b"text-that-is-hidden" not in everything
     assert b"hidden-too" not in everything
+
+
+def test_gathered_arguments_that_are_not_recorded_are_found_nowhere(place: Place):
+    words = ["--first", "hidden-1", "hidden-2", "hidden-3", "--flag", "--x", "hidden-4"]
+    said = place("run", "--no-record-args", "flow.py", "gathers", *words)
+    assert "gathers(***, ***, ***, flag=***, x=***)" in said
+    assert said.startswith("33\n")
+    assert "Cached" in place("run", "--no-record-args", "flow.py", "gathers", *words)
+    place.look_around()
+    assert b"hidden-" not in place.everywhere()
 
 
 def test_what_is_recorded_does_not_answer_what_is_not_to_be(place: Place):

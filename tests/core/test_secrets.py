@@ -127,8 +127,9 @@ def test_hidden_values_come_back_bare_and_are_shown_as_stars():
     assert b"hidden-text" not in payload
     assert decoded(payload) == {"a": "hidden-text"}
     shown = Decoder(lambda _: ("value", b""))
-    shown.shows = True
+    shown.veiled = True
     assert repr(shown.decode(payload)) == "***"
+    assert encoder().encode(shown.decode(payload)).payload == payload
     forget_secrets()
     with pytest.raises(CannotDecode, match="never stored"):
         decoded(payload)

@@ -117,9 +117,9 @@ def check(reader):
     for digest, found in pointers.items():
         for target in set(found) - known:
             yield f"3: {objects[digest][0]} {digest.hex()} points to {target.hex()}, which is not there"
-    refs, logs = reader.table("refs"), {}
+    refs, logs = {name: row[:-4] for name, row in reader.table("refs").items()}, {}
     for key, entry in sorted(reader.table("reflog").items()):
-        logs.setdefault(key[:-9], []).append(msgpack.unpackb(entry))
+        logs.setdefault(key[:-9], []).append(msgpack.unpackb(entry[:-4]))
     for name in {*refs, *logs}:
         now, moves = refs.get(name), logs.get(name, [])
         if [None, *(new for _, _, new, _ in moves)] != [*(old for _, old, _, _ in moves), now]:

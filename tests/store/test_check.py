@@ -13,10 +13,11 @@ import pytest
 
 from redun.core.codec import ExtType, Pointer, pack, pointer_bytes
 from redun.core.digest import Digest, Key
-from redun.core.errors import NotAStore, StoreFormatError
+from redun.core.errors import NotAStore, StoreDamaged, StoreFormatError
 from redun.core.frame import KINDS
 from redun.core.objects import CallRecord, HeadRecord, JobRow, Outcome, Status, TaskSetRecord, TreeRecord
 from redun.store import Batch, MemoUpdate, Problem, RunUpdate, Store, check
+from redun.store.checksums import with_checksum
 from redun.store.memo import MemoCall, MemoRow, encode_row
 from redun.store.ports import WriteTransaction
 
@@ -63,6 +64,9 @@ class Filled:
 
     def put_row(self, table: str, key: bytes, value: bytes) -> None:
         self.write(lambda txn: txn.put(table, key, value))
+
+    def put_sealed(self, table: str, key: bytes, body: bytes) -> None:
+        self.put_row(table, key, with_checksum(key, body))
 
     def problems(self, level: int = 4) -> list[tuple[str, str]]:
         return [(problem.what, problem.where) for problem in self.store.check(level=level)]
@@ -260,13 +264,13 @@ def test_a_ref_to_nothing_is_found(filled: Filled) -> None:
 
 
 def test_a_chain_that_leads_to_no_execution_is_found(filled: Filled) -> None:
-    filled.put_row("refs", _chain(filled.store).encode(), filled.value)
+    filled.put_sealed("refs", _chain(filled.store).encode(), filled.value)
     assert filled.problems() == [("ref", _chain(filled.store)), ("reflog", _chain(filled.store))]
 
 
 @pytest.mark.parametrize("name", [b"a//b", b"\xff", b"with space", b"../up"])
 def test_a_name_that_no_ref_has_is_found(filled: Filled, name: bytes) -> None:
-    filled.put_row("refs", name, filled.value)
+    filled.put_sealed("refs", name, filled.value)
     assert [what for what, _ in filled.problems()] == ["ref"]
 
 
@@ -276,8 +280,43 @@ def test_a_ref_that_is_not_where_its_log_says_is_found(filled: Filled) -> None:
     store.set_ref("mine", filled.outer, expected=filled.value, reason="two")
     store.set_ref("mine.1", filled.outer, expected=None, reason="a name that begins as the other")
     assert filled.problems() == []
-    filled.put_row("refs", b"mine", filled.value)
+    filled.put_sealed("refs", b"mine", filled.value)
     assert filled.problems() == [("reflog", "mine")]
+
+
+def test_a_ref_that_is_damaged_or_lost_is_found_and_its_log_is_believed(filled: Filled) -> None:
+    store = filled.store
+    store.set_ref("mine", filled.value, expected=None, reason="one")
+    row = store._backend.read(lambda txn: txn.get("refs", b"mine"))
+    assert row is not None
+    for spoil in (
+        lambda txn: txn.put("refs", b"mine", b"\1" + row[1:]),
+        lambda txn: txn.put("refs", b"mine", filled.value),
+        lambda txn: txn.delete("refs", b"mine"),
+    ):
+        filled.write(spoil)
+        assert filled.problems(level=2) == [("ref", "mine")]
+        assert store.ref("mine") == filled.value
+    store.set_ref("mine", filled.outer, expected=filled.value, reason="moves on")
+    assert store.ref("mine") == filled.outer
+    store.set_ref("mine", None, expected=filled.outer, reason="gone on purpose")
+    assert filled.problems() == []
+    assert store.ref("mine") is None
+
+
+def test_a_ref_with_a_damaged_log_counts_and_one_without_either_is_an_error(filled: Filled) -> None:
+    store = filled.store
+    store.set_ref("mine", filled.value, expected=None, reason="one")
+    [at] = [key for key in store._backend.read(lambda txn: txn.scan_keys("reflog", b"mine", 9)) if b"mine" in key]
+    filled.put_row("reflog", at, b"\1")
+    assert filled.problems() == [("reflog", "mine")]
+    assert store.ref("mine") == filled.value
+    filled.put_row("refs", b"mine", b"x" * 20)
+    assert sorted(filled.problems()) == [("ref", "mine"), ("reflog", "mine")]
+    with pytest.raises(StoreDamaged):
+        store.ref("mine")
+    with pytest.raises(StoreDamaged):
+        store.refs()
 
 
 @pytest.mark.parametrize("entry", [b"", b"\xc1", b"\x01", b"\x90", b"\xa5hello"])

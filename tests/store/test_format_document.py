@@ -172,8 +172,8 @@ def test_a_replaced_reduction_is_marked(written: _Written, tmp_path: Path) -> No
 def test_refs_their_log_and_the_chain_are_read(written: _Written, tmp_path: Path) -> None:
     reader = _Reader(tmp_path)
     name = b"executions/" + reader.facts["id"].encode()
-    assert reader.table("refs") == {name: written.sealed}
-    ((key, entry),) = reader.table("reflog").items()
+    assert reader.checked("refs") == {name: written.sealed}
+    ((key, entry),) = reader.checked("reflog").items()
     assert (key[: len(name) + 1], len(key)) == (name + b"\0", len(name) + 9)
     assert msgpack.unpackb(entry)[1:] == [None, written.sealed, "run"]
     objects = reader.objects()

@@ -20,6 +20,7 @@ from redun.core.digest import OBJECT_FORMATS, Digest
 from redun.core.frame import object_id
 from redun.core.objects import CallRecord, Outcome
 from redun.store import Pointer, Store
+from redun.store.checksums import with_checksum
 
 READER = Path(__file__).with_name("format_reader.py")
 SPEC = Path(__file__).resolve().parents[2] / "store" / "FORMAT.md"
@@ -149,7 +150,7 @@ def _damage(store: Path, invariant: int) -> None:
             txn.delete(source, db=tables["objects"])
         elif invariant == 4:
             (name, _), *_ = list(txn.cursor(tables["refs"]))
-            txn.put(name, put(0, "value", b"\x01"), db=tables["refs"])
+            txn.put(name, with_checksum(name, put(0, "value", b"\x01")), db=tables["refs"])
         elif invariant == 5:
             for key, row in list(txn.cursor(tables["memo"])):
                 other = fmt.hash(key)

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -198,16 +199,33 @@ def test_who_has_closed_is_told_so_while_others_go_on(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_store_of_another_user_is_told_apart_from_none(tmp_path: Path) -> None:
-    if os.getuid() == 0:
-        pytest.skip("root may look everywhere")
-    Store.init(tmp_path / "s").close()
-    (tmp_path / "s").chmod(0)
-    try:
-        with pytest.raises(NotAStore, match="Permission denied"):
-            Store.open(tmp_path / "s")
-    finally:
-        (tmp_path / "s").chmod(0o755)
+_NO_RIGHTS = """
+import os, sys
+from redun.store import NotAStore, Store, StoreReadOnly
+Store.open(sys.argv[1], read_only=True).close()  # whatever loads late does so before this process gives up its rights
+os.chmod(sys.argv[1], int(sys.argv[2], 8))
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    Store.open(sys.argv[1])
+except (NotAStore, StoreReadOnly) as error:
+    print(type(error).__name__, bool(error.hint), error.path.startswith(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(("mode", "told"), [("000", "NotAStore"), ("555", "StoreReadOnly")])
+def test_a_store_without_the_right_to_it_is_told_from_none(mode: str, told: str) -> None:
+    with tempfile.TemporaryDirectory() as outside:  # not below `tmp_path`, which is private to this user
+        path = Path(outside) / "s"
+        Store.init(path).close()
+        for each in path.rglob("*"):
+            each.chmod(0o555 if each.is_dir() else 0o444)
+        Path(outside).chmod(0o755)
+        command = [sys.executable, "-c", _NO_RIGHTS, str(path), mode]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        for each in (path, *path.iterdir()):
+            each.chmod(0o755)
+    assert done.stdout.split() == [told, "True", "True"]
 
 
 # -- objects ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import lmdb
 import pytest
 
 from redun.core import limits
-from redun.core.errors import StoreError, StoreFull, StoreReadOnly
+from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreReadOnly
 from redun.store import Store
 from redun.store.lmdb_backend import LmdbBackend
 from redun.store.lmdb_environment import Environment, store_error
@@ -318,3 +318,21 @@ def test_a_durable_store_syncs_after_each_write(tmp_path: Path) -> None:
         backend.sync()
         assert backend.read(lambda txn: txn.get("meta", b"k")) == b"2"
         backend.close()
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_table_that_has_lost_its_name_is_damage_and_not_an_older_store(tmp_path: Path, writable: bool) -> None:
+    LmdbBackend(tmp_path).close()
+    data = (tmp_path / "data.mdb").read_bytes()
+    (tmp_path / "data.mdb").write_bytes(data.replace(b"superseded", b"superredes"))
+    with pytest.raises(StoreDamaged, match="lacks table superseded and has superredes"):
+        LmdbBackend(tmp_path, writable=writable)
+
+
+def test_a_table_of_a_newer_program_does_no_harm(tmp_path: Path) -> None:
+    LmdbBackend(tmp_path).close()
+    env = lmdb.open(str(tmp_path), max_dbs=99, lib_version=0)
+    env.open_db(b"newer")
+    env.close()
+    LmdbBackend(tmp_path, writable=False).close()
+    LmdbBackend(tmp_path).close()

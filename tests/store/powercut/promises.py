@@ -40,10 +40,17 @@ def tables_of(directory: Path) -> Tables:
 
 
 class Recording:
-    """What programs did to a disk on which they kept a store, and what the store was after each transaction."""
+    """What programs did to a disk on which they kept a store, and what the store was after each transaction.
 
-    def __init__(self, notes: Sequence[Note], folder: Path, *, durable: bool) -> None:
+    Args:
+        notes: what they did, as they are in the file `source`.
+        folder: room for a copy of the data file.
+        durable: whether the store was opened so, and promises more.
+    """
+
+    def __init__(self, notes: Sequence[Note], folder: Path, *, durable: bool, source: Path | None = None) -> None:
         self.notes = notes
+        self.source = source
         self.durable = durable
         self._folder = folder
         self._after: dict[int, Tables] = {}
@@ -100,7 +107,7 @@ def cut(recording: Recording, order: Order, seed: int, folder: Path, *, check: C
             check(place)
     except BaseException as error:
         error.add_note(
-            f"power lost after note {at} of {len(recording.notes)}, {order}, names {names}, seed {seed}: {place}"
+            f"power lost after note {at} of {recording.source}, {order}, names {names}, seed {seed}: {place}"
         )
         raise
     shutil.rmtree(place)
@@ -147,6 +154,7 @@ def check_store(directory: Path) -> None:
     """Checks the invariants of a store, once it has been opened for writing: the musts of section 9 of FORMAT.md."""
     with Store.open(directory) as store:
         assert store.live_runs() == []
+        assert list(store.check()) == []
         tables = tables_of_open(store)
         objects = {Digest(key) for key in tables["objects"]}
         for digest in objects:

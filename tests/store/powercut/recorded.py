@@ -51,7 +51,7 @@ def record_library(folder: Path, level: Durability) -> Recording:
     for part in busy.PROGRAMS:
         words = ["-m", busy.__name__, str(recorder.root / STORE), level, part]
         subprocess.run([sys.executable, *words], check=True, env=recorder.environment(), cwd=recorder.root)
-    return Recording(recorder.notes(), folder, durable=level == "durable")
+    return Recording(recorder.notes(), folder, durable=level == "durable", source=recorder.log)
 
 
 def record_command(folder: Path) -> Recording:
@@ -62,7 +62,7 @@ def record_command(folder: Path) -> Recording:
         assert run_command(project, version, recorder.environment()).stdout == output(version)
         recorder.mark("made")
         recorder.mark(f"synced {last_transaction(recorder.root / STORE)}")
-    return Recording(recorder.notes(), folder, durable=False)
+    return Recording(recorder.notes(), folder, durable=False, source=recorder.log)
 
 
 def run_command(
