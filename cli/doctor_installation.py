@@ -89,7 +89,7 @@ def _command() -> Iterator[Finding]:
     if first is None:
         hint = f"add {own.parent} to PATH" if own.exists() else ""
         yield Finding(
-            "warn", "command", f"no command {_COMMAND!r} in PATH; python -m redun.cli.app does the same", hint
+            "warn", "command", f"no command {_COMMAND!r} in PATH; python -m redun does the same", hint
         )
     elif own.exists() and not os.path.samefile(first, own):
         text = f"{first} comes first in PATH, and {own} belongs to this Python"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -106,3 +107,9 @@ def test_a_scheduler_without_a_store_writes_nothing(project: Path):
         assert scheduler.run(total(3)) == 6
     assert sorted(ran) == [0, 1, 2]
     assert list(project.iterdir()) == []
+
+
+def test_the_package_can_be_run_as_the_command(tmp_path: Path):
+    command = [sys.executable, "-m", "redun", "--version"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("redun")

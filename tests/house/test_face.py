@@ -13,7 +13,11 @@ import pytest
 import redun
 from tests.house.source_tree import FOLDERS, ROOT, modules
 
-FACES = [name for name in modules() if name.count(".") == 1 and modules()[name].path.parent == ROOT / "redun"]
+FACES = [
+    name
+    for name in modules()
+    if name.count(".") == 1 and modules()[name].path.parent == ROOT / "redun" and name != "redun.__main__"
+]
 
 
 def in_fresh_python(code: str) -> str:
