@@ -88,9 +88,7 @@ def _command() -> Iterator[Finding]:
     own = Path(sys.executable).parent / _COMMAND
     if first is None:
         hint = f"add {own.parent} to PATH" if own.exists() else ""
-        yield Finding(
-            "warn", "command", f"no command {_COMMAND!r} in PATH; python -m redun does the same", hint
-        )
+        yield Finding("warn", "command", f"no command {_COMMAND!r} in PATH; python -m redun does the same", hint)
     elif own.exists() and not os.path.samefile(first, own):
         text = f"{first} comes first in PATH, and {own} belongs to this Python"
         yield Finding("warn", "command", text, "put the environment that is meant first in PATH")

@@ -9,6 +9,7 @@ from typing import Final
 
 from redun.cli.colors import Paint
 from redun.cli.render import shell_text
+from redun.core.forms import printable
 from redun.core.objects import Status
 from redun.store.lookup_names import Run
 
@@ -76,7 +77,8 @@ def run_duration(run: Run) -> int:
 def run_line(run: Run, paint: Paint, *, full: bool = False) -> str:
     """Returns the line of an execution."""
     name = full_uuid(run) if full else full_uuid(run)[:SHORT]
-    return f"Exec {paint(name, 'id')} {run_state(run, paint)} {clock(run.start)}:  {command_text(run)}"
+    tags = f" ({', '.join(f'{printable(tag)}={printable(value)}' for tag, value in run.tags)})" if run.tags else ""
+    return f"Exec {paint(name, 'id')} {run_state(run, paint)} {clock(run.start)}:  {command_text(run)}{tags}"
 
 
 def run_header(run: Run, paint: Paint) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -51,6 +51,7 @@ class _Wishes(NamedTuple):
     withdrawn: tuple[str, ...]
     hidden: bool
     explain: bool
+    tags: tuple[tuple[str, str], ...]
     #: Where the result is printed.
     out: IO[str] | None = None
 
@@ -94,6 +95,10 @@ class _Wishes(NamedTuple):
     is_flag=True,
     help="Record *** for the arguments of the task; what it hands on or returns is recorded all the same.",
 )
+@click.option("-t", "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag the execution; may be repeated.")
+@click.option("--project", metavar="NAME", help="Tag the execution: project=NAME.")
+@click.option("--doc", metavar="TEXT", help="Tag the execution: doc=TEXT.")
+@click.option("-u", "--user", metavar="NAME", help="Tag the execution: user=NAME.")
 @click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the task.")
 @common_options
 @click.argument("target", metavar="FILE_OR_MODULE")
@@ -112,6 +117,10 @@ def run(
     accepted: tuple[str, ...],
     withdrawn: tuple[str, ...],
     hidden: bool,
+    tags: tuple[str, ...],
+    project: str | None,
+    doc: str | None,
+    user: str | None,
     target: str,
     words: tuple[str, ...],
 ) -> int:
@@ -132,8 +141,9 @@ def run(
     from redun.cli.surroundings import kept_streams, stoppable
 
     dry = dry_run or dry_run_old
+    told = _tags(tags, {"project": project, "doc": doc, "user": user})
     wishes = _Wishes(
-        _argv(ctx), options, not no_cache, jobs, as_json, replay, dry, accepted, withdrawn, hidden, explain
+        _argv(ctx), options, not no_cache, jobs, as_json, replay, dry, accepted, withdrawn, hidden, explain, told
     )
     _check(wishes)
     with stoppable(), kept_streams() as streams:
@@ -172,6 +182,21 @@ def _check(wishes: _Wishes) -> None:
     if wishes.dry_run and (wishes.accepted or wishes.withdrawn):
         word = "--accept-code" if wishes.accepted else "--withdraw-code"
         raise UsageError(f"--dry-run writes nothing, and {word} is written down", hint="give one of them")
+
+
+def _tags(texts: Sequence[str], named: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
+    """Returns tags as pairs, sorted, each once.
+
+    Raises:
+        UsageError: for one that is no pair.
+    """
+    found = {(name, value) for name, value in named.items() if value is not None}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{text!r} is no tag", hint="write it as key=value")
+        found.add((name, value))
+    return tuple(sorted(found))
 
 
 def _argv(ctx: click.Context) -> list[str]:
@@ -348,7 +373,7 @@ def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes)
 
     with open_or_create_store(found) as store, kept_modules():
         scheduler = Scheduler(store, threads=wishes.jobs, cache=wishes.cache, replay=wishes.replay, observer=lines)
-        return scheduler.execute(expression, argv=wishes.argv)
+        return scheduler.execute(expression, argv=wishes.argv, tags=wishes.tags)
 
 
 def _dry_run(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes) -> int:

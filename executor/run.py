@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from itertools import chain, islice
 from typing import Any, Final
@@ -61,8 +62,10 @@ class Run:
         read_cache: bool,
         whole: bool,
         observer: Observer | None,
+        tags: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._store = store
+        self._tags = tags
         self._live = live
         self._pool = pool
         self._observer = observer
@@ -348,6 +351,7 @@ class Run:
             trace=trace,
             tail=tail,
             pages=recorder.pages,
+            tags=self._tags,
         )
         execution = Execution(
             uuid=format_uuid(self._live.uuid),

@@ -82,8 +82,15 @@ class Scheduler:
         argv: Sequence[str] = (),
         info: Mapping[str, str] | None = None,
         cache: bool | None = None,
+        tags: Sequence[tuple[str, str]] = (),
     ) -> Execution:
         """Runs an expression and returns how that went; a task's exception is in the answer, not raised.
+
+        Args:
+            argv: the command, as the history is to show it.
+            info: facts about the run, beside those that are always noted.
+            cache: whether results of earlier executions are used; None: as the scheduler was told.
+            tags: (name, value) pairs that the execution is known by.
 
         Raises:
             StoreError: if the store cannot be read or written.
@@ -95,7 +102,9 @@ class Scheduler:
         pool = ThreadPool(self._threads)
         read = self._cache if cache is None else cache
         try:
-            run = Run(self.store, live, pool, read_cache=read, whole=self._whole, observer=self._observer)
+            run = Run(
+                self.store, live, pool, read_cache=read, whole=self._whole, observer=self._observer, tags=tuple(tags)
+            )
             return run.execute(expression)
         except BaseException:
             live.abandon()

@@ -41,8 +41,8 @@ class Decoder:
     Attributes:
         externals: values met that stand for something outside.
         code: classes, functions and tasks met.
-        veiled: whether arguments that are not to be told stay so: the value is to be shown or encoded again, and no body
-            gets it.
+        veiled: whether arguments that are not to be told stay so: the value is to be shown or encoded again, and no
+            body gets it.
     """
 
     veiled = False

@@ -96,6 +96,14 @@ def test_results_of_young_executions_stay_in_the_cache_on_demand(shell: Shell) -
     assert "CACHED: 3" in shell("log", "-")
 
 
+def test_tags_of_a_run_are_shown_and_keep_it(shell: Shell) -> None:
+    shell("-q", "run", "-t", "env=prod", "-t", "a=b=c", "--project", "acme", "-u", "bob", "flow.py", "main", "--n", "7")
+    assert shell("log", "-").splitlines()[0].endswith(" (a=b=c, env=prod, project=acme, user=bob)")
+    shell("-q", "run", "flow.py", "main", "--n", "8")
+    assert "5 pruned, 1 kept" in shell("prune", "--keep-tag", "env=prod", "--keep-tag", "none")
+    assert "'env' is no tag; write it as key=value" in shell("run", "-t", "env", "flow.py", "main", code=2)
+
+
 def test_a_pin_keeps_an_execution(shell: Shell, tmp_path: Path) -> None:
     with Store.open(tmp_path / ".redun" / "store") as store:
         oldest = list(store.executions())[-1][0]
