@@ -35,9 +35,9 @@ _HEADS: Final = {16: b"\xd8\x40", 32: b"\xc7\x20\x40"}
 
 #: What happened is written once; all else is made again by whoever computes it again.
 _ONCE: Final = frozenset({"jobs", "exec", "trace", "note"})
-_AGAIN: Final = "run the workflow again: what is made anew replaces it"
+_AGAIN: Final = "run the workflow that made it with --no-cache: what is made anew replaces it"
 _LOST: Final = "it cannot be made again; put it back from a copy of the store if there is one"
-_NEWER: Final = "if a newer redun wrote it, upgrade; if not, run the workflow again"
+_NEWER: Final = "if a newer redun wrote it, upgrade; if not, run the workflow that made it with --no-cache"
 
 Row = tuple[bytes, bytes]
 

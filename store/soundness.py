@@ -45,8 +45,8 @@ def _newest_meta(directory: Path) -> tuple[int, int]:
 def _is_trusted(directory: Path) -> bool:
     try:
         boot, inode, transaction = (directory / _RECORD).read_text(encoding="utf-8").split()
-        status = os.stat(directory / "data.mdb")
         last, needed = _newest_meta(directory)
+        status = os.stat(directory / "data.mdb")  # after it: others may make the file grow
         # A page of the map that lies past the end of the file is SIGBUS. A sound file may be short of pages that were
         # allocated and never used: to verify it once more does no harm.
         same_file = int(inode) == status.st_ino and status.st_size >= needed

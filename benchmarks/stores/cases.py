@@ -60,7 +60,7 @@ CASES: Final = (
         who={
             "lmdb": None,
             "ours": None,
-            "diskcache": 300_000,
+            "diskcache": None,
             "sqlite": 300_000,
             "diskcache-each": 20_000,
             "files": 20_000,

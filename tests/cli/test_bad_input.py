@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,10 +174,12 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Place]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     made = Place(tmp_path, capsys)
     made.write(BODIES)
     yield made
     forget()
+    sys.modules.pop("other_flow", None)
 
 
 # -- the command line -------------------------------------------------------------------------------------------------
