@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from redun.core.errors import StoreDamaged
+from redun.store.filesystem import new_file
 from redun.store.machine import boot_id
 
 _RECORD: Final = "synced"
@@ -96,4 +97,13 @@ def record(directory: Path, transaction: int) -> None:
     """
     with contextlib.suppress(OSError):
         text = f"{boot_id() or '-'} {os.stat(directory / 'data.mdb').st_ino} {transaction}\n"
-        (directory / _RECORD).write_text(text, encoding="utf-8")
+        # Whole at every moment: who opens the store while others do would find half a record, verify a file that is
+        # being written, and call it damaged.
+        path, file = new_file(directory / "incoming")
+        try:
+            with file:
+                file.write(text.encode())
+            os.replace(path, directory / _RECORD)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,3 +118,23 @@ def test_a_record_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     _filled(tmp_path)
     record(tmp_path / "missing", 5)
     assert _is_trusted(tmp_path)
+
+
+def test_a_record_is_whole_at_every_moment(tmp_path: Path) -> None:
+    """Else an open beside another would verify a file that is being written, and call it damaged."""
+    _filled(tmp_path / "s")
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.is_set():
+            record(tmp_path / "s", last_transaction(tmp_path / "s"))
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    trusted = [_is_trusted(tmp_path / "s") for _ in range(1000)]
+    done.set()
+    for writer in writers:
+        writer.join()
+    assert all(trusted)
+    assert list((tmp_path / "s" / "incoming").iterdir()) == []
