@@ -36,8 +36,8 @@ KEYS: Final = (b"k", b"l")
 PATH: Final = "/some/file"
 #: What is derived, or made again: to have none of it is no wrong answer.
 DISPENSABLE: Final = ("memo", "stat", "tally")
-#: Who looks for a mark does not miss one that lies under another key. It has its checksum, so fsck sees it.
-MARKS: Final = ("superseded",)
+#: Who asks for these does not miss a row that has come to lie under another key. It has its checksum: fsck sees it.
+KEYED: Final = ("superseded", "reflog mine")
 
 
 def make(path: Path) -> None:
@@ -121,7 +121,7 @@ class Examiner:
             seen = any(True for _ in store.check()) if set(found.values()) != {"right"} else True
         self.outcomes.update(found.values())
         for name, outcome in found.items():
-            if (outcome == "WRONG" and name not in MARKS) or (outcome != "right" and not seen):
+            if (outcome == "WRONG" and name not in KEYED) or (outcome != "right" and not seen):
                 self.wrong.append(f"{damage}: {name} is {outcome}{'' if seen else ', and fsck is silent'}")
 
     def _outcome(self, name: str, ask: Callable[[], Any]) -> str:
