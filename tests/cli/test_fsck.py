@@ -44,7 +44,9 @@ def test_each_problem_is_a_line_with_what_to_do(place: Path, capsys: Capture) ->
     digest = _damage(place)
     assert redun(["fsck"]) == exits.DAMAGE_REMAINS == 11
     first, last = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"object: the bytes of value {digest.hex()} do not fit its id; run the workflow that made it")
+    assert first.startswith(
+        f"object: the bytes of value {digest.hex()} do not fit its id; run the workflow that made it"
+    )
     assert last.startswith(f"{place}/.redun/store: 1 problem (1 objects")
     assert redun(["fsck", "-q"]) == exits.DAMAGE_REMAINS
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from redun.cli.app import main
 from redun.store import Store
+from tests.executor.flows import MODULE, forget
 
+FLOW = f"{MODULE}.py"
 WORKFLOW = """
 from redun import task
 
@@ -40,11 +43,13 @@ class Shell:
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     """A directory with four executions."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "flow.py").write_text(WORKFLOW)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / f"{MODULE}.py").write_text(WORKFLOW)
     made = Shell(capsys)
     for number in range(4):
-        made("-q", "run", "flow.py", "main", "--n", str(number))
-    return made
+        made("-q", "run", FLOW, "main", "--n", str(number))
+    yield made
+    forget()
 
 
 def test_without_a_rule_nothing_is_pruned(shell: Shell) -> None:
@@ -84,7 +89,7 @@ def test_results_that_were_swept_are_computed_again(shell: Shell) -> None:
     shell("prune", "--keep-last", "1")
     shell("gc", "--expire", "now")
     for number in ("3", "0"):
-        shell("-q", "run", "flow.py", "main", "--n", number)
+        shell("-q", "run", FLOW, "main", "--n", number)
     assert "DONE: 3, CACHED: 0" in shell("log", "-")
     assert "CACHED: 3" in shell("log", "~1")
 
@@ -92,16 +97,16 @@ def test_results_that_were_swept_are_computed_again(shell: Shell) -> None:
 def test_results_of_young_executions_stay_in_the_cache_on_demand(shell: Shell) -> None:
     shell("prune", "--keep-last", "1")
     shell("gc", "--keep-cache", "1h", "--expire", "now")
-    shell("-q", "run", "flow.py", "main", "--n", "0")
+    shell("-q", "run", FLOW, "main", "--n", "0")
     assert "CACHED: 3" in shell("log", "-")
 
 
 def test_tags_of_a_run_are_shown_and_keep_it(shell: Shell) -> None:
-    shell("-q", "run", "-t", "env=prod", "-t", "a=b=c", "--project", "acme", "-u", "bob", "flow.py", "main", "--n", "7")
+    shell("-q", "run", "-t", "env=prod", "-t", "a=b=c", "--project", "acme", "-u", "bob", FLOW, "main", "--n", "7")
     assert shell("log", "-").splitlines()[0].endswith(" (a=b=c, env=prod, project=acme, user=bob)")
-    shell("-q", "run", "flow.py", "main", "--n", "8")
+    shell("-q", "run", FLOW, "main", "--n", "8")
     assert "5 pruned, 1 kept" in shell("prune", "--keep-tag", "env=prod", "--keep-tag", "none")
-    assert "'env' is no tag; write it as key=value" in shell("run", "-t", "env", "flow.py", "main", code=2)
+    assert "'env' is no tag; write it as key=value" in shell("run", "-t", "env", FLOW, "main", code=2)
 
 
 def test_a_pin_keeps_an_execution(shell: Shell, tmp_path: Path) -> None:
