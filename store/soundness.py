@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from redun.core.errors import StoreDamaged
-from redun.store.filesystem import new_file
+from redun.store.filesystem import new_name
 from redun.store.machine import boot_id
 
 _RECORD: Final = "synced"
@@ -99,10 +99,9 @@ def record(directory: Path, transaction: int) -> None:
         text = f"{boot_id() or '-'} {os.stat(directory / 'data.mdb').st_ino} {transaction}\n"
         # Whole at every moment: who opens the store while others do would find half a record, verify a file that is
         # being written, and call it damaged.
-        path, file = new_file(directory / "incoming")
+        path = new_name(directory / "incoming", f"{_RECORD}-")
         try:
-            with file:
-                file.write(text.encode())
+            path.write_text(text, encoding="utf-8")
             os.replace(path, directory / _RECORD)
         except BaseException:
             path.unlink(missing_ok=True)

@@ -154,7 +154,8 @@ def check_store(directory: Path) -> None:
     """Checks the invariants of a store, once it has been opened for writing: the musts of section 9 of FORMAT.md."""
     with Store.open(directory) as store:
         assert store.live_runs() == []
-        assert list(store.check()) == []
+        problems = list(store.check())
+        assert not problems, problems
         tables = tables_of_open(store)
         objects = {Digest(key) for key in tables["objects"]}
         for digest in objects:
