@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
     "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound."),
+    "stats": ("redun.cli.stats", "stats", "Say what the store holds."),
     "prune": ("redun.cli.prune", "prune", "Choose which executions stay."),
     "gc": ("redun.cli.gc", "gc", "Sweep what no execution leads to."),
     "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),

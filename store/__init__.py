@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from redun.store.problems import Problem
     from redun.store.readers import Reader
     from redun.store.refs import RefLogEntry
+    from redun.store.statistics import Statistics
     from redun.store.store import Store
     from redun.store.transaction import Transaction
 
@@ -78,6 +79,7 @@ __all__ = [
     "RefMove",
     "RefMoved",
     "RunUpdate",
+    "Statistics",
     "Store",
     "StoreDamaged",
     "StoreError",
@@ -125,6 +127,7 @@ _HOMES = {
     "RefMove": "redun.store.batch",
     "RefMoved": "redun.core.errors",
     "RunUpdate": "redun.store.batch",
+    "Statistics": "redun.store.statistics",
     "Store": "redun.store.store",
     "StoreDamaged": "redun.core.errors",
     "StoreError": "redun.core.errors",

@@ -28,6 +28,7 @@ from redun.store.refs import RefLogEntry
 if TYPE_CHECKING:
     from redun.store.gc.collect import Collection, GcOptions, Parts
     from redun.store.gc.retention import KeepRules, Pruning
+    from redun.store.statistics import Statistics
     from redun.store.transaction import Transaction
 
 Durability = Literal["normal", "durable"]
@@ -409,6 +410,15 @@ class Store(ObjectAccess):
         from redun.store.gc import collect
 
         return collect.collect_in(self._gc_parts(), self._session, options or collect.GcOptions(), progress)
+
+    def statistics(self, *, largest: int = 10, progress: Progress = no_progress) -> Statistics:
+        """Returns what the store holds: by kind of object and by task, and its largest values with who made them.
+
+        Every object is read, those that may lead to a large value two or three times.
+        """
+        from redun.store import statistics
+
+        return statistics.measure(self._backend, self._objects, self.executions(), largest, progress)
 
     def _gc_parts(self) -> Parts:
         from redun.store.gc.collect import Parts

@@ -136,3 +136,12 @@ def test_without_a_store_there_is_nothing_to_collect(
     for command in (["gc"], ["prune", "--keep-last", "1"]):
         assert main(command) == 3
     assert "no store" in capsys.readouterr().err
+
+
+def test_stats_say_what_there_is_and_who_made_what_is_large(shell: Shell) -> None:
+    text = shell("stats", "--largest", "2")
+    assert "4 executions, " in text
+    assert [line.split()[-1] for line in text.splitlines()[-2:]] == ["main", "main"]
+    found = json.loads(shell("stats", "--json"))
+    assert {kind["kind"] for kind in found["kinds"]} >= {"value", "call", "exec", "jobs"}
+    assert {task["fullname"]: task["ran"] for task in found["tasks"]} == {"main": 4, "make": 8}
