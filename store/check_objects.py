@@ -215,10 +215,13 @@ def pages(backend: Backend, table: str) -> Iterator[list[Row]]:
     """Returns all rows of a table in the order of their keys, in pages that take a few megabytes whatever they hold.
 
     Each page is a transaction of its own. What is written between two of them may or may not appear.
+
+    Raises:
+        StoreDamaged: if a row is met that is not found by its key: the pages above it lead elsewhere.
     """
     start, rows = b"", _FIRST_ROWS
     while True:
-        page = backend.read(lambda txn, at=start, n=rows: txn.scan(table, at, n))  # type: ignore[misc]
+        page = backend.read(lambda txn, at=start, n=rows: _findable(txn, table, at, n))  # type: ignore[misc]
         if page:
             yield page
         if len(page) < rows:
@@ -226,6 +229,15 @@ def pages(backend: Backend, table: str) -> Iterator[list[Row]]:
         start = page[-1][0] + b"\0"
         size = sum(len(value) for _, value in page)
         rows = max(1, min(2 * rows, rows * _PAGE_BYTES // max(size, 1), limits.SCAN_KEYS))
+
+
+def _findable(txn: ReadTransaction, table: str, start: bytes, limit: int) -> list[Row]:
+    page = txn.scan(table, start, limit)
+    keys = [key for key, _ in page]
+    # In both directions: a search that begins on the right page does not ask the pages above it.
+    if any(len(txn.present(table, order)) != len(keys) for order in (keys, keys[::-1])):
+        raise StoreDamaged(f"table {table} has rows that are not found by their keys")
+    return page
 
 
 def kinds(backend: Backend, digests: Iterable[bytes]) -> dict[bytes, str]:

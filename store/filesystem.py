@@ -85,6 +85,7 @@ def refuse_network(path: Path) -> None:
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 IN_THE_WAY: Final = (errno.EEXIST, errno.ENOTDIR, errno.ENOTEMPTY)
+MAKE_ROOM: Final = "make room, then run again"
 _PROBE_BYTES: Final = 256 * 1024
 
 
@@ -115,7 +116,7 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise StoreFull(f"the disk of {path} is full", path=str(path), hint="make room, then run again") from error
+            raise StoreFull(f"the disk of {path} is full", path=str(path), hint=MAKE_ROOM) from error
         if error.errno in FORBIDDEN:
             raise read_only(path) from error
         if error.errno == errno.EIO:
@@ -130,10 +131,11 @@ def read_only(path: Path) -> StoreReadOnly:
     return StoreReadOnly(f"no permission to write to {path}", path=str(path), hint=hint)
 
 
-def failing(what: str, error: Exception, path: Path) -> StoreFailing:
+def failing(what: str, error: Exception | None, path: Path) -> StoreFailing:
     """Returns the error of a disk that did not do what it was asked."""
     hint = "the disk may be failing: see the system's log, then run redun fsck"
-    return StoreFailing(f"{what}: {getattr(error, 'strerror', None) or error}", path=str(path), hint=hint)
+    why = "" if error is None else f": {getattr(error, 'strerror', None) or error}"
+    return StoreFailing(what + why, path=str(path), hint=hint)
 
 
 def new_name(directory: Path, prefix: str = "") -> Path:

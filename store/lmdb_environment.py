@@ -18,7 +18,7 @@ import lmdb
 
 from redun.core import limits
 from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
-from redun.store.filesystem import FORBIDDEN, FULL, failing, is_full, read_only, sync_directory, translated
+from redun.store.filesystem import FORBIDDEN, FULL, MAKE_ROOM, failing, is_full, read_only, sync_directory, translated
 from redun.store.ports import TABLES
 
 #: Tables of the derived indexes come on top of `TABLES`; a slot costs a few bytes.
@@ -35,19 +35,17 @@ def store_error(error: lmdb.Error, path: Path) -> StoreError:
     where = str(path)
     # A disk that fills up in the middle of a write takes a part of it, which LMDB reports as an input/output error.
     if isinstance(error, lmdb.DiskError) or code in FULL or (code == errno.EIO and is_full(path)):
-        return StoreFull(
-            f"the disk of {where} is full; nothing was changed", path=where, hint="make room, then run again"
-        )
+        return StoreFull(f"the disk of {where} is full; nothing was changed", path=where, hint=MAKE_ROOM)
     if isinstance(error, (lmdb.ReadonlyError, lmdb.LockError)) or code in FORBIDDEN:
         return read_only(path)
     if isinstance(error, lmdb.ReadersFullError):
         return StoreLocked(f"too many readers of {where}", path=where, hint="wait for other redun processes to end")
     if isinstance(error, lmdb.PanicError):  # LMDB then trusts its own memory no more; the file is whole
-        return StoreError(
-            f"a write to {where} has failed before, and LMDB does nothing more until it is opened again",
-            path=where,
-            hint="close the store and open it again",
-        )
+        what = f"a write to {where} has failed, and nothing more is done until the store is opened again"
+        # Who comes second may be told first: this says what was the matter with the first one, as far as can be known.
+        if is_full(path):
+            return StoreFull(f"{what}: the disk is full", path=where, hint=MAKE_ROOM)
+        return failing(what, None, path)
     if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)):
         return StoreDamaged(f"the data file of {where} is damaged: {error}", path=where, hint="redun fsck")
     if isinstance(error, lmdb.BadValsizeError):

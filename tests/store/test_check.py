@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -440,6 +441,23 @@ def test_a_data_file_with_a_broken_page_is_found_without_being_mapped(closed: Pa
     (closed / "data.mdb").write_bytes(data)
     for level in (0, 4):
         assert _whats(list(check(closed, level=level))) == [(0, "file", "data.mdb")]
+
+
+def test_rows_that_a_damaged_page_above_them_hides_are_found(tmp_path: Path) -> None:
+    with Store.init(tmp_path) as store:
+        digests = store.put_many([("value", pack([number, "x" * 50])) for number in range(2000)])
+    data = bytearray((tmp_path / "data.mdb").read_bytes())
+    for page in range(2 * 4096, len(data), 4096):
+        flags, lower = struct.unpack_from("=HH", data, page + 10)
+        if flags == 1:  # a page of separators: the last one moves a little, and the order of all is kept
+            [node] = struct.unpack_from("=H", data, page + lower - 2)
+            data[page + node + 8] ^= 1
+    (tmp_path / "data.mdb").write_bytes(data)
+    [problem] = check(tmp_path, level=1)
+    assert (problem.what, problem.where) == ("file", "data.mdb")
+    assert "not found by their keys" in problem.message
+    with Store.open(tmp_path, read_only=True) as store:
+        assert not all(map(store.has, digests))
 
 
 @pytest.mark.parametrize("size", [0, 100, 4096, 3 * 4096 + 1])
