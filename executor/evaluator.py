@@ -314,7 +314,7 @@ class Evaluator:
             job.key = call_key(self.encoder.format, job.prepared.digest, ids, code)
             if code:
                 job.coded = True
-            job.check = hash((job.prepared.digest, *ids, *sorted(code)))
+            job.check = hash((job.prepared.digest, *ids, *sorted(code)) if code else (job.prepared.digest, *ids))
         except UNWRITABLE:
             raise
         except (BindError, RedunError) as error:

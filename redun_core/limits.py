@@ -31,7 +31,7 @@ INLINE_BYTES: Final = 1 * MIB
 OBJECT_BYTES: Final = 4 * 1024 * MIB
 
 #: Job rows gathered before a commit, and the longest that a finished job waits for one (seconds).
-COMMIT_ROWS: Final = 1000
+COMMIT_ROWS: Final = 2000
 COMMIT_SECONDS: Final = 0.05
 
 #: Calls remembered for one key (contexts, older code).

@@ -130,9 +130,8 @@ class Collector:
         self._declared = shallow.all_shallow(parts.backend)
         self._began = now()
         self._reach = self._new_reach()
-        #: Executions that go for `max_size`, and those whose parents go.
+        #: Executions that go for `max_size`.
         self._pruned: set[Digest] = set()
-        self._last: set[Digest] = set()
 
     def collect(self) -> Collection:
         """Does what the options say.
@@ -249,8 +248,6 @@ class Collector:
         last = kept[-1] if kept else 0
         for digest, _ in chain[: last + 1]:
             self._reach.mark_alone(digest)
-        if chain[last][1].parent is not None and last + 1 < len(chain):
-            self._last.add(chain[last][0])
         cached = self._began - self._options.keep_cache_s * _SECOND
         for digest, record in chain:
             if self._options.keep_cache_s and self._is_pruned(digest) and record.start >= cached:
@@ -261,7 +258,7 @@ class Collector:
     def _declare(self, txn: WriteTransaction) -> None:
         for digest in self._pruned:
             shallow.add(txn, digest, Missing.CONTENTS)
-        for digest in self._last:
+        for digest in self._reach.cut_off():
             shallow.add(txn, digest, Missing.PARENT)
         trash.restore(txn, self._reach.rescued)
 

@@ -68,6 +68,7 @@ class Reach:
         self.total = len(self._starts)
         self.missing: list[Digest] = []
         self.rescued: list[bytes] = []
+        self._parents: dict[Digest, Digest] = {}
 
     def has(self, digest: bytes) -> bool:
         """Returns whether an object was reached; also for one that is newer than the list."""
@@ -90,8 +91,19 @@ class Reach:
 
     def mark_alone(self, digest: Digest) -> None:
         """Marks an object and nothing that it points to."""
-        for _, env in self._read(self._unmarked([digest])):
+        for reached, env in self._read(self._unmarked([digest])):
             self._count(env)
+            self._execution(reached, bytes(self._objects.open(reached, env)[1]))
+
+    def cut_off(self) -> list[Digest]:
+        """Returns the executions that were reached and whose parents were not."""
+        return [digest for digest, parent in self._parents.items() if not self.has(parent)]
+
+    def _execution(self, digest: bytes, payload: bytes) -> Digest | None:
+        parent = ExecRecord.parse(payload).parent
+        if parent is not None:
+            self._parents[Digest(digest)] = parent
+        return parent
 
     def _unmarked(self, digests: Iterable[bytes], payload: bytes = b"") -> list[bytes]:
         """Marks those that have no mark yet, and returns them.
@@ -150,9 +162,9 @@ class Reach:
         kind, content = self._objects.open(digest, env)
         payload = bytes(content)
         if kind == "exec":
+            parent = self._execution(digest, payload)
             if self._shallow.get(Digest(digest), Missing(0)) & Missing.CONTENTS:
                 return (), b""
-            parent = ExecRecord.parse(payload).parent
             return [found for found in references(payload) if found != parent], b""
         return (self._find(payload), payload) if self._head in payload else ((), b"")
 

@@ -215,6 +215,17 @@ def test_what_a_ref_leads_to_stays(store: Store) -> None:
     assert store.get(inner)[1] == pack("inner")
 
 
+def test_an_execution_that_only_a_ref_keeps_says_that_its_parent_is_missing(store: Store, runs: list[Run]) -> None:
+    store.set_ref("mine/x", runs[2].digest, expected=None, reason="test")
+    _prune(store, KeepRules(last=1))
+    store.collect_garbage(NOW)
+    assert list(store.check(level=2)) == []
+    assert store.has(runs[2].digest)
+    assert not store.has(runs[1].digest)
+    store.collect_garbage(NOW)
+    assert list(store.check(level=2)) == []
+
+
 def test_what_a_live_run_has_recorded_stays(store: Store, row: Row) -> None:
     run = store.begin_run(["x"], {})
     task = store.put("task", pack("task"))

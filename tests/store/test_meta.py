@@ -11,7 +11,7 @@ import pytest
 from redun.core.codec import pack
 from redun.core.digest import XXH3_128, ObjectFormat
 from redun.core.errors import NotAStore, StoreDamaged, StoreFormatError, StoreLocked
-from redun.store import Store, is_store
+from redun.store import Store, is_store, opening
 from redun.store.locks import take
 from redun.store.meta import Format, new_format, parse_format
 
@@ -142,7 +142,10 @@ def test_new_formats_have_ids_of_their_own() -> None:
     assert new_format("sha256").store_id != new_format("sha256").store_id
 
 
-def test_a_store_that_is_being_swept_is_locked_for_writers_only(tmp_path: Path) -> None:
+def test_a_store_that_is_being_swept_is_locked_for_writers_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_PATIENCE_S", 0.1)
     Store.init(tmp_path).close()
     sweeper = take(tmp_path / "session.lock")
     assert sweeper is not None
