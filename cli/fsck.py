@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from redun.cli.colors import Paint, is_terminal
+from redun.cli.colors import Paint
 from redun.cli.context import Settings, common_options, existing_store, settings, write_out
 from redun.cli.exits import DAMAGE_REMAINS, OK, CannotCheck
+from redun.cli.steps import steps
 from redun.core.errors import StoreError
 from redun.core.forms import printable
 
@@ -56,20 +57,13 @@ def fsck(ctx: click.Context, level: int, as_json: bool) -> int:
 def _problems(path: Path, level: int, counts: dict[str, int], *, wants_progress: bool) -> Iterator[Problem]:
     from redun.store import check  # here, as everywhere in commands: help loads no store
 
-    live = wants_progress and is_terminal(sys.stderr)
+    with steps(wanted=wants_progress) as shown:
 
-    def progress(what: str, done: int, total: int) -> None:
-        counts[what] = done
-        if live:
-            sys.stderr.write(f"\r\x1b[K{what}: {done:,} of {total:,}")
-            sys.stderr.flush()
+        def progress(what: str, done: int, total: int) -> None:
+            counts[what] = done
+            shown(what, done, total)
 
-    for problem in check(path, level=level, progress=progress):
-        if live:
-            sys.stderr.write("\r\x1b[K")
-        yield problem
-    if live:
-        sys.stderr.write("\r\x1b[K")
+        yield from check(path, level=level, progress=progress)
 
 
 def _print(path: Path, counts: dict[str, int], problems: Iterator[Problem], found: Settings) -> int:

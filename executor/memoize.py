@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from redun.core import limits
-from redun.core.codec import array_header, pointer_bytes, unpack
+from redun.core.codec import POINTER_HEADS, array_header, unpack
 from redun.core.codes import main_name
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
@@ -41,7 +41,6 @@ _LEAF: Final = tuple(
 
 #: Headers of short arrays.
 _COUNTS: Final = tuple(map(array_header, range(16)))
-_POINTER_HEADS: Final = {size: pointer_bytes(bytes(size))[:-size] for size in (16, 32)}
 
 
 class Source(Protocol):
@@ -351,7 +350,7 @@ class Memoizer:
 
 def leaf_call(task: Digest, args: Sequence[Digest], result: Digest) -> bytes:
     """Returns the payload of the call of a body that returned a plain value, joined by hand: every job makes one."""
-    head = _POINTER_HEADS[len(task)]
+    head = POINTER_HEADS[len(task)]
     count = len(args)
     return b"".join(
         (

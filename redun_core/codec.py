@@ -24,7 +24,8 @@ from redun.core.errors import MalformedObject
 
 POINTER_CODE: Final = 64
 FIRST_OPAQUE_CODE: Final = 64
-_POINTER_HEADS: Final = {16: b"\xd8\x40", 32: b"\xc7\x20\x40"}
+#: How a pointer to an id of that size begins.
+POINTER_HEADS: Final = {16: b"\xd8\x40", 32: b"\xc7\x20\x40"}
 #: Structured extensions inside structured extensions: as deep as values go, and what wraps them in a payload.
 _EXTENSION_DEPTH: Final = limits.VALUE_DEPTH + 50
 
@@ -78,7 +79,7 @@ _thread: Final = _Thread()
 
 def pointer_bytes(digest: bytes) -> bytes:
     """Returns the encoded form of a pointer, for writers that join bytes by hand (the call of every job)."""
-    return _POINTER_HEADS[len(digest)] + digest
+    return POINTER_HEADS[len(digest)] + digest
 
 
 def pack(record: Any) -> bytes:
@@ -99,7 +100,7 @@ def packed(data: Any) -> bytes:
 
 def _ext_hook(code: int, data: bytes) -> Any:
     if code == POINTER_CODE:
-        if len(data) not in _POINTER_HEADS:
+        if len(data) not in POINTER_HEADS:
             raise MalformedObject(f"a pointer of {len(data)} bytes")
         return Pointer(data)
     return _new(ExtType, (code, data))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from redun.core import limits
-from redun.core.codec import references
+from redun.core.codec import POINTER_HEADS, references
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import MalformedObject, StoreDamaged, StoreError
 from redun.core.frame import KINDS, header, object_id
@@ -30,8 +30,6 @@ _BATCH: Final = 200_000
 _LOOKED_UP: Final = limits.SCAN_KEYS
 #: Missing objects that are remembered, so that each is told once.
 _TOLD: Final = 10_000
-#: How a pointer to an id of that size begins.
-_HEADS: Final = {16: b"\xd8\x40", 32: b"\xc7\x20\x40"}
 
 #: What happened is written once; all else is made again by whoever computes it again.
 _ONCE: Final = frozenset({"jobs", "exec", "trace", "note"})
@@ -136,8 +134,8 @@ class Pointers:
 
     def __init__(self, backend: Backend, fmt: ObjectFormat, payload_of: Callable[[bytes], bytes | None]) -> None:
         self._backend = backend
-        self._head = _HEADS[fmt.size]
-        [self._other_head] = [head for size, head in _HEADS.items() if size != fmt.size]
+        self._head = POINTER_HEADS[fmt.size]
+        [self._other_head] = [head for size, head in POINTER_HEADS.items() if size != fmt.size]
         looks = re.escape(self._head) + b"(.{%d})" % fmt.size
         self._find = re.compile(looks, re.DOTALL).findall
         self._find_hidden = re.compile(b"(?=%b)" % looks, re.DOTALL).findall

@@ -15,7 +15,7 @@ from math import isqrt
 from typing import Final
 
 from redun.core import limits
-from redun.core.codec import references
+from redun.core.codec import POINTER_HEADS, references
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.objects import ExecRecord
 from redun.store.gc import trash
@@ -27,8 +27,6 @@ from redun.store.problems import Progress
 _START: Final = 8
 #: Objects read in one transaction.
 _STEP: Final = 1000
-#: How a pointer begins, by the size of an id.
-_HEADS: Final = {16: b"\xd8\x40", 32: b"\xc7\x20\x40"}
 
 
 class Reach:
@@ -61,8 +59,8 @@ class Reach:
         self._others: set[bytes] = set()
         # Searched for, not unpacked: that is ten times faster. Also where a pointer may hide behind bytes that look
         # like one; what only looks like one leads nowhere, or keeps something that could go.
-        self._find = re.compile(b"(?=%b(.{%d}))" % (re.escape(_HEADS[fmt.size]), fmt.size), re.DOTALL).findall
-        self._head = _HEADS[fmt.size]
+        self._find = re.compile(b"(?=%b(.{%d}))" % (re.escape(POINTER_HEADS[fmt.size]), fmt.size), re.DOTALL).findall
+        self._head = POINTER_HEADS[fmt.size]
         self.count = 0
         self.size = 0
         self.total = len(self._starts)
