@@ -63,7 +63,9 @@ def _problems(path: Path, level: int, counts: dict[str, int], *, wants_progress:
             counts[what] = done
             shown(what, done, total)
 
-        yield from check(path, level=level, progress=progress)
+        for problem in check(path, level=level, progress=progress):
+            shown.clear()
+            yield problem
 
 
 def _print(path: Path, counts: dict[str, int], problems: Iterator[Problem], found: Settings) -> int:
