@@ -19,21 +19,23 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Standard error as a terminal, on which steps are shown at once."""
-    made = Terminal()
-    monkeypatch.setattr("sys.stderr", made)
+    """A terminal on which steps are shown at once."""
     monkeypatch.setattr(module, "_PATIENCE_S", 0.0)
-    return made
+    return Terminal()
 
 
-def test_on_a_terminal_the_line_is_shown_and_cleared_at_the_end(terminal: Terminal) -> None:
+def test_on_a_terminal_the_line_is_shown_and_cleared_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, terminal: Terminal
+) -> None:
+    monkeypatch.setattr("sys.stderr", terminal)  # here: capturing begins anew with the test itself
     with steps(wanted=True) as progress:
         progress("objects", 1000, 2000)
         assert terminal.getvalue() == "\r\x1b[Kobjects: 1,000 of 2,000"
     assert terminal.getvalue().endswith("2,000\r\x1b[K")
 
 
-def test_room_is_made_for_other_lines_once(terminal: Terminal) -> None:
+def test_room_is_made_for_other_lines_once(monkeypatch: pytest.MonkeyPatch, terminal: Terminal) -> None:
+    monkeypatch.setattr("sys.stderr", terminal)
     with steps(wanted=True) as progress:
         progress("objects", 1, 2)
         progress.clear()
@@ -42,9 +44,11 @@ def test_room_is_made_for_other_lines_once(terminal: Terminal) -> None:
 
 
 def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch, terminal: Terminal) -> None:
+    monkeypatch.setattr("sys.stderr", terminal)
     with steps(wanted=False) as progress:
         progress("objects", 1, 2)
-    monkeypatch.setattr("sys.stderr", io.StringIO())
+    file = io.StringIO()
+    monkeypatch.setattr("sys.stderr", file)
     with steps(wanted=True) as progress:
         progress("objects", 1, 2)
-    assert terminal.getvalue() == ""
+    assert terminal.getvalue() + file.getvalue() == ""
