@@ -56,8 +56,7 @@ def gc(
     from redun.store import GcOptions  # here: help loads no store
 
     found = settings(ctx)
-    # A second more than is asked for `now`: a clock may stand still between sweeping and emptying.
-    options = GcOptions(dry_run, expire or -1, keep_cache or 0, max_size, compact)
+    options = GcOptions(dry_run, expire, keep_cache or 0, max_size, compact)
     with open_store(found, read_only=dry_run) as store, steps(wanted=not found.quiet) as progress:
         collection = store.collect_garbage(options, progress)
     if as_json:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import click
@@ -168,8 +169,8 @@ def _run(target: str, words: Sequence[str], found: Settings, wishes: _Wishes, st
             lines.flush()
             return _list_tasks(workflow, target, asked=bool(words))
         task = find_task(workflow, words[0], target)
-        _settle_code(workflow, target, found, lines, wishes)
-        return _run_task(task, words[1:], found, lines, wishes._replace(out=streams.out))
+        settle = partial(_settle_code, workflow, target, found, lines, wishes)
+        return _run_task(task, words[1:], found, lines, wishes._replace(out=streams.out), settle)
     finally:
         lines.close()
 
@@ -280,7 +281,15 @@ def _closest_task(workflow: Workflow, name: str) -> str:
     return f"it has {', '.join(shown)}" + (", ..." if len(workflow.tasks) > len(shown) else "")
 
 
-def _run_task(task: Task[..., Any], words: Sequence[str], found: Settings, lines: RunLines, wishes: _Wishes) -> int:
+def _run_task(
+    task: Task[..., Any],
+    words: Sequence[str],
+    found: Settings,
+    lines: RunLines,
+    wishes: _Wishes,
+    settle: Callable[[], None],
+) -> int:
+    """Runs a task, or tells about it. `settle` writes down what code is accepted: only where the task is run."""
     from redun.cli.arguments import Request, parameters_of, parse_arguments
     from redun.cli.render import shell_text
     from redun.core.codec import storable
@@ -301,6 +310,7 @@ def _run_task(task: Task[..., Any], words: Sequence[str], found: Settings, lines
     expression = _call(task, arguments, wishes.options)
     if wishes.dry_run:
         return _dry_run(expression, found, lines, wishes)
+    settle()
     execution = _execute(expression, found, lines, wishes)
     return _report(execution, task, lines, wishes)
 

@@ -106,6 +106,14 @@ def test_other_changes_count_beside_an_accepted_one(place: Place):
     assert place.ran("--accept-code", "planet") == 1
 
 
+@pytest.mark.parametrize(("words", "code"), [(("help",), 0), (("info",), 0), (("--no-such", "1"), 2)])
+def test_a_command_that_runs_nothing_accepts_nothing(place: Place, words: tuple[str, ...], code: int):
+    assert place.run().returncode == 0
+    place.write(WORKFLOW.replace("World", "Mars"))
+    assert place.run("--accept-code", "planet", args=words).returncode == code
+    assert "Mars" in place.run().stdout
+
+
 def test_what_cannot_be_accepted_or_withdrawn_is_told(place: Place):
     done = place.run("--accept-code", "planet")
     assert done.returncode == 3

@@ -20,7 +20,7 @@ from redun.store.gc.retention import KeepRules
 from redun.store.gc.shallow import Missing, all_shallow
 
 Row = Callable[..., JobRow]
-NOW = GcOptions(expiry_s=-1)
+NOW = GcOptions(expiry_s=0)
 
 
 class Run:
