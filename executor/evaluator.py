@@ -11,29 +11,34 @@ deliver them in every order. The one thing it is given to read with is `fetch`, 
 
 Rules (CACHING.md): the same expression object is evaluated once in its parent; a job joins another of the same key; a
 failing job fails its parent; siblings that have started are let finish.
+
+Where somebody handles the failure (`catch`, or a run that keeps going) it *settles*: it goes from unit to unit along
+the paths that values take, all that does not depend on it goes on, and of several the first in the order of the
+expression counts. So timing decides nothing that a later run could be told.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import UNWRITABLE, CodecError, CycleError, RedunError
-from redun.core.keys import BindError, LazyDefault, Prepared, bind, call_key
+from redun.core.keys import BindError
 from redun.core.objects import Flag, How, Why
 from redun.core.operations import OPERATIONS, is_pure
-from redun.core.reduction import CALL, Arg, Node, Reduction, reduce
-from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, Task, registry
+from redun.core.reduction import CALL, Node, Reduction, needs, reduce
+from redun.core.tasks import Task
 from redun.core.values import Encoded, Encoder
+from redun.executor.binding import Binder
+from redun.executor.controls import Controls
 from redun.executor.engine import ROOT
+from redun.executor.expansion import Expander, link
 from redun.executor.fingerprints import Fingerprints
-from redun.executor.jobs import Failure, Job, Method, Operation, Unit, is_method
+from redun.executor.jobs import Control, Failure, Job, Method, Unit, is_method
+from redun.executor.resolution import Fetch, Resolver
 from redun.executor.states import ENDED, State
-
-Fetch = Callable[[Digest], tuple[str, Any]]
 
 
 class Evaluator:
@@ -42,6 +47,7 @@ class Evaluator:
     Attributes:
         asks, runs, reduced, ended: commands; the scheduler takes them and empties the lists.
         counts: full name -> [pending, running, failed, cached, done] jobs.
+        value, payload: read results; see `Resolver`.
         reducing: jobs whose bodies have returned and whose children have not all ended, oldest first.
         failed: whether a failure has reached the root.
         root: the root job.
@@ -55,15 +61,21 @@ class Evaluator:
         self.runs: list[Job] = []
         self.reduced: list[Job] = []
         self.ended: list[Job] = []
-        self.counts: dict[str, list[int]] = {}
         self.reducing: dict[Job, None] = {}
         self.failed = False
         self.root: Job | None = None
         self._numbers = 0
         self._work: deque[Unit] = deque()
         self._leaders: dict[Key, Job] = {}
-        self._unfinished: set[Job] = set()
-        self._known: set[Digest] = set()
+        ready = self._work.append
+        self._resolver = Resolver(encoder, fetch)
+        self._expander = Expander(encoder, self.fingerprints, ready)
+        self._binder = Binder(self.fingerprints, self._expander, self._resolver, self._number)
+        self._controls = Controls(self, self._expander, self._resolver, ready)
+        self._unfinished = self._expander.unfinished
+        self.counts = self._expander.counts
+        self.value = self._resolver.value
+        self.payload = self._resolver.payload
 
     @property
     def rows(self) -> int:
@@ -72,8 +84,11 @@ class Evaluator:
 
     # -- events -------------------------------------------------------------------------------------------------------
 
-    def submit(self, expression: Any) -> Job:
+    def submit(self, expression: Any, *, settles: bool = False) -> Job:
         """Starts evaluating; call once.
+
+        Args:
+            settles: whether all that does not depend on a failure goes on.
 
         Raises:
             CodecError: if the expression holds something that cannot be encoded.
@@ -81,12 +96,14 @@ class Evaluator:
         reduction = reduce(self.encoder, expression)
         nodes = reduction.nodes
         if reduction.root == 0 and len(nodes) == 1 and nodes[0].op == CALL:
-            job = self._job(nodes[0], None)
+            job = self._expander.job(nodes[0], None)
             self.root = job
-            self._begin(job)
+            job.settles = settles
+            self._expander.begin(job)
         else:
-            job = self._job(Node(CALL, ROOT.fullname, [], {}, None, ROOT), None)
+            job = self._expander.job(Node(CALL, ROOT.fullname, [], {}, None, ROOT), None)
             self.root = job
+            job.settles = settles
             job.move(State.WAITING)
             self._number(job)
             self._count(job, 0, 1)
@@ -146,7 +163,7 @@ class Evaluator:
     def returned(self, job: Job, value: Any) -> None:
         """The body returned."""
         try:
-            reduction = reduce(self.encoder, value, self._pin)
+            reduction = reduce(self.encoder, value, self.pin)
         except UNWRITABLE:
             raise
         except (CodecError, RedunError) as error:
@@ -155,14 +172,19 @@ class Evaluator:
             return
         self._take(job, reduction)
 
-    def _pin(self, task: Task[..., Any]) -> Digest:
-        return self.fingerprints.prepare(task).digest
-
     def raised(self, job: Job, failure: Failure) -> None:
         """The body raised, or could not be run."""
         self._number(job)
         failure.origin = failure.origin or job
-        self._fail(job, failure)
+        self.fail(job, failure)
+
+    def failed_before(self, job: Job, failure: Failure) -> None:
+        """The store remembers that the job's body raised an error, which somebody above handles."""
+        self._number(job)
+        job.how = How.STEP
+        failure.origin = job
+        self._count(job, 0, 3)
+        self.fail(job, failure)
 
     def cancel(self, job: Job) -> None:
         """The job will not be run any more."""
@@ -182,7 +204,9 @@ class Evaluator:
         work = self._work
         while work:
             unit = work.popleft()
-            if isinstance(unit, Job):
+            if unit.poisoned and type(unit) is not Control:
+                self._poisoned(unit)
+            elif isinstance(unit, Job):
                 if unit.state is State.WAITING:
                     self._key(unit)
                 elif unit.state is State.REDUCING:
@@ -190,139 +214,43 @@ class Evaluator:
                 elif unit.state is State.JOINED:
                     self._settle_joined(unit)
             elif unit.scope is None or unit.scope.state not in ENDED:
-                self._operate(unit)
+                if type(unit) is Control:
+                    self._controls.advance(unit)
+                else:
+                    self._operate(unit)
 
-    # -- making units -------------------------------------------------------------------------------------------------
+    # -- for scheduler tasks ------------------------------------------------------------------------------------------
 
-    def _job(self, node: Node, scope: Job | None) -> Job:
-        task = node.task or registry.find(node.name)
-        return self._made(node, scope, task, *self._prepared(task))
+    def pin(self, task: Task[..., Any]) -> Digest:
+        """Returns the fingerprint of a task that a body made."""
+        return self.fingerprints.prepare(task).digest
 
-    def _made(self, node: Node, scope: Job | None, task: Task[..., Any], prepared: Prepared, counts: list[int]) -> Job:
-        job = Job(node, scope, task, prepared)
-        self._unfinished.add(job)
-        counts[0] += 1
-        return job
-
-    def _prepared(self, task: Task[..., Any]) -> tuple[Prepared, list[int]]:
-        prepared = self.fingerprints.prepare(task)
-        if prepared.digest not in self._known:
-            self._known.add(prepared.digest)
-            self.encoder.add(prepared.objects)
-        return prepared, self.counts.setdefault(task.fullname, [0, 0, 0, 0, 0])
+    def read_context(self, job: Job, path: str) -> tuple[bool, Any]:
+        """Returns whether the context of a job has something at a path, and what."""
+        del job, path
+        return False, None
 
     def _count(self, job: Job, old: int, new: int) -> None:
         counts = self.counts[job.task.fullname]
         counts[old] -= 1
         counts[new] += 1
 
-    def _units(self, nodes: list[Node], scope: Job) -> list[Unit]:
-        units: list[Unit] = []
-        known: dict[int, tuple[Task[..., Any], Prepared, list[int]]] = {}
-        for node in nodes:
-            if node.op != CALL:
-                units.append(Operation(node, scope))
-                continue
-            task = node.task or registry.find(node.name)
-            found = known.get(id(task))
-            if found is None:
-                found = known[id(task)] = (task, *self._prepared(task))
-            units.append(self._made(node, scope, *found))
-        return units
-
-    def _link(self, unit: Unit, arg: Arg, units: Sequence[Unit]) -> None:
-        if type(arg) is int:
-            units[arg].dependants.append(unit)
-            unit.waiting += 1
-        else:
-            for number in arg.nodes:  # type: ignore[union-attr]  # an Arg that is no number is Encoded
-                units[number].dependants.append(unit)
-                unit.waiting += 1
-
-    def _expand(self, reduction: Reduction, scope: Job) -> list[Unit]:
-        """Makes the units of a table; those that wait for nothing are ready, in the order of the table."""
-        units = self._units(reduction.nodes, scope)
-        for unit in units:
-            for arg in unit.node.args:
-                self._link(unit, arg, units)
-            for arg in unit.node.kwargs.values():
-                self._link(unit, arg, units)
-        for unit in units:
-            unit.units = units  # where its arguments are found; a job's own reduction takes their place later
-            if unit.waiting == 0:
-                self._begin(unit)
-            elif isinstance(unit, Job):
-                unit.move(State.WAITING)
-        return units
-
-    def _begin(self, unit: Unit) -> None:
-        if isinstance(unit, Job):
-            unit.move(State.WAITING)
-        self._work.append(unit)
-
     # -- arguments and keys -------------------------------------------------------------------------------------------
 
-    def _resolve(self, arg: Arg, units: Sequence[Unit]) -> Encoded:
-        if type(arg) is int:
-            result = units[arg].result
-            assert result is not None
-            if type(result) is Method:
-                raise result.is_no_value()
-            return result
-        assert isinstance(arg, Encoded)
-        return self._fill(arg, units) if arg.nodes else arg
-
-    def _fill(self, template: Encoded, units: Sequence[Unit]) -> Encoded:
-        """Returns the value that a template becomes when its nodes have theirs."""
-        if template.is_list:
-            found = self.encoder.joined([units[number].result for number in template.nodes])
-            if found is not None:
-                return found
-        decoder = Decoder(self.fetch, lambda number: self.value(units[number].result))
-        return self.encoder.encode(decoder.decode(template.payload))
-
-    def payload(self, encoded: Encoded) -> bytes:
-        """Returns the bytes of a value, fetched where only its id is at hand."""
-        if encoded.payload or encoded.digest is None:
-            return encoded.payload
-        return bytes(self.fetch(encoded.digest)[1])
-
-    def value(self, encoded: Encoded | None, *, veiled: bool = False) -> Any:
-        """Returns a value of its own for one consumer: what can change is decoded anew each time. `veiled` as in the
-        decoder: for values that are encoded again."""
-        assert encoded is not None
-        if encoded.plain:
-            return encoded.obj
-        if type(encoded) is Method:
-            raise encoded.is_no_value()
-        decoder = Decoder(self.fetch)
-        decoder.veiled = veiled
-        value = decoder.decode(self.payload(encoded))
-        encoded.externals = tuple(decoder.externals)
-        encoded.code = tuple(dict.fromkeys(decoder.code))
-        encoded.inspected = True
-        return value
-
     def _key(self, job: Job) -> None:
-        if self._waits_for_defaults(job):
-            return
         try:
-            self._bind(job)
-            identify = self.encoder.identify
-            job.ids = ids = [arg.digest or identify(arg) for arg in job.args]
-            code = () if all(arg.plain for arg in job.args) else self._code_ids(job)
-            job.key = call_key(self.encoder.format, job.prepared.digest, ids, code)
-            if code:
-                job.coded = True
-            job.check = hash((job.prepared.digest, *ids, *sorted(code)) if code else (job.prepared.digest, *ids))
+            if job.prepared.lazy and not job.extras and self._binder.waits_for_defaults(job):
+                return
+            self._binder.bind(job)
         except UNWRITABLE:
             raise
         except (BindError, RedunError) as error:
             self._number(job)
             job.move(State.KEYED)
-            self._fail(job, Failure(error, None, job))
+            self.fail(job, Failure(error, None, job))
             return
         job.move(State.KEYED)
+        assert job.key is not None
         if self._joins(job, job.key):
             self.join(job)
         else:
@@ -342,6 +270,9 @@ class Evaluator:
             return False
         if leader.check != job.check:
             return False  # another call, whose key was made to be the same
+        if _remembers_failure(leader) and not job.handled:
+            self._leaders[key] = job  # nobody handles it here, so the body is to show whether it still fails
+            return False
         job.leader = leader
         if scope != "BACKEND" and not leader.has_run:
             return False
@@ -364,66 +295,6 @@ class Evaluator:
         if job.key is not None:
             self._leaders[job.key] = job
 
-    def _waits_for_defaults(self, job: Job) -> bool:
-        """Starts default arguments that are expressions, as children of the job; returns whether to wait for them."""
-        if job.extras or not job.prepared.lazy:
-            return False
-        names = [name for name, kind in job.task.params[: len(job.node.args)] if kind in (POSITIONAL_ONLY, POSITIONAL)]
-        needed = {n: d.value for n, d in job.prepared.defaults.items() if isinstance(d, LazyDefault)}
-        needed = {n: d for n, d in needed.items() if n not in names and n not in job.node.kwargs}
-        if not needed:
-            return False
-        self._number(job)
-        job.reduction = reduce(self.encoder, needed)
-        job.extras = self._expand(job.reduction, job)
-        for unit in job.extras:
-            unit.dependants.append(job)
-            job.waiting += 1
-        return True
-
-    def _bind(self, job: Job) -> None:
-        node, units = job.node, job.units
-        args = [arg if type(arg) is Encoded and not arg.nodes else self._resolve(arg, units) for arg in node.args]
-        if len(args) == job.prepared.simple and not node.kwargs:
-            job.args = args  # nearly every call: positional arguments, all given
-            job.units = ()
-            return
-        kwargs = {name: self._resolve(arg, units) for name, arg in node.kwargs.items()} if node.kwargs else {}
-        bound, job.applied = bind(job.prepared, args, kwargs, self._gather)
-        lazy = self._defaults(job)
-        job.args = [
-            lazy[name] if isinstance(arg, LazyDefault) else arg
-            for name, arg in zip(job.prepared.names, bound, strict=True)
-        ]
-        job.units = ()
-
-    def _defaults(self, job: Job) -> dict[str, Encoded]:
-        """The values of the defaults that were expressions."""
-        if not job.extras or job.reduction is None:
-            return {}
-        decoder = Decoder(self.fetch, lambda number: self.value(job.extras[number].result))
-        root = job.reduction.root
-        assert isinstance(root, Encoded)
-        return {name: self.encoder.encode(value) for name, value in decoder.decode(root.payload).items()}
-
-    def _gather(self, is_mapping: bool, parts: Any) -> Encoded:
-        if is_mapping:
-            return self.encoder.encode({name: self.value(part, veiled=True) for name, part in parts.items()})
-        return self.encoder.encode(tuple(self.value(part, veiled=True) for part in parts))
-
-    def _code_ids(self, job: Job) -> set[Digest]:
-        found: set[Digest] = set()
-        for arg in job.args:
-            if not arg.plain:
-                if not arg.inspected:
-                    self.value(arg)
-                for obj in arg.code:
-                    digest, objects = self.fingerprints.code_id(obj, job.task)
-                    if digest is not None:
-                        found.add(digest)
-                        self.encoder.add(objects)
-        return found
-
     # -- reductions and results ---------------------------------------------------------------------------------------
 
     def _take(self, job: Job, reduction: Reduction) -> None:
@@ -441,24 +312,24 @@ class Evaluator:
         self.reducing[job] = None
         job.reduction = reduction
         try:
-            job.units = self._expand(reduction, job)
+            job.units = self._expander.expand(reduction, job)
         except UNWRITABLE:
             raise
         except RedunError as error:
-            self._fail(job, Failure(error, None, job))
+            self.fail(job, Failure(error, None, job))
             return
-        self._link(job, reduction.root, job.units)
+        link(job, reduction.root, job.units)
         if job.waiting == 0:
             self._work.append(job)
 
     def _complete(self, job: Job) -> None:
         assert job.reduction is not None
         try:
-            result = self._resolve(job.reduction.root, job.units)
+            result = self._resolver.resolve(job.reduction.root, job.units)
         except UNWRITABLE:
             raise
         except RedunError as error:
-            self._fail(job, Failure(error, None, job))
+            self.fail(job, Failure(error, None, job))
             return
         self._finish(job, result)
 
@@ -474,9 +345,10 @@ class Evaluator:
         self._unfinished.discard(job)
         self.reducing.pop(job, None)
         self.ended.append(job)
-        self._release(job)
+        self.release(job)
 
-    def _release(self, unit: Unit) -> None:
+    def release(self, unit: Unit) -> None:
+        """Lets those go on that wait for a unit."""
         for dependant in unit.dependants:
             dependant.waiting -= 1
             if dependant.waiting == 0:
@@ -492,10 +364,10 @@ class Evaluator:
             job.result = leader.result
             self._unfinished.discard(job)
             self.ended.append(job)
-            self._release(job)
+            self.release(job)
         elif leader.state is State.FAILED:
             assert leader.failure is not None
-            self._fail(job, leader.failure)
+            self.fail(job, leader.failure)
         else:
             self.cancel(job)
 
@@ -504,53 +376,99 @@ class Evaluator:
         assert job is not None
         name = unit.node.name
         try:
-            operands = tuple(self._operand(arg, unit, name) for arg in unit.node.args)
+            operands = tuple(self._resolver.operand(arg, unit.units, name) for arg in unit.node.args)
             if not is_pure(name, operands):
                 job.flags = (*job.flags, Flag("volatile", f"operation {name} on {type(operands[0]).__name__}"))
             result = OPERATIONS[name](*operands)
             if name == "getattr" and is_method(result):
-                unit.result = Method(self._resolve(unit.node.args[0], unit.units), operands[1])
+                unit.result = Method(self._resolver.resolve(unit.node.args[0], unit.units), operands[1])
             else:
                 unit.result = self.encoder.encode(result)
         except UNWRITABLE:
             raise
         except Exception as error:  # noqa: BLE001  the operands' own code may raise anything
             error.add_note(f"in the operation `{name}` on lazy values, in task {job.task.fullname}")
-            self._fail(job, Failure(error, None, job))
+            self.fail(unit, Failure(error, None, job))
             return
-        self._release(unit)
-
-    def _operand(self, arg: Arg, unit: Unit, name: str) -> Any:
-        method = unit.units[arg].result if type(arg) is int else None
-        if type(method) is Method:
-            return getattr(self.value(method.owner), method.name)
-        encoded = self._resolve(arg, unit.units)
-        if encoded.plain or name == "call":
-            return self.value(encoded)
-        if encoded.obj is None:  # only looked at by operations that change nothing, so one copy serves them all
-            encoded.obj = self.value(encoded)
-        return encoded.obj
+        self.release(unit)
 
     # -- failure ------------------------------------------------------------------------------------------------------
 
-    def _fail(self, job: Job, failure: Failure) -> None:
-        failing: list[Job] = [job]
+    def fail(self, unit: Unit, failure: Failure) -> None:
+        """Fails a unit, and those that its failure reaches at once: its scope, where nobody handles it before."""
+        failing = [unit]
         while failing:
-            job = failing.pop()
-            if job.state in ENDED:
-                continue
-            self._count(job, _column(job), 2)
-            job.move(State.FAILED)
-            job.failure = failure
-            self._unfinished.discard(job)
-            self.reducing.pop(job, None)
-            self.ended.append(job)
-            waiting = [d for d in job.dependants if isinstance(d, Job) and d.leader is job and d.state is State.JOINED]
-            failing.extend(waiting)
-            if job.scope is not None:
-                failing.append(job.scope)
-            else:
+            unit = failing.pop()
+            if isinstance(unit, Job):
+                if unit.state in ENDED:
+                    continue
+                failing += self._end_failed(unit, failure)
+            unit.failure = failure
+            if unit.scope is None:
                 self.failed = True
+            elif unit.settles:
+                self._poison(unit)
+            else:
+                failing.append(unit.scope)
+
+    def _end_failed(self, job: Job, failure: Failure) -> list[Job]:
+        """Ends a job that has failed; returns those that share its failure."""
+        self._count(job, _column(job), 2)
+        job.move(State.FAILED)
+        job.failure = failure
+        self._unfinished.discard(job)
+        self.reducing.pop(job, None)
+        self.ended.append(job)
+        sharing = []
+        for other in job.dependants:
+            if isinstance(other, Job) and other.leader is job and other.state is State.JOINED:
+                if _remembers_failure(job) and not other.handled:
+                    self._ask_again(other)
+                else:
+                    sharing.append(other)
+        return sharing
+
+    def _ask_again(self, job: Job) -> None:
+        """A job that joined another is not to share its failure: earlier runs remember that, and nobody handles it."""
+        self._count(job, 3, 0)
+        job.move(State.KEYED)
+        job.how = How.RAN
+        job.waiting = 0
+        self.lead(job)
+        self.asks.append(job)
+
+    def _poison(self, unit: Unit) -> None:
+        """Tells those that wait for a unit that it has failed."""
+        for dependant in unit.dependants:
+            if isinstance(dependant, Job) and dependant.leader is unit:
+                continue  # it shares the failure, and has been failed
+            dependant.waiting -= 1
+            dependant.poisoned = True
+            if dependant.waiting == 0:
+                self._work.append(dependant)
+        unit.dependants = []
+
+    def _poisoned(self, unit: Unit) -> None:
+        """All that a unit waited for has ended, and some of it failed: it fails with the first of these."""
+        if not isinstance(unit, Job):
+            if unit.scope is None or unit.scope.state not in ENDED:
+                self.fail(unit, _first_failure(unit, _arguments(unit)))
+        elif unit.state is State.REDUCING:
+            assert unit.reduction is not None
+            self.fail(unit, _first_failure(unit, needs([unit.reduction.root])))
+        elif unit.state is State.WAITING and unit.extras:
+            assert unit.reduction is not None
+            self._number(unit)
+            failures = [extra.failure for extra in unit.extras if extra is not None and extra.failure is not None]
+            self.fail(unit, failures[0])
+        elif unit.state is State.WAITING:  # a call that was never made
+            failure = _first_failure(unit, _arguments(unit))
+            self.cancel(unit)
+            unit.failure = failure
+            if unit.scope is None:
+                self.failed = True
+            else:
+                self._poison(unit)
 
     def stuck(self) -> CycleError | None:
         """Returns the error of a ring of jobs that wait for each other, once nothing runs and nothing is ready."""
@@ -560,6 +478,23 @@ class Evaluator:
                 names = " -> ".join(f"{j.task.fullname}" for j in [*ring, ring[0]])
                 return CycleError(f"jobs wait for each other: {names}", hint="a task calls itself with equal arguments")
         return None
+
+
+def _arguments(unit: Unit) -> list[int]:
+    return needs([*unit.node.args, *unit.node.kwargs.values()])
+
+
+def _first_failure(unit: Unit, numbers: Iterable[int]) -> Failure:
+    """The failure of what a unit waited for that stands first."""
+    for number in numbers:
+        other = unit.units[number]
+        if other is not None and other.failure is not None:
+            return other.failure
+    raise AssertionError("nothing that it waited for has failed")
+
+
+def _remembers_failure(job: Job) -> bool:
+    return job.failure is not None and job.how is not How.RAN
 
 
 def _column(job: Job) -> int:
@@ -584,6 +519,6 @@ def _ring(job: Job) -> list[Job]:
         if current.state is State.JOINED:
             current = current.leader
         else:
-            inside = current.extras if current.state is State.WAITING else current.units
+            inside = current.extras if current.state is State.WAITING else [*current.units, *current.made]
             current = next((unit for unit in inside if isinstance(unit, Job) and _waits(unit)), None)
     return path[path.index(current) :] if current is not None else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from types import BuiltinMethodType, MethodType, ModuleType
 from typing import Any, Final
@@ -11,7 +11,7 @@ from redun.core.digest import Digest, Key
 from redun.core.errors import CannotEncode
 from redun.core.keys import Prepared
 from redun.core.objects import Flag, How, TraceRecord, Why
-from redun.core.reduction import CALL, Node, Reduction
+from redun.core.reduction import CALL, Arg, Node, Reduction
 from redun.core.tasks import Task
 from redun.core.values import Encoded
 from redun.executor.states import ALLOWED, State, wrong_move
@@ -26,6 +26,9 @@ class Failure:
     origin: Job | None = None
 
 
+#: Classes of errors.
+Errors = tuple[type[BaseException], ...]
+
 #: The node of a job that has ended and is recorded.
 SPENT: Final = Node(CALL, "", [], {})
 
@@ -39,10 +42,17 @@ class Unit:
         waiting: how many values it still waits for.
         dependants: units that wait for it, once for each time they mention it.
         result: its value when it has one.
-        units: the table in which its arguments are found, by node number.
+        units: the table in which its arguments are found, by node number; None where no scheduler task wanted a node.
+        failure: why it has no value, once that is known.
+        poisoned: whether something that it waits for has failed.
+        settles: whether its failure is for those who wait for it, and not at once for its scope.
+        handled: classes of errors that somebody above waits for: errors of earlier runs may answer it.
     """
 
-    __slots__ = ("dependants", "node", "result", "scope", "units", "waiting")
+    failure: Failure | None = None
+    poisoned = False
+    settles = False
+    handled: Errors = ()
 
     def __init__(self, node: Node, scope: Job | None) -> None:
         self.node = node
@@ -50,7 +60,7 @@ class Unit:
         self.waiting = 0
         self.dependants: list[Unit] = []
         self.result: Encoded | None = None
-        self.units: Sequence[Unit] = ()
+        self.units: Sequence[Unit | None] = ()
 
 
 def is_method(obj: Any) -> bool:
@@ -76,7 +86,31 @@ class Method(Encoded):
 class Operation(Unit):
     """An operation between jobs. It has no row in the history: it is part of its scope's reduction."""
 
-    __slots__ = ()
+
+class Control(Unit):
+    """One evaluation of a scheduler task: like an operation it is part of its scope's reduction.
+
+    Attributes:
+        task: the scheduler task.
+        prepared: its fingerprint, on which its scope depends.
+        nodes: the table that it stands in.
+        steps: its generator, once it runs.
+        request: what it asked for and is waiting for.
+        asked: the expression of that, and the units of its table.
+        caught: the failure that it was told of last.
+    """
+
+    prepared: Prepared
+    steps: Generator[Any, Any, Any] | None = None
+    request: Any = None
+    asked: tuple[Arg, Sequence[Unit | None]]
+    caught: Failure | None = None
+
+    def __init__(self, node: Node, scope: Job, task: Task[..., Any], prepared: Prepared, nodes: Sequence[Node]) -> None:
+        super().__init__(node, scope)
+        self.task = task
+        self.prepared = prepared
+        self.nodes = nodes
 
 
 def merged_options(declared: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -119,12 +153,13 @@ class Job(Unit):
     compared: Digest | None = None
     executor = "default"
     ext: Digest | None = None
-    extras: Sequence[Unit] = ()
-    failure: Failure | None = None
+    extras: Sequence[Unit | None] = ()
     flags: tuple[Flag, ...] = ()
     how = How.RAN
     key: Key | None = None
     leader: Job | None = None
+    #: Scheduler tasks among its units, and what they made: neither is a node of its reduction.
+    made: list[Unit] = []
     number = -1
     partial: Digest | None = None
     reduction: Reduction | None = None
@@ -151,7 +186,7 @@ class Job(Unit):
     head: Digest | None = None
     args: Sequence[Encoded] = ()
     ids: Sequence[Digest] = ()
-    units: Sequence[Unit] = ()
+    units: Sequence[Unit | None] = ()
 
     def __init__(self, node: Node, scope: Job | None, task: Task[..., Any], prepared: Prepared) -> None:
         super().__init__(node, scope)
@@ -181,6 +216,7 @@ class Job(Unit):
         self.ids = ()
         self.units = ()
         self.extras = ()
+        self.made = []
         self.reduction = None
         self.remembered = None
 

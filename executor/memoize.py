@@ -20,9 +20,11 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CannotDecode, CannotEncode, CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
+from redun.core.keys import error_key
 from redun.core.objects import CallRecord, HeadRecord, How, Outcome, Why, call_result
-from redun.core.reduction import CALL, Node, Reduction, read_reduction
+from redun.core.reduction import CALL, CONTROL, Node, Reduction, read_reduction
 from redun.core.replays import inner_calls, made_by
+from redun.core.scheduler_tasks import SchedulerTask
 from redun.core.tasks import registry
 from redun.core.values import Encoded, External
 from redun.executor.compare import Comparer
@@ -100,11 +102,16 @@ class Memoizer:
         rows = self._source.lookup(keys)
         wanted = [row.reduction for row in rows if row is not None]
         found = dict(zip(wanted, self._source.get_many(wanted), strict=True)) if wanted else {}
+        missed: list[Job] = []
         for job, row in zip(asking, rows, strict=True):
-            if row is None:
-                self._unknown(job)
-            else:
+            if row is not None:
                 self._replay(job, row, found.get(row.reduction))
+            elif job.handled:
+                missed.append(job)
+            else:
+                self._unknown(job)
+        if missed:
+            self._handled(missed)
         for job in deferred:
             self._settled(job)
 
@@ -112,6 +119,32 @@ class Memoizer:
         compared = self._comparer.compare(job.task.fullname, job.prepared.digest, job.args)
         job.compared = compared.call
         self._evaluator.miss(job, compared.why)
+
+    def _handled(self, jobs: list[Job]) -> None:
+        """Answers jobs whose failure somebody handles with the error that their bodies raised before, if they did."""
+        fmt = self._evaluator.encoder.format
+        rows = self._source.lookup([error_key(fmt, job.key) for job in jobs if job.key is not None])
+        for job, row in zip(jobs, rows, strict=True):
+            if row is None or not any(self._fails_again(job, remembered) for remembered in row.calls):
+                self._unknown(job)
+
+    def _fails_again(self, job: Job, remembered: MemoCall) -> bool:
+        """Fails the job with a recorded error, if that holds and is one that is handled."""
+        if self._verifier.holds(remembered.head, remembered.seq, finished=self.finished, shallow=False) is None:
+            return False
+        try:
+            record = CallRecord.parse(bytes(self._fetch(remembered.call)[1]))
+            if (record.task, record.args, record.outcome) != (job.prepared.digest, tuple(job.ids), Outcome.RAISED):
+                return False
+            assert record.result is not None
+            error = Decoder(self._fetch).decode(self._fetch(record.result)[1])
+        except (CodecError, NotFound):
+            return False
+        if not isinstance(error, job.handled):
+            return False
+        job.call = remembered.call
+        self._evaluator.failed_before(job, Failure(error, None, job))
+        return True
 
     # -- without the memo ---------------------------------------------------------------------------------------------
 
@@ -321,7 +354,7 @@ class Memoizer:
         code: list[Any] = []
         checked: set[tuple[str, Digest | None]] = set()
         for node in reduction.nodes:
-            if node.op == CALL and (node.name, node.pinned) not in checked:
+            if node.op in (CALL, CONTROL) and (node.name, node.pinned) not in checked:
                 self._check_task(node)
                 checked.add((node.name, node.pinned))
             for arg in (*node.args, *node.kwargs.values()) if node.kwargs else node.args:
@@ -337,6 +370,8 @@ class Memoizer:
         task = registry.get(node.name)
         if task is None:
             raise CodecError(f"task {node.name} is not registered any more")
+        if isinstance(task, SchedulerTask) != (node.op == CONTROL):
+            raise CodecError(f"task {node.name} has become another kind of task")
         if node.pinned is not None and self._evaluator.fingerprints.prepare(task).digest != node.pinned:
             raise CodecError(f"task {node.name} was made by a body and is not registered with that code")
 

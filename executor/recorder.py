@@ -7,14 +7,14 @@ the calls that a call points to are named before it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from redun.core import codes, limits
 from redun.core.classes import UnavailableError
 from redun.core.codec import array_header, pointer_bytes
 from redun.core.digest import Digest, Key
 from redun.core.errors import UNWRITABLE, RedunError
-from redun.core.keys import CodeExternal
+from redun.core.keys import CodeExternal, error_key
 from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
 from redun.core.reduction import CALL, Reduction
 from redun.core.tasks import Task, registry
@@ -22,7 +22,7 @@ from redun.core.values import Encoded, Encoder
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import causes, summary, trace_of
 from redun.executor.footprints import Footprints, TaskSet
-from redun.executor.jobs import Failure, Job, Unit
+from redun.executor.jobs import Control, Failure, Job, Unit
 from redun.executor.memoize import leaf_call
 from redun.executor.states import State
 from redun.executor.tallies import Tallies
@@ -213,10 +213,21 @@ class Recorder:
         error = self._told(failure.error)
         reduction = job.reduction
         expr = self._expr_id(reduction) if reduction is not None and reduction.nodes and job.units else None
-        job.call = self._call(job, expr, Outcome.RAISED, self._encoder.identify(error))
+        told = self._encoder.identify(error)
+        job.call = self._call(job, expr, Outcome.RAISED, told)
+        if not _keeps_error(job, failure.error):
+            job.flags = (*job.flags, Flag("volatile", f"{type(failure.error).__name__} may not come again"))
         self._footprint(job)
         if failure.origin is job or failure.origin is None:
             job.trace = self.trace(failure)
+        if job.key is not None and failure.origin is job and job.how is How.RAN and expr is None:
+            self._keep_error(job, told)
+
+    def _keep_error(self, job: Job, error: Digest) -> None:
+        """Remembers the error that a body raised, for those who handle it."""
+        if _is_kept(job) and not job.flags and job.call is not None and job.key is not None:
+            key = error_key(self._encoder.format, job.key)
+            self.memo[key] = MemoUpdate(key, job.task.fullname, error, False, job.call, job.head, job.caused)
 
     def _told(self, error: BaseException) -> Encoded:
         """The error as a value; one whose own attributes cannot be stored is told by its summary."""
@@ -238,14 +249,22 @@ class Recorder:
 
     def _call(self, job: Job, expr: Digest | None, outcome: Outcome, result: Digest) -> Digest:
         ids = job.ids or [self._encoder.identify(arg) for arg in job.args]
-        children = [_call_of(unit) for unit in job.units if unit.node.op == CALL] if expr is not None else []
-        extras = [unit.call for unit in job.extras if isinstance(unit, Job) and unit.call is not None]
+        children = self._children(job) if expr is not None else []
+        extras = [call for unit in (*job.extras, *job.made) if (call := _call_of(unit)) is not None]
         parts = [b"\x98\x01", pointer_bytes(job.prepared.digest), array_header(len(ids)), *map(pointer_bytes, ids)]
         parts.append(b"\xc0" if expr is None else pointer_bytes(expr))
         parts += [bytes((outcome,)), pointer_bytes(result), array_header(len(children))]
         parts += [b"\xc0" if child is None else pointer_bytes(child) for child in children]
         parts += [array_header(len(extras)), *map(pointer_bytes, extras)]
         return self._encoder.put("call", b"".join(parts))
+
+    def _children(self, job: Job) -> list[Digest | None]:
+        """The calls that answered those of the reduction, None where no scheduler task wanted one."""
+        assert job.reduction is not None
+        if job.reduction.controls:
+            pairs = zip(job.reduction.nodes, job.units, strict=False)  # no units: the table could not be expanded
+            return [_call_of(unit) for node, unit in pairs if node.op == CALL]
+        return [_call_of(unit) for unit in job.units if unit is not None and unit.node.op == CALL]
 
     # -- footprints ---------------------------------------------------------------------------------------------------
 
@@ -268,7 +287,7 @@ class Recorder:
             job.tasks, job.head = known
 
     def _footprint(self, job: Job) -> None:
-        parts = self._parts(job, (*job.units, *job.extras))
+        parts = self._parts(job, (*job.units, *job.extras, *job.made))
         flags = dict.fromkeys(job.flags)
         if not job.prepared.cacheable:
             flags[Flag("volatile", "its code could not be verified")] = None
@@ -297,7 +316,7 @@ class Recorder:
             parts.children.append(job.ext)
         job.ext = self._footprints.ext(parts.own, parts.children, parts.barriers)
 
-    def _parts(self, job: Job, units: Iterable[Unit]) -> _Parts:
+    def _parts(self, job: Job, units: Iterable[Unit | None]) -> _Parts:
         """Gathers what the defaults of a job and its units add to its footprint."""
         prints = self._footprints
         applied = job.applied
@@ -308,6 +327,8 @@ class Recorder:
                 if name in applied:
                     parts.own += self._externals(arg)
         for unit in units:
+            if type(unit) is Control:
+                parts.tasks = prints.union(parts.tasks, prints.single(unit.task.fullname, unit.prepared.digest, ()))
             if not isinstance(unit, Job) or unit.tasks is None:
                 continue
             parts.tasks = prints.union(parts.tasks, unit.tasks)
@@ -378,6 +399,15 @@ def _call_of(unit: Any) -> Digest | None:
         return None
     # one that shares its leader's failure ends after the job around both
     return unit.leader.call if unit.call is None and unit.leader is not None else unit.call
+
+
+#: Errors of the surroundings, not of what a body was given.
+_FLEETING: Final = (OSError, MemoryError, RecursionError, RedunError)
+
+
+def _keeps_error(job: Job, error: BaseException) -> bool:
+    """Whether the error would come again: those of the surroundings may not."""
+    return isinstance(error, Exception) and not isinstance(error, _FLEETING) and job.options.get("cache_errors", True)
 
 
 def _is_kept(job: Job) -> bool:

@@ -2,7 +2,8 @@
 
     NEW -> WAITING -> KEYED -> HIT | JOINED | QUEUED -> RUNNING -> REDUCING -> DONE | FAILED | CANCELLED
 
-A pool may hand a job back that it has not begun: RUNNING -> QUEUED.
+A pool may hand a job back that it has not begun: RUNNING -> QUEUED. A job that joined another
+whose failure it is not to share asks for itself: JOINED -> KEYED.
 
 Any other move is a fault of ours and raises. `SEMANTICS.md` draws the same table.
 """
@@ -42,7 +43,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
     _S.WAITING: frozenset({_S.KEYED, _S.REDUCING, _S.FAILED, _S.CANCELLED}),
     _S.KEYED: frozenset({_S.HIT, _S.JOINED, _S.QUEUED, _S.FAILED, _S.CANCELLED}),
     _S.HIT: frozenset({_S.REDUCING, _S.DONE}),
-    _S.JOINED: frozenset({_S.DONE, _S.FAILED, _S.CANCELLED}),
+    _S.JOINED: frozenset({_S.KEYED, _S.DONE, _S.FAILED, _S.CANCELLED}),
     _S.QUEUED: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED}),
     _S.RUNNING: frozenset({_S.QUEUED, _S.REDUCING, _S.DONE, _S.FAILED, _S.CANCELLED}),
     _S.REDUCING: frozenset({_S.DONE, _S.FAILED, _S.CANCELLED}),

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from redun.core.files import File
+    from redun.core.functional import catch, catch_all, cond, throw
     from redun.core.namespace import get_current_namespace, namespace
+    from redun.core.scheduler_tasks import scheduler_task
     from redun.core.secrets import Secret
     from redun.core.tasks import Task, get_task_registry, task
     from redun.core.version import VERSION as __version__  # noqa: N811 (the name that Python knows it by)
@@ -31,11 +33,16 @@ __all__ = [
     "Secret",
     "Task",
     "__version__",
+    "catch",
+    "catch_all",
+    "cond",
     "get_current_namespace",
     "get_task_registry",
     "namespace",
     "run",
+    "scheduler_task",
     "task",
+    "throw",
 ]
 
 Result = TypeVar("Result")
@@ -47,10 +54,15 @@ _HOMES = {
     "Secret": ("redun.core.secrets", "Secret"),
     "Task": ("redun.core.tasks", "Task"),
     "__version__": ("redun.core.version", "VERSION"),
+    "catch": ("redun.core.functional", "catch"),
+    "catch_all": ("redun.core.functional", "catch_all"),
+    "cond": ("redun.core.functional", "cond"),
     "get_current_namespace": ("redun.core.namespace", "get_current_namespace"),
     "get_task_registry": ("redun.core.tasks", "get_task_registry"),
     "namespace": ("redun.core.namespace", "namespace"),
+    "scheduler_task": ("redun.core.scheduler_tasks", "scheduler_task"),
     "task": ("redun.core.tasks", "task"),
+    "throw": ("redun.core.functional", "throw"),
 }
 
 

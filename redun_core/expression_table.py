@@ -40,7 +40,8 @@ class Table:
         return len(self._rows)
 
     def node(self, number: int) -> tuple[int, str, list[Any], dict[str, Any], dict[str, Any]]:
-        """Returns (op, name, args, kwargs, options) of a node: op 0 calls the task `name`, 1 is the operation `name`.
+        """Returns (op, name, args, kwargs, options) of a node: op 0 calls the task `name`, 1 is the operation
+        `name`, 2 calls the scheduler task `name`.
 
         Raises:
             MalformedObject: if it makes no sense, or refers to a node that does not come before it.
@@ -51,7 +52,9 @@ class Table:
             if type(name) is list:  # a task pinned to a fingerprint: [name, pointer]
                 name = name[0]
             fits = (
-                op in (0, 1) and type(name) is str and (type(args), type(kwargs), type(options)) == (list, dict, dict)
+                op in (0, 1, 2)
+                and type(name) is str
+                and (type(args), type(kwargs), type(options)) == (list, dict, dict)
             )
         except (TypeError, ValueError, IndexError) as error:
             raise MalformedObject(f"node {number} of an expression makes no sense: {error}") from None

@@ -221,6 +221,32 @@ class TaskCall(Expression):
         return self._redun_task.nout
 
 
+class SchedulerCall(TaskCall):
+    """A call of a scheduler task: it gets its arguments unevaluated, and decides which are evaluated, and when."""
+
+    __slots__ = ()
+
+
+class Operand(Expression):
+    """An argument of a scheduler task that has not been evaluated: a place in the table of the expression around it.
+
+    Attributes:
+        _redun_nodes, _redun_units: that table, and what its nodes have become in the running evaluation.
+        _redun_number: its place there.
+    """
+
+    __slots__ = ("_redun_made", "_redun_nodes", "_redun_number", "_redun_units")
+
+    def __init__(self, nodes: Any, units: Any, number: int) -> None:
+        self._redun_nodes = nodes
+        self._redun_units = units
+        self._redun_number = number
+        self._redun_made = next(_made)
+
+    def __repr__(self) -> str:
+        return f"{self._redun_nodes[self._redun_number].name}(...)"
+
+
 class Operation(Expression):
     """An operation on operands of which at least one is an expression."""
 
@@ -269,7 +295,7 @@ def _in_order(items: Iterable[Any]) -> list[Any]:
 
 
 def _first_made(item: Any) -> int:
-    if isinstance(item, (TaskCall, Operation)):
+    if isinstance(item, (TaskCall, Operation, Operand)):
         return item._redun_made
     if isinstance(item, (tuple, frozenset)):
         return max(map(_first_made, item), default=-1)
@@ -280,5 +306,5 @@ def _first_made(item: Any) -> int:
 # in place of the handlers of `values`, which know of no expressions
 HANDLERS[set] = lambda encoder, items: encoder.sorted_ext(codes.SET, _in_order(items))
 HANDLERS[frozenset] = lambda encoder, items: encoder.sorted_ext(codes.FROZENSET, _in_order(items))
-HANDLERS[TaskCall] = _encode
-HANDLERS[Operation] = _encode
+for _lazy in (TaskCall, SchedulerCall, Operation, Operand):
+    HANDLERS[_lazy] = _encode

@@ -47,6 +47,10 @@ def to_json(payload: bytes | memoryview) -> Any:
     return _plain(unpack(payload))
 
 
+#: What a node of an expression is, by its op.
+_OPS: Final = ("task", "operation", "scheduler_task")
+
+
 def expr_to_json(payload: bytes | memoryview) -> Any:
     """Returns an expression's payload as plain data for `json.dumps`: its nodes by number, and its root.
 
@@ -56,8 +60,8 @@ def expr_to_json(payload: bytes | memoryview) -> Any:
     table = Table(payload)
     shown: list[dict[str, Any]] = []
     for op, name, args, kwargs, options in table.nodes():
-        entry: dict[str, Any] = {"operation" if op else "task": name, "args": _plain(args)}
-        if op == 0:
+        entry: dict[str, Any] = {_OPS[op]: name, "args": _plain(args)}
+        if op != 1:
             entry |= {"kwargs": _plain(kwargs), "options": _plain(options)}
         shown.append(entry)
     return {"nodes": shown, "root": _plain(table.root)}

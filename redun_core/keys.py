@@ -176,6 +176,11 @@ def call_key(fmt: ObjectFormat, task: Digest, args: Iterable[Digest], code: Iter
     return Key(fmt.hash(b"".join((b"call\0", task, *args, *sorted(code)) if code else (b"call\0", task, *args))))
 
 
+def error_key(fmt: ObjectFormat, key: Key) -> Key:
+    """Returns the key under which the error is remembered that the body of a call raised."""
+    return Key(fmt.hash(b"error\0" + key))
+
+
 class BindError(TypeError):
     """Arguments that the task's parameters do not admit; worded as Python words it."""
 

@@ -17,7 +17,7 @@ code.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgpack
@@ -27,12 +27,15 @@ from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, pack, pointer_
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import CannotDecode, CannotEncode, CodecError, MalformedObject
-from redun.core.expressions import Expression, Operation, TaskCall, node_ext
+from redun.core.expressions import Expression, Operand, Operation, SchedulerCall, TaskCall, node_ext
 from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, Task
 from redun.core.values import PLAIN, Encoded, Encoder, External, Packer
 
 CALL: Final = 0
 OPERATION: Final = 1
+CONTROL: Final = 2
+#: Only in tables that a scheduler task makes while it runs, and that are not stored: a place in the table around it.
+OUTER: Final = 3
 
 #: An argument of a node: the number of another node, or bytes (which may refer to nodes).
 Arg = int | Encoded
@@ -42,15 +45,16 @@ class Node:
     """One expression of a table.
 
     Attributes:
-        op: CALL or OPERATION.
+        op: CALL, OPERATION, CONTROL (a call of a scheduler task) or OUTER.
         name: full name of the task, or name of the operation.
         task: the task itself where the expression was made in this process.
         args, kwargs: arguments as they were written.
         options: options given at the call.
         pinned: fingerprint that the task of that name must have.
+        operand: where OUTER stands.
     """
 
-    __slots__ = ("args", "kwargs", "name", "op", "options", "pinned", "task")
+    __slots__ = ("args", "kwargs", "name", "op", "operand", "options", "pinned", "task")
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Node:
         self.options = options
         self.task = task
         self.pinned: Digest | None = None
+        self.operand: Operand | None = None
 
 
 class Reduction:
@@ -76,17 +81,19 @@ class Reduction:
     Attributes:
         root: the value, or what the value will be once its nodes are known.
         nodes: the table.
+        controls: whether scheduler tasks are among them, so that not all nodes may be wanted.
         payload: bytes of the `expr` object; empty for a plain value.
         externals: values in it that stand for something outside.
         code: classes, functions and tasks that it refers to by value.
         digest: id of the `expr` object, once it was put.
     """
 
-    __slots__ = ("code", "digest", "externals", "nodes", "payload", "root")
+    __slots__ = ("code", "controls", "digest", "externals", "nodes", "payload", "root")
 
-    def __init__(self, root: Arg, nodes: list[Node], payload: bytes) -> None:
+    def __init__(self, root: Arg, nodes: list[Node], payload: bytes, controls: bool = False) -> None:
         self.root = root
         self.nodes = nodes
+        self.controls = controls
         self.payload = payload
         self.digest: Digest | None = None
         self.externals: tuple[External, ...] = ()
@@ -126,6 +133,7 @@ class _Table:
         self.names: dict[tuple[str, Digest | None], int] = {}
         self.externals: list[External] = []
         self.code: list[Any] = []
+        self.controls = False
 
     def place(self, expression: Expression) -> int:
         """Returns the number of an expression, giving it the next one when it is new."""
@@ -173,15 +181,17 @@ class _Table:
                     root_bytes,
                 ],
             )
-        reduction = Reduction(root, nodes, payload)
+        reduction = Reduction(root, nodes, payload, self.controls)
         reduction.externals = tuple(self.externals)
         reduction.code = tuple(dict.fromkeys(self.code))
         return reduction
 
     def node(self, expression: Expression) -> tuple[Node, bytes]:
-        if type(expression) is TaskCall:
+        if type(expression) is TaskCall or type(expression) is SchedulerCall:
             task = expression._redun_task
-            node = Node(CALL, task.fullname, [], {}, expression._redun_options, task)
+            op = CALL if type(expression) is TaskCall else CONTROL
+            self.controls = self.controls or op == CONTROL
+            node = Node(op, task.fullname, [], {}, expression._redun_options, task)
             if task.made_in_body and self.pin is not None:
                 node.pinned = self.pin(task)
             args: tuple[Any, ...] = expression._redun_args
@@ -189,6 +199,8 @@ class _Table:
         elif type(expression) is Operation:
             node = Node(OPERATION, expression._redun_name, [], {})
             args, kwargs = expression._redun_operands, {}
+        elif type(expression) is Operand:
+            return self.outer(expression), b""
         else:
             raise CodecError(f"an expression of type {type(expression).__name__} cannot be evaluated")
         name = self.names.setdefault((node.name, node.pinned), len(self.names))
@@ -206,9 +218,15 @@ class _Table:
         parts.append(_EMPTY_MAP if not node.options else self.encoder.pack(_plain_options(node.options)))
         return node, b"".join(parts)
 
+    def outer(self, operand: Operand) -> Node:
+        node = Node(OUTER, "", [], {})
+        node.operand = operand
+        self.controls = True
+        return node
+
     def blamed(self, error: CannotEncode, expression: Expression) -> CannotEncode:
         """Returns the error with the name of the argument that it is about."""
-        if type(expression) is not TaskCall:
+        if not isinstance(expression, TaskCall):
             return error
         task = expression._redun_task
         names = [name for name, kind in task.params if kind in (POSITIONAL_ONLY, POSITIONAL)]
@@ -225,7 +243,7 @@ class _Table:
 
     def argument(self, value: Any) -> tuple[Arg, bytes]:
         kind = type(value)
-        if kind is TaskCall or kind is Operation:
+        if kind in _LAZY:
             number = self.place(value)
             return number, _node_bytes(number)
         encoded = self.encoder.encode(value)
@@ -240,7 +258,8 @@ class _Table:
         return encoded, encoded.payload
 
 
-def _needs(args: list[Arg]) -> list[int]:
+def needs(args: Iterable[Arg]) -> list[int]:
+    """Returns the numbers of the nodes that arguments refer to, in order."""
     found: list[int] = []
     for arg in args:
         if isinstance(arg, int):
@@ -254,7 +273,7 @@ def _post_order(root: Arg, nodes: list[Node]) -> list[int]:
     """The numbers of the nodes in the order in which a depth-first walk from the root leaves them."""
     order: list[int] = []
     seen = bytearray(len(nodes))
-    stack = [iter(_needs([root]))]
+    stack = [iter(needs([root]))]
     path: list[int] = []
     while stack:
         number = next(stack[-1], None)
@@ -266,14 +285,14 @@ def _post_order(root: Arg, nodes: list[Node]) -> list[int]:
             seen[number] = 1
             node = nodes[number]
             path.append(number)
-            stack.append(iter(_needs([*node.args, *node.kwargs.values()])))
+            stack.append(iter(needs([*node.args, *node.kwargs.values()])))
     return order
 
 
 _PACKER: Final[Packer] = msgpack.Packer()
-_LAZY: Final = frozenset({TaskCall, Operation})
+_LAZY: Final = frozenset({TaskCall, Operation, SchedulerCall, Operand})
 _EMPTY_MAP: Final = b"\x80"
-_NODE_HEAD: Final = {CALL: b"\x95\x00", OPERATION: b"\x95\x01"}
+_NODE_HEAD: Final = {CALL: b"\x95\x00", OPERATION: b"\x95\x01", CONTROL: b"\x95\x02"}
 
 
 def _node_bytes(number: int) -> bytes:
@@ -300,7 +319,7 @@ def read_reduction(payload: bytes) -> Reduction:
         nodes = [_read_node(names, row, number) for number, row in enumerate(rows)]
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise MalformedObject(f"an expr whose fields do not fit: {error}") from None
-    return Reduction(_read_arg(root, len(rows)), nodes, payload)
+    return Reduction(_read_arg(root, len(rows)), nodes, payload, CONTROL in {node.op for node in nodes})
 
 
 def _read_node(names: list[Any], row: list[Any], count: int) -> Node:

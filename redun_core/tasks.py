@@ -356,7 +356,8 @@ def task(func: Callable[P, R] | None = None, /, **options: Any) -> Any:
 # -- tasks as values --------------------------------------------------------------------------------------------------
 
 
-def _encode(encoder: Encoder, value: Task[..., Any]) -> Any:
+def encode_task(encoder: Encoder, value: Task[..., Any]) -> Any:
+    """Returns the extension that stands for a task by its name."""
     if registry.get(value.fullname) is not value:
         raise CannotEncode(f"task {value.fullname} is not the registered one of that name")
     encoder.code.append(value)
@@ -371,5 +372,5 @@ def _read(decoder: Decoder, items: Any) -> Task[..., Any]:
     return found
 
 
-HANDLERS[Task] = _encode
+HANDLERS[Task] = encode_task
 READERS[codes.TASK] = _read

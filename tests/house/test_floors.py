@@ -22,6 +22,8 @@ CORE_ORDER = """
     values display json_form replays uses
     decoding expressions static_uses class_bodies readings
     classes adapters.registry files tasks
+    scheduler_tasks
+    functional
     adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
         adapters.times constants reduction secrets
     code_uses

@@ -1,0 +1,220 @@
+"""Running scheduler tasks: their generators are sent what they ask for, whenever it is there.
+
+A generator never runs inside another, however deep their calls: each step is a unit of the evaluator's queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from types import GeneratorType
+from typing import Any, Final, Protocol
+
+from redun.core.decoding import Decoder
+from redun.core.digest import Digest
+from redun.core.errors import UNWRITABLE
+from redun.core.expressions import Operand
+from redun.core.reduction import OUTER, Arg, needs, reduce
+from redun.core.scheduler_tasks import Attempt, AttemptAll, Reading, Settled
+from redun.core.tasks import Task
+from redun.core.values import Encoded, Encoder
+from redun.executor.expansion import Expander, attach
+from redun.executor.jobs import Control, Errors, Failure, Job, Unit
+from redun.executor.resolution import Fetch, Resolver
+
+
+class Evaluation(Protocol):
+    """What running a scheduler task needs of the evaluator."""
+
+    encoder: Encoder
+    fetch: Fetch
+
+    def pin(self, task: Task[..., Any]) -> Digest:
+        """Returns the fingerprint of a task that a body made."""
+        ...
+
+    def release(self, unit: Unit) -> None:
+        """Lets those go on that wait for a unit."""
+        ...
+
+    def fail(self, unit: Unit, failure: Failure) -> None:
+        """Fails a unit."""
+        ...
+
+    def read_context(self, job: Job, path: str) -> tuple[bool, Any]:
+        """Returns whether the context of a job has something at a path, and what."""
+        ...
+
+
+#: In place of a request: the scheduler task has returned.
+_CONCLUSION: Final = object()
+
+
+class Controls:
+    """Runs the scheduler tasks of one evaluation."""
+
+    def __init__(
+        self, evaluation: Evaluation, expander: Expander, resolver: Resolver, ready: Callable[[Unit], object]
+    ) -> None:
+        self._evaluation = evaluation
+        self._expander = expander
+        self._resolver = resolver
+        self._ready = ready
+
+    def advance(self, control: Control) -> None:
+        """Does the next step of a scheduler task, for which everything that it waits for has ended."""
+        try:
+            if control.request is None:
+                self._start(control)
+            elif control.request is _CONCLUSION:
+                self._conclude(control)
+            else:
+                self._resume(control)
+        except UNWRITABLE:
+            raise
+        except Exception as error:  # noqa: BLE001  the user's own code may raise anything
+            self._fail(control, _failure(control, error))
+
+    # -- the steps ----------------------------------------------------------------------------------------------------
+
+    def _start(self, control: Control) -> None:
+        node = control.node
+        args = [self._argument(control, arg) for arg in node.args]
+        kwargs = {name: self._argument(control, arg) for name, arg in node.kwargs.items()}
+        made = control.task.func(*args, **kwargs)
+        if isinstance(made, GeneratorType):
+            control.steps = made
+            self._step(control, made, None)
+        else:
+            self._returned(control, made)
+
+    def _resume(self, control: Control) -> None:
+        failure, steps = _first_failure(control), control.steps
+        assert steps is not None
+        request = control.request
+        control.poisoned = False
+        if isinstance(request, AttemptAll):
+            self._step(control, steps, self._settled(control, request))
+        elif isinstance(request, Attempt):
+            if failure is not None and not isinstance(failure.error, request.errors):
+                self._fail(control, failure)
+            else:
+                control.caught = failure
+                self._step(control, steps, None if failure is None else failure.error)
+        elif failure is not None:
+            self._fail(control, failure)
+        else:
+            root, units = control.asked
+            self._step(control, steps, self._resolver.value(self._resolver.resolve(root, units)))
+
+    def _step(self, control: Control, steps: Generator[Any, Any, Any], sent: Any) -> None:
+        try:
+            request = steps.send(sent)
+            while isinstance(request, Reading):
+                assert control.scope is not None
+                request = steps.send(self._evaluation.read_context(control.scope, request.path))
+        except StopIteration as stop:
+            self._returned(control, stop.value)
+            return
+        control.request = request
+        if isinstance(request, (Attempt, AttemptAll)):
+            handled = (*request.errors, *control.handled)
+            self._ask(control, request.expression if isinstance(request, Attempt) else request.value, True, handled)
+        else:
+            self._ask(control, request, control.settles, control.handled)
+
+    def _returned(self, control: Control, value: Any) -> None:
+        control.steps = None
+        control.request = _CONCLUSION
+        self._ask(control, value, control.settles, control.handled)
+
+    def _conclude(self, control: Control) -> None:
+        failure = _first_failure(control)
+        if failure is not None:
+            self._fail(control, failure)
+            return
+        control.result = self._resolver.resolve(*control.asked)
+        control.asked = (0, ())
+        self._evaluation.release(control)
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    def _ask(self, control: Control, value: Any, settles: bool, handled: Errors) -> None:
+        """Evaluates what a scheduler task yielded or returned; the control is ready again once that has ended."""
+        scope = control.scope
+        assert scope is not None
+        reduction = reduce(self._evaluation.encoder, value, self._evaluation.pin)
+        units = self._expander.wanted(reduction, scope, settles, handled)
+        control.asked = (reduction.root, units)
+        for number in needs([reduction.root]):
+            unit = units[number]
+            assert unit is not None
+            attach(control, unit)
+        if control.waiting == 0:
+            self._ready(control)
+
+    def _argument(self, control: Control, arg: Arg) -> Any:
+        def operand(number: int) -> Operand:
+            node = control.nodes[number]
+            if node.op == OUTER:
+                assert node.operand is not None
+                return node.operand
+            return Operand(control.nodes, control.units, number)
+
+        if type(arg) is int:
+            return operand(arg)
+        assert isinstance(arg, Encoded)
+        if not arg.nodes:
+            return self._resolver.value(arg)
+        return Decoder(self._evaluation.fetch, operand).decode(arg.payload)
+
+    def _settled(self, control: Control, request: AttemptAll) -> Settled:
+        root, units = control.asked
+        failures = [unit.failure for unit in _awaited(root, units) if unit.failure is not None]
+        for failure in failures:
+            if not isinstance(failure.error, request.errors):
+                raise _Unhandled(failure)
+        value = self._place(root, units)
+        return Settled(value, tuple(failure.error for failure in failures))
+
+    def _place(self, root: Arg, units: Sequence[Unit | None]) -> Any:
+        def value(number: int) -> Any:
+            unit = units[number]
+            assert unit is not None
+            return self._resolver.value(unit.result) if unit.failure is None else unit.failure.error
+
+        if type(root) is int:
+            return value(root)
+        assert isinstance(root, Encoded)
+        return Decoder(self._evaluation.fetch, value).decode(self._resolver.payload(root))
+
+    def _fail(self, control: Control, failure: Failure) -> None:
+        if control.steps is not None:
+            control.steps.close()
+            control.steps = None
+        self._evaluation.fail(control, failure)
+
+
+class _Unhandled(Exception):
+    """Carries a failure that was not asked for out of a step."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+def _failure(control: Control, error: Exception) -> Failure:
+    if isinstance(error, _Unhandled):
+        return error.failure
+    caught = control.caught
+    if caught is not None and caught.error is error:
+        return caught  # raised again: it is still the failure of the job that it came from
+    return Failure(error, None, control.scope)
+
+
+def _awaited(root: Arg, units: Sequence[Unit | None]) -> Iterable[Unit]:
+    return [unit for number in needs([root]) if (unit := units[number]) is not None]
+
+
+def _first_failure(control: Control) -> Failure | None:
+    """The failure of what was asked for that stands first in its expression."""
+    return next((unit.failure for unit in _awaited(*control.asked) if unit.failure is not None), None)
