@@ -13,7 +13,7 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 
 #: The order inside the core, line by line: a module imports only from lines above its own.
 CORE_ORDER = """
-    errors limits version names normal_form ownership operations
+    errors limits version names normal_form ownership operations quantities
     codes digest namespace sources
     codec concealed frame scopes
     shapes expression_table forms
@@ -59,7 +59,7 @@ LATE = {
 #: Libraries of others, by floor. The core's adapters name theirs only where a value of theirs has turned up.
 LIBRARIES = {
     1: {"msgpack", "xxhash"},
-    2: {"msgpack", "xxhash", "lmdb"},
+    2: {"msgpack", "xxhash", "lmdb", "backports", "compression"},
     3: set(),
     4: {"click", "rich"},
     5: set(),
