@@ -15,6 +15,7 @@ from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import MalformedObject, StoreDamaged, StoreError
 from redun.core.frame import KINDS, header, object_id
 from redun.core.objects import ExecRecord, check
+from redun.store import lost
 from redun.store.blobs import BlobArea
 from redun.store.gc import trash
 from redun.store.gc.shallow import Missing, declared
@@ -204,9 +205,12 @@ class Pointers:
 
 
 def _present(txn: ReadTransaction, digests: list[bytes]) -> list[bytes]:
-    """Those of the objects that are there, the swept ones that have not expired among them."""
+    """Those of the objects that are there, or in the trash, or known to be lost."""
     found = txn.present("objects", digests)
-    return found if len(found) == len(digests) else found + txn.present("trash", sorted(set(digests).difference(found)))
+    if len(found) == len(digests):
+        return found
+    found = found + txn.present("trash", sorted(set(digests).difference(found)))
+    return found + list(lost.among(txn, set(digests).difference(found)))
 
 
 def pages(backend: Backend, table: str) -> Iterator[list[Row]]:

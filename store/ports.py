@@ -27,6 +27,7 @@ TABLES: Final = (
     "shallow",
     "stat",
     "tally",
+    "lost",
 )
 
 

@@ -360,7 +360,7 @@ class Store(ObjectAccess):
 
     def job_pages(self, pages: Sequence[Digest]) -> Iterator[JobsRecord]:
         """Returns the pages of job rows that an execution or a live run lists."""
-        return history.job_pages(self.get, pages)
+        return history.job_pages(self._backend, self.get, pages)
 
     def check(self, *, level: int = DEEPEST, progress: Progress = no_progress) -> Iterator[Problem]:
         """Returns what is wrong with the contents of the store, as it is found; nothing if all is well.

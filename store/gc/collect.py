@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import NotFound, StoreDamaged, StoreLocked
-from redun.store import locks
+from redun.store import locks, lost
 from redun.store.blobs import BlobArea
 from redun.store.filesystem import read_only
 from redun.store.gc import retention, shallow, trash
@@ -235,7 +235,7 @@ class Collector:
 
     def _chain(self, head: Digest) -> list[retention.Execution]:
         try:
-            return list(retention.chain(self._parts.get, head, self._declared))
+            return list(retention.chain(self._parts.backend, self._parts.get, head, self._declared))
         except NotFound as error:
             raise StoreDamaged(f"the history is broken: {error.message}", hint="redun fsck") from error
 
@@ -277,10 +277,11 @@ class Collector:
         return emptied
 
     def _forget_declared(self, txn: WriteTransaction) -> None:
-        """What was declared of executions that are gone for good."""
+        """What was declared of executions that are gone for good, and losses that nothing leads to any more."""
         there = {*txn.present("objects", sorted(self._declared)), *txn.present("trash", sorted(self._declared))}
         for digest in self._declared.keys() - there:
             txn.delete("shallow", digest)
+        lost.tidy(txn, self._reach.lost)
 
     def _file_size(self) -> int:
         directory = self._parts.directory
