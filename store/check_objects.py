@@ -15,11 +15,11 @@ from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import MalformedObject, StoreDamaged, StoreError
 from redun.core.frame import KINDS, header, object_id
 from redun.core.objects import ExecRecord, check
-from redun.store import lost
+from redun.store import compression, lost
 from redun.store.blobs import BlobArea
 from redun.store.gc import trash
 from redun.store.gc.shallow import Missing, declared
-from redun.store.objects import IN_FILE, RAW, SIZE_BYTES, kind_of
+from redun.store.objects import IN_FILE, RAW, SIZE_BYTES, ZSTD, kind_of
 from redun.store.ports import Backend, ReadTransaction
 from redun.store.problems import Problem, Progress
 
@@ -88,7 +88,12 @@ class ObjectCheck:
         except StoreDamaged:
             return _damaged(digest, "object")
         rest = env[2:] if env[1] < len(KINDS) else env[2 + len(kind) :]
-        if env[0] == RAW:
+        if env[0] == ZSTD:
+            try:
+                rest = compression.unpacked(rest)
+            except StoreDamaged:
+                return _damaged(digest, kind)
+        if env[0] in (RAW, ZSTD):
             return (kind, rest) if object_id(self._format, kind, rest) == digest else _damaged(digest, kind)
         if env[0] != IN_FILE or len(rest) != SIZE_BYTES:
             return _damaged(digest, kind)
