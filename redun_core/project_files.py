@@ -16,9 +16,14 @@ from redun.core.errors import ConfigError
 TOML_NAME: Final = "redun.toml"
 PYPROJECT_NAME: Final = "pyproject.toml"
 INI_NAME: Final = os.path.join(".redun", "redun.ini")
+#: Names the place of the settings instead of the search.
+CONFIG_VARIABLE: Final = "REDUN_CONFIG"
+#: Variables that set something, but the one that names the store: who asks for the store, asks for that one first.
+VARIABLE_NAMES: Final = (CONFIG_VARIABLE, "REDUN_JOBS", "REDUN_USER", "REDUN_PROJECT")
 #: A `pyproject.toml` in which this is not found says nothing about us. What it finds may still be none.
 _MENTIONS: Final = re.compile(
-    rb"""tool["']?[ \t]*\.[ \t]*["']?redun|^[ \t]*\[[ \t]*["']?tool["']?[ \t]*\]|^[ \t]*["']?tool["']?[ \t]*=""", re.M
+    rb"""tool["']?[ \t]*\.[ \t]*["']?redun|^[ \t]*\[[ \t]*["']?tool["']?[ \t]*\]|^[ \t]*["']?tool["']?[ \t]*=""",
+    re.MULTILINE,
 )
 
 
