@@ -11,6 +11,7 @@ from redun.cli.context import common_options, open_store, settings, write_out
 from redun.cli.exits import UsageError
 from redun.cli.history_view import clock
 from redun.cli.render import SHORT_ID
+from redun.cli.tag_options import read_tag_option
 from redun.cli.units import Duration
 from redun.core.forms import printable
 
@@ -36,8 +37,7 @@ def prune(
 ) -> None:
     """Take executions out of the history. One rule that speaks for an execution keeps it.
 
-    What only they led to stays in the store until `redun gc` sweeps it. Pinned executions always stay: pin one with
-    `store.set_ref("pins/NAME", ...)`.
+    What only they led to stays in the store until `redun gc` sweeps it. What was pinned always stays (see redun pin).
 
     \b
     redun prune --keep-last 20 --dry-run     what would go
@@ -48,7 +48,7 @@ def prune(
     from redun.store import KeepRules  # here: help loads no store
 
     since = None if keep_within is None else time.time_ns() // 1000 - keep_within * 1_000_000
-    rules = KeepRules(last=keep_last or 0, since=since, tags=tuple(map(_tag, keep_tag)))
+    rules = KeepRules(last=keep_last or 0, since=since, tags=tuple(map(read_tag_option, keep_tag)))
     with open_store(settings(ctx), read_only=dry_run) as store:
         pruning = store.plan_pruning(rules)
         if not dry_run:
@@ -59,11 +59,6 @@ def prune(
         write_out(json.dumps(_document(pruning, dry_run=dry_run)) + "\n")
     elif not settings(ctx).quiet:
         _print(pruning, dry_run=dry_run)
-
-
-def _tag(text: str) -> tuple[str, str | None]:
-    name, equals, value = text.partition("=")
-    return name, value if equals else None
 
 
 def _document(pruning: Pruning, *, dry_run: bool) -> dict[str, Any]:
