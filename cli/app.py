@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "diff": ("redun.cli.diff", "diff", "What differs between two executions."),
     "show": ("redun.cli.show", "show", "One screen about anything."),
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
+    "config": ("redun.cli.config", "config", "Show settings, and where each came from."),
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
     "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound."),
     "stats": ("redun.cli.stats", "stats", "Say what the store holds."),

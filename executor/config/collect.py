@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from redun.core.errors import ConfigError
+from redun.core.tags import NAME_CHARS
 from redun.executor.config import kinds
 from redun.executor.config.records import Entry, Origin
 from redun.executor.config.schema import Key, is_table, key_of, names_below
@@ -141,8 +142,8 @@ def _check_names(source: Source, found: Entries) -> None:
     for path in found:
         if path[0] in ("tags", "limits", "executors") and not (path[1].strip() and path[1].isprintable()):
             fail(source, path, "has no name that can be used")
-        if path[0] == "tags" and "=" in path[1]:
-            fail(source, path, "has a name with =", "write it as name = value")
+        if path[0] == "tags" and ("=" in path[1] or len(path[1]) > NAME_CHARS):
+            fail(source, path, "has a name that no tag has", "a word or a few, without =")
 
 
 def _leaves(path: tuple[str, ...], value: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from redun.core.quantities import bytes_of, seconds_of
+from redun.core.tags import check_tag, tag_text, tag_value
 
 
 class Kind(NamedTuple):
@@ -72,6 +73,15 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
+def _tag(value: Any) -> str:
+    try:
+        text = tag_text(value)
+        check_tag("name", text)
+    except (TypeError, ValueError):
+        raise Unfit from None
+    return text
+
+
 def _named_table(value: Any) -> dict[str, Any]:
     if not all(name.isidentifier() for name in _table(value)):
         raise Unfit
@@ -110,6 +120,7 @@ PATH: Final = Kind("a path, as text", _text)
 WHOLE: Final = Kind("a whole number, 1 or more", _whole, _number)
 NATURAL: Final = Kind("a whole number, 0 or more", _natural, _number)
 TEXTS: Final = Kind("a list of texts", _texts, _words)
+TAG: Final = Kind("a text, a number, true, false or a list", _tag, tag_value)
 PACKAGES: Final = Kind('a list of packages, such as ["mylib"]', _packages, _words)
 TABLE: Final = Kind("a table", _table)
 NAMED_TABLE: Final = Kind("a table whose names are Python names", _named_table)

@@ -91,7 +91,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(("limits", ANY), kinds.WHOLE, "How much of a named resource the jobs of a run may hold at once."),
     Key(("context_file",), kinds.PATH, "A JSON or TOML file with more of the context; [context] is stronger."),
     Key(("context",), kinds.TABLE, "Values that tasks ask for by name."),
-    Key(("tags", ANY), kinds.TEXT, "A tag of every execution. REDUN_USER and REDUN_PROJECT set `user` and `project`."),
+    Key(("tags", ANY), kinds.TAG, "A tag of every execution. REDUN_USER and REDUN_PROJECT set `user` and `project`."),
     Key(("code", "own_packages"), kinds.PACKAGES, "Packages whose code counts as yours, wherever they are installed."),
     Key(("prune", "keep_last"), kinds.NATURAL, "redun prune: so many of the newest executions stay."),
     Key(("prune", "keep_within"), kinds.DURATION, "redun prune: executions younger than that stay."),

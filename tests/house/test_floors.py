@@ -40,6 +40,7 @@ LATE = {
     "redun.cli.app": "only an error that is shown needs more",
     "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",
+    "redun.cli.config": "help loads no settings",
     "redun.cli.doctor": "help loads no store",
     "redun.cli.fsck": "help loads no store",
     "redun.cli.gc": "help loads no store",
