@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from redun.store.gc.retention import KeepRules, Pruning
     from redun.store.mending.aside import Aside
     from redun.store.mending.records import Repaired
+    from redun.store.mending.aside import Aside
+    from redun.store.mending.records import Repaired
     from redun.store.statistics import Statistics
     from redun.store.transaction import Transaction
 
@@ -366,6 +368,33 @@ class Store(NameAccess):
     def repair(self, *, level: int = DEEPEST, progress: Progress = no_progress) -> Repaired:
         """Mends what `check` finds. What cannot be mended is taken out, kept aside and declared lost, and what the cache
         says of it forgotten, so that the next run makes it again.
+
+        `redun.store.repair` mends the files of a store as well, where this finds nothing to open. A store in memory is
+        assumed to be nobody else's.
+
+        Raises:
+            StoreLocked: if the store is open for writing elsewhere.
+            StoreReadOnly: if it was opened for reading.
+            StoreFull: if there is no room; what was done until then is done.
+        """
+        # Late: reading and writing never need it.
+        from redun.store.mending.aside import Aside
+
+        self._check_writable()
+        return self._mend(Aside(self.path), level, progress)
+
+    def _mend(self, aside: Aside, level: int, progress: Progress) -> Repaired:
+        from redun.store.mending import mend
+        from redun.store.mending.work import Work
+
+        work = Work(self._backend, self.format, self._blobs, self._objects, self._journal, self._write, aside)
+        return mend.mend_alone(
+            work, self._session, lambda level, told: self.check(level=level, progress=told), level, progress
+        )
+
+    def repair(self, *, level: int = DEEPEST, progress: Progress = no_progress) -> Repaired:
+        """Mends what `check` finds. What cannot be mended is taken out, kept aside and declared lost, and what the
+        cache says of it forgotten, so that the next run makes it again.
 
         `redun.store.repair` mends the files of a store as well, where this finds nothing to open. A store in memory is
         assumed to be nobody else's.
