@@ -68,6 +68,40 @@ class _Transaction:
             return []
         return list(islice(cursor.iternext(keys=True, values=values), limit))
 
+    def rows(self, table: str, key: bytes, start: bytes, limit: int, *, back: bool = False) -> list[bytes]:
+        handle = self.tables.get(table)
+        if handle is None:
+            return []
+        cursor = self.txn.cursor(handle)
+        if not back:
+            at_start = cursor.set_range_dup(key, start) if start else cursor.set_key(key)
+            return list(islice(cursor.iternext_dup(), limit)) if at_start else []
+        if start and cursor.set_range_dup(key, start):
+            at_start = cursor.prev_dup()
+        else:
+            at_start = cursor.set_key(key) and cursor.last_dup()
+        return list(islice(cursor.iterprev_dup(), limit)) if at_start else []
+
+    def seek_rows(self, table: str, key: bytes, starts: Sequence[bytes]) -> list[bytes | None]:
+        handle = self.tables.get(table)
+        if handle is None:
+            return [None] * len(starts)
+        cursor = self.txn.cursor(handle)
+        return [cursor.value() if cursor.set_range_dup(key, start) else None for start in starts]
+
+    def count_rows(self, table: str, key: bytes | None = None) -> int:
+        if key is None:
+            return self.count(table)
+        handle = self.tables.get(table)
+        if handle is None:
+            return 0
+        cursor = self.txn.cursor(handle)
+        return int(cursor.count()) if cursor.set_key(key) else 0
+
+    def row_keys(self, table: str) -> list[bytes]:
+        handle = self.tables.get(table)
+        return [] if handle is None else list(self.txn.cursor(handle).iternext_nodup(keys=True, values=False))
+
     def put(self, table: str, key: bytes, value: bytes) -> None:
         self.txn.put(key, value, db=self.tables[table])
 
@@ -81,6 +115,21 @@ class _Transaction:
     def delete(self, table: str, key: bytes) -> bool:
         deleted: bool = self.txn.delete(key, db=self.tables[table])
         return deleted
+
+    def add_rows(self, table: str, key: bytes, rows: Sequence[bytes]) -> None:
+        cursor = self.txn.cursor(self.tables[table])
+        # Appended rows fill their pages; where any may come before one that is there, pages are split in halves.
+        append = bool(rows) and not (cursor.set_key(key) and cursor.last_dup() and cursor.value() >= rows[0])
+        cursor.putmulti([(key, row) for row in rows], append=append)
+
+    def remove_rows(self, table: str, key: bytes, rows: Sequence[bytes]) -> None:
+        cursor = self.txn.cursor(self.tables[table])
+        for row in rows:
+            if cursor.set_key_dup(key, row):
+                cursor.delete()
+
+    def clear(self, table: str) -> None:
+        self.txn.drop(self.tables[table], delete=False)
 
 
 class LmdbBackend:

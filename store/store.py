@@ -26,12 +26,14 @@ from redun.store.problems import DEEPEST, Problem, Progress, no_progress
 from redun.store.readers import Reader
 
 if TYPE_CHECKING:
+    from redun.store.backup import Backup
     from redun.store.gc.collect import Collection, GcOptions, Parts
     from redun.store.gc.retention import KeepRules, Pruning
+    from redun.store.indexes.gather import Source
+    from redun.store.indexes.index import Index
     from redun.store.mending.aside import Aside
     from redun.store.mending.records import Repaired
-    from redun.store.mending.aside import Aside
-    from redun.store.mending.records import Repaired
+    from redun.store.packs import Writable
     from redun.store.statistics import Statistics
     from redun.store.transaction import Transaction
 
@@ -366,33 +368,6 @@ class Store(NameAccess):
         return check_tables(self._backend, self.format, self._blobs, self._journal, level=level, progress=progress)
 
     def repair(self, *, level: int = DEEPEST, progress: Progress = no_progress) -> Repaired:
-        """Mends what `check` finds. What cannot be mended is taken out, kept aside and declared lost, and what the cache
-        says of it forgotten, so that the next run makes it again.
-
-        `redun.store.repair` mends the files of a store as well, where this finds nothing to open. A store in memory is
-        assumed to be nobody else's.
-
-        Raises:
-            StoreLocked: if the store is open for writing elsewhere.
-            StoreReadOnly: if it was opened for reading.
-            StoreFull: if there is no room; what was done until then is done.
-        """
-        # Late: reading and writing never need it.
-        from redun.store.mending.aside import Aside
-
-        self._check_writable()
-        return self._mend(Aside(self.path), level, progress)
-
-    def _mend(self, aside: Aside, level: int, progress: Progress) -> Repaired:
-        from redun.store.mending import mend
-        from redun.store.mending.work import Work
-
-        work = Work(self._backend, self.format, self._blobs, self._objects, self._journal, self._write, aside)
-        return mend.mend_alone(
-            work, self._session, lambda level, told: self.check(level=level, progress=told), level, progress
-        )
-
-    def repair(self, *, level: int = DEEPEST, progress: Progress = no_progress) -> Repaired:
         """Mends what `check` finds. What cannot be mended is taken out, kept aside and declared lost, and what the
         cache says of it forgotten, so that the next run makes it again.
 
@@ -462,6 +437,58 @@ class Store(NameAccess):
         from redun.store import statistics
 
         return statistics.measure(self._backend, self._objects, self.executions(), largest, progress)
+
+    def index(self, *, progress: Progress = no_progress) -> Index:
+        """Returns what answers questions against the direction of pointers: which jobs a task had, who made a value, who
+        took it, which values hold a file.
+
+        It knows every execution that is sealed by now. Those that its tables do not have yet are taken in first, which
+        takes some 20 seconds for a million jobs and milliseconds when little has happened; where the store was opened
+        for reading they are kept in memory and forgotten.
+
+        Raises:
+            StoreFull: if there is no room for what is taken in.
+        """
+        from redun.store.indexes.opening import open_index
+
+        return open_index(self._index_source(), None if self.read_only else self._write, progress)
+
+    def rebuild_index(self, *, progress: Progress = no_progress) -> int:
+        """Drops the tables of `index` and makes them again; returns how many executions they have. Nothing is lost with
+        them, and others may use the store meanwhile.
+
+        Raises:
+            StoreReadOnly, StoreFull: it may then be incomplete; `index` goes on.
+        """
+        from redun.store.indexes.opening import rebuild
+
+        self._check_writable()
+        return rebuild(self._index_source(), self._write, progress)
+
+    def _index_source(self) -> Source:
+        from redun.store.indexes.gather import Source
+
+        return Source(self._backend, self._objects, self.format)
+
+    def backup(self, target: str | os.PathLike[str] | Writable, *, progress: Progress = no_progress) -> Backup:
+        """Writes the whole store as one file, from which `restore` makes one: on another machine too.
+
+        Runs may go on meanwhile. What they have not sealed is not in it; what they have computed may be.
+
+        Args:
+            target: the file, which must not be there yet and appears whole or not at all; or a stream to write to.
+
+        Raises:
+            StoreDamaged: if something is missing or damaged.
+            StoreLocked: if garbage is being collected.
+            StoreFull, StoreReadOnly, StoreError: if the file cannot be written.
+        """
+        from redun.store import backup
+
+        parts = backup.Parts(self._backend, self._objects, self.format, self.id, self.path)
+        if isinstance(target, str | os.PathLike):
+            return backup.write_file(parts, Path(target), progress)
+        return backup.write(parts, target, progress)
 
     def _gc_parts(self) -> Parts:
         from redun.store.gc.collect import Parts
