@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redun.core.forms import printable
-from redun.core.project_files import VARIABLE_NAMES, find_files
+from redun.core.project_files import has_settings
 
 if TYPE_CHECKING:
     from redun.cli.context import Settings
@@ -24,7 +23,8 @@ def project_settings(found: Settings) -> ProjectSettings | None:
         ConfigError: if there are some that make no sense.
     """
     if found.project is UNREAD:
-        found.project = load_project(found) if _are_there_any(found) else None
+        some = found.config is not None or has_settings(os.getcwd(), os.environ)
+        found.project = load_project(found) if some else None
     project: ProjectSettings | None = found.project
     return project
 
@@ -71,14 +71,9 @@ def remark_line(project: ProjectSettings | None) -> str:
     """Returns the line that tells which settings mean nothing here, or an empty text."""
     if project is None or not project.remarks:
         return ""
+    from redun.core.forms import printable
     from redun.executor.config.showing import place_text
 
     first, keys = project.remarks[0], ", ".join(remark.key for remark in project.remarks)
     file = place_text(first.origin._replace(line=None))
     return printable(f"{file}: without meaning here: {keys} (redun config show says what to do)")
-
-
-def _are_there_any(found: Settings) -> bool:
-    if found.config is not None or any(map(os.environ.get, VARIABLE_NAMES)):
-        return True
-    return bool(find_files(os.getcwd()))

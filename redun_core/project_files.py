@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,15 @@ _MENTIONS: Final = re.compile(
     rb"""tool["']?[ \t]*\.[ \t]*["']?redun|^[ \t]*\[[ \t]*["']?tool["']?[ \t]*\]|^[ \t]*["']?tool["']?[ \t]*=""",
     re.MULTILINE,
 )
+
+
+def has_settings(start: str | os.PathLike[str], environ: Mapping[str, str]) -> bool:
+    """Returns whether anything sets anything around `start`: a file, or a variable.
+
+    Raises:
+        ConfigError: as `find_files` does.
+    """
+    return any(map(environ.get, VARIABLE_NAMES)) or bool(find_files(start))
 
 
 def find_files(start: str | os.PathLike[str]) -> list[Path]:
