@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lmdb
 
@@ -16,6 +16,9 @@ from redun.store import lmdb_environment
 from redun.store.lmdb_environment import Environment
 from redun.store.ports import ReadTransaction, T, WriteTransaction
 from redun.store.readers import Reader, parse_readers
+
+#: Pages in front of all tables: they say where those begin.
+_META_PAGES: Final = 2
 
 
 class _Transaction:
@@ -45,8 +48,7 @@ class _Transaction:
         handle = self.tables.get(table)
         if handle is None:
             return []
-        cursor = self.txn.cursor(handle)
-        return [key for key in keys if cursor.set_key(key)]
+        return list(filter(self.txn.cursor(handle).set_key, keys))
 
     def count(self, table: str) -> int:
         handle = self.tables.get(table)
@@ -209,15 +211,15 @@ class LmdbBackend:
             raise
         return result
 
-    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes]]:
+    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes, int]]:
         """See `Backend.heads`."""
         shared = self._shared
 
-        def scan(_: ReadTransaction) -> list[tuple[bytes, bytes]]:
+        def scan(_: ReadTransaction) -> list[tuple[bytes, bytes, int]]:
             # In a transaction of its own, where values are views of the map: the pages of large ones are not touched.
             with shared.env.begin(buffers=True) as views:
                 page = _Transaction(views, shared.tables).scan(table, start, limit)
-                return [(bytes(key), bytes(value[:size])) for key, value in page]
+                return [(bytes(key), bytes(value[:size]), len(value)) for key, value in page]
 
         return self.read(scan)
 
@@ -238,6 +240,16 @@ class LmdbBackend:
             raise lmdb_environment.store_error(error, self.path) from error
         finally:
             self._shared.leave()
+
+    def space(self) -> tuple[int, int]:
+        """See `Backend.space`."""
+        with self._entered() as shared, shared.env.begin() as txn:
+            tables = [shared.env.stat(), *(txn.stat(handle) for handle in shared.tables.values())]
+            used = _META_PAGES
+            for table in tables:
+                used += table["branch_pages"] + table["leaf_pages"] + table["overflow_pages"]
+            page = tables[0]["psize"]
+            return used * page, max(shared.env.info()["last_pgno"] + 1 - used, 0) * page
 
     def sync(self) -> None:
         """See `Backend.sync`."""
