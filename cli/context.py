@@ -142,7 +142,7 @@ def open_store(found: Settings, *, read_only: bool = True) -> Store:
     path = existing_store(found)
     from redun.store import Store
 
-    return Store.open(path, read_only=read_only, durability=_durability(found))
+    return Store.open(path, read_only=read_only, durability="normal" if read_only else _durability(found))
 
 
 def existing_store(found: Settings) -> Path:

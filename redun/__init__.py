@@ -56,8 +56,8 @@ _HOMES = {
 
 def run(expression: Result, *, threads: int | None = None, cache: bool = True) -> Result:
     """Returns the value of an expression, as `redun run` finds it: with the settings of the project around the working
-    directory, with the store that they name, or the `.redun` of the working directory or of the nearest one above it, and
-    a new one in the working directory where there is none.
+    directory, and with the store that they name, or else the `.redun` of the working directory or of the nearest one
+    above it, or a new one in the working directory.
 
     Args:
         expression: a lazy call, or any value that holds such.
