@@ -15,16 +15,20 @@ from redun.core.objects import CallRecord
 from redun.core.shapes import SCHEMA
 
 _FILE_MARK: Final = bytes((codes.FILE, 0x93))
+#: How a call ends that made none: no children, no extras.
+_NO_CALLS: Final = b"\x90\x90"
 #: No value with fewer bytes holds a pointer or a file.
 _LEAST: Final = 8
 
 
 class CallEnds(NamedTuple):
-    """A call without what happened inside it: its task, arguments (or the tree that lists them), and result."""
+    """A call without what happened inside it: its task, arguments (or the tree that lists them), and result; and
+    whether it made no calls."""
 
     task: bytes
     args: Sequence[bytes]
     result: bytes | None
+    leaf: bool
 
 
 def call_ends(payload: bytes, size: int) -> CallEnds:
@@ -42,10 +46,12 @@ def call_ends(payload: bytes, size: int) -> CallEnds:
         end = at + 1 + count * step
         args = [payload[start + head : start + step] for start in range(at + 1, end, step)]
         end += 1 if payload[end : end + 1] == b"\xc0" else step  # the reduction
-        result = None if payload[end + 1 : end + 2] == b"\xc0" else payload[end + 1 + head : end + 1 + step]
-        return CallEnds(payload[2 + head : 2 + step], args, result)
+        end += 1  # the outcome
+        result = None if payload[end : end + 1] == b"\xc0" else payload[end + head : end + step]
+        end += 1 if result is None else step
+        return CallEnds(payload[2 + head : 2 + step], args, result, payload[end:] == _NO_CALLS)
     call = CallRecord.parse(payload)
-    return CallEnds(call.task, call.args, call.result)
+    return CallEnds(call.task, call.args, call.result, not call.children and not call.extras)
 
 
 def inner_calls(payload: bytes) -> list[Digest]:

@@ -174,10 +174,12 @@ class Gatherer:
                 continue
             try:
                 ends = call_ends(payload, size)
-                if call in whole and call not in known:
-                    inside.update(inner_calls(payload))
+                made = () if ends.leaf or call in known else inner_calls(payload)
             except MalformedObject:
                 continue
+            self._holders += [child[:START] + call[:START] for child in made]
+            if call in whole:
+                inside.update(made)
             start, here = call[:START], jobs.get(call) or [NO_JOB]
             rows += [call[:CALL_START] + job for job in here]
             key = self._task_key(ends.task)

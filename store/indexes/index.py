@@ -20,10 +20,10 @@ from redun.core.objects import (
 )
 from redun.store.gc.shallow import Missing, declared
 from redun.store.indexes import layout
-from redun.store.indexes.extract import files_of, pointers_of
+from redun.store.indexes.extract import files_of, inner_calls, pointers_of
 from redun.store.indexes.gather import LISTED, Source
 from redun.store.indexes.layout import ALL, CALL_START, ID_START, JOB, NO_JOB, PAGE_NUMBERS, START, IndexedRun
-from redun.store.ports import Backend
+from redun.store.ports import SETS, Backend
 
 #: Rows of the first look, and of the largest: who asks for twenty answers reads no thousands.
 _FIRST, _MOST = 64, 4096
@@ -56,6 +56,13 @@ class FoundFile(NamedTuple):
     value: Digest
 
 
+class IndexSize(NamedTuple):
+    """How many rows the tables have, and their bytes; the pages that hold them are filled by two thirds or more."""
+
+    rows: int
+    stored: int
+
+
 class _Run(NamedTuple):
     """An execution whose jobs are shown."""
 
@@ -83,6 +90,11 @@ class Index:
         self._runs: OrderedDict[int, _Run | None] = OrderedDict()
         self._pages: OrderedDict[Digest, tuple[JobRow, ...]] = OrderedDict()
         self._names: dict[Digest, str] = {}
+
+    def size(self) -> IndexSize:
+        """Returns how large the tables are."""
+        counts = {table: sum(layer.read(lambda txn, t=table: txn.count(t)) for layer in self._layers) for table in SETS}  # type: ignore[misc]
+        return IndexSize(sum(counts.values()), sum(number * SETS[table] for table, number in counts.items()))
 
     # -- tasks --------------------------------------------------------------------------------------------------------
 
@@ -257,6 +269,13 @@ class Index:
                 yield from self._listed(child)
         else:
             yield digest
+
+    def callers(self, call: Digest) -> Iterator[Digest]:
+        """Yields the calls that made a call, each once."""
+        for start in self._others(layout.HOLDERS, call):
+            for caller, payload in self._found(start, "call"):
+                if call in inner_calls(payload):
+                    yield caller
 
     def containers(self, digest: Digest) -> Iterator[Digest]:
         """Yields the values and trees that point to an object. Small values inside others are no objects there."""

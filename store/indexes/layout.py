@@ -31,7 +31,7 @@ IDS: Final = "ix.ids"
 RESULTS: Final = "ix.results"
 #: Start of a value, start of a call that took it.
 ARGUMENTS: Final = "ix.arguments"
-#: Start of an object, start of a value or tree that points to it.
+#: Start of an object, start of a value or tree that points to it; start of a call, start of one that made it.
 HOLDERS: Final = "ix.holders"
 #: A byte, the status: job.
 STATUS: Final = "ix.status"
