@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 
 from redun.cli.colors import CHOICES, Paint, painter, wants_color, write_escaped
 from redun.cli.exits import OutputLost, UsageError
+from redun.cli.project import UNREAD, chosen_color, project_settings
 from redun.core.errors import NotAStore
 
 # Our store floor is imported inside functions: help and usage errors look for no store.
@@ -35,21 +36,32 @@ class Settings:
 
     Attributes:
         store: path given by `--store`, or None.
-        color: `auto`, `always` or `never`.
+        config: path given by `--config`, or None.
+        color: `auto`, `always` or `never`; None where none was given.
+        project: the settings of the project, once `project_settings` has looked for them.
         quiet, verbose: how often `-q` and `-v` were given.
     """
 
-    __slots__ = ("color", "quiet", "store", "verbose")
+    __slots__ = ("color", "config", "project", "quiet", "store", "verbose")
 
-    def __init__(self, *, store: str | None = None, color: str = "auto", quiet: int = 0, verbose: int = 0) -> None:
+    def __init__(self, *, store: str | None = None, color: str | None = None, quiet: int = 0, verbose: int = 0) -> None:
         self.store = store
+        self.config: str | None = None
+        self.project: Any = UNREAD
         self.color = color
         self.quiet = quiet
         self.verbose = verbose
 
     def paint(self, stream: IO[str] | None) -> Paint:
         """Returns what colours text for `stream`."""
-        return painter(wants_color(self.color, stream, os.environ))
+        return painter(self.colors(stream))
+
+    def colors(self, stream: IO[str] | None) -> bool:
+        """Returns whether to colour what goes to `stream`: `--color` says so, or the environment, or the project."""
+        color = self.color
+        if color is None and not (os.environ.get("NO_COLOR") or os.environ.get("FORCE_COLOR")):
+            color = chosen_color(self)
+        return wants_color(color or "auto", stream, os.environ)
 
     def named_store(self) -> tuple[str, str] | None:
         """Returns (path, who named it) when the user named a store; an empty REDUN_STORE is none."""
@@ -92,22 +104,25 @@ def output_options(command: _Command) -> _Command:
 
 
 def common_options(command: _Command) -> _Command:
-    """Adds `--store` and the output options: what every command takes that works on a store."""
+    """Adds `--store`, `--config` and the output options: what every command takes that works on a store."""
+    config = _option("--config", metavar="PATH", help="The settings to use: a file, or a directory with some.")
     named = _option("--store", metavar="PATH", help=f"The store to use (also: {STORE_VARIABLE}).")
-    return named(output_options(command))
+    return named(config(output_options(command)))
 
 
 def locate_store(found: Settings) -> Path | None:
     """Returns the path of the store that a command works on, or None where there is none yet.
 
-    `--store` comes first, then REDUN_STORE, then `.redun` here or in a directory above.
+    `--store` comes first, then REDUN_STORE, then `store.path` of the project's settings, then `.redun` here or in a
+    directory above.
 
     Raises:
         NotAStore: if a store is named and missing.
+        ConfigError: if there are settings that make no sense.
     """
     from redun.store.locate import find_store, store_at
 
-    named = found.named_store()
+    named = found.named_store() or _configured_store(found)
     if named is None:
         return find_store(_here())
     path, by = named
@@ -127,7 +142,7 @@ def open_store(found: Settings, *, read_only: bool = True) -> Store:
     path = existing_store(found)
     from redun.store import Store
 
-    return Store.open(path, read_only=read_only)
+    return Store.open(path, read_only=read_only, durability="normal" if read_only else _durability(found))
 
 
 def existing_store(found: Settings) -> Path:
@@ -157,7 +172,7 @@ def open_or_create_store(found: Settings) -> Store:
     path = locate_store(found)
     if path is None:
         path = create_store(_here())
-    return Store.open(path)
+    return Store.open(path, durability=_durability(found))
 
 
 def config_dir(found: Settings) -> Path:
@@ -172,6 +187,20 @@ def config_dir(found: Settings) -> Path:
     if path is None:
         return _here() / CONFIG_NAME
     return path.parent if path.name == STORE_NAME else path
+
+
+def _configured_store(found: Settings) -> tuple[str, str] | None:
+    project = project_settings(found)
+    if project is None or project.store.path is None:
+        return None
+    from redun.executor.config.showing import place_text
+
+    return str(project.store.path), place_text(project.entries["store", "path"].origin)
+
+
+def _durability(found: Settings) -> Literal["normal", "durable"]:
+    project = project_settings(found)
+    return "normal" if project is None else project.store.durability
 
 
 def _here() -> Path:

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from redun.cli.graph import Graph
-from redun.cli.origins import DEFAULT, Origin, argument_item, origin_of
 from redun.core.digest import Digest
 from redun.core.expression_table import Table
 from redun.core.forms import printable
 from redun.core.objects import CallRecord, Outcome
+from redun.store.origins import DEFAULT, Origin, argument_item, origin_of
 
 #: Variables explained before the rest is left to further commands, steps of one, and parts of one `derives from`.
 _BLOCKS: Final = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import click
 
 from redun.cli.context import common_options, locate_store, settings, write_out
 from redun.cli.exits import OK
-from redun.core.errors import NotAStore
+from redun.core.errors import ConfigError, NotAStore
 
 if TYPE_CHECKING:
     from redun.cli.context import Settings
@@ -58,13 +59,33 @@ def _findings(found: Settings, workflow: str | None) -> Iterator[tuple[str, Find
 
     for finding in examined("installation", installation):
         yield "installation", finding
+    for finding in examined("settings", lambda: _settings(found)):
+        yield "settings", finding
     for finding in examined("store", lambda: _store(found)):
         yield "store", finding
     if workflow is not None:
         from redun.cli.doctor_tasks import task_findings
+        from redun.cli.project import own_packages
 
+        with suppress(ConfigError):  # it was told of above
+            own_packages(found)
         for finding in examined("workflow", lambda: task_findings(workflow)):
             yield "workflow", finding
+
+
+def _settings(found: Settings) -> Iterator[Finding]:
+    from redun.cli.findings import Finding
+    from redun.cli.project import project_settings
+    from redun.executor.config.showing import place_text
+
+    project = project_settings(found)
+    if project is None or not project.files:
+        yield Finding("ok", "settings", "no file, so defaults")
+        return
+    for file in project.files:
+        yield Finding("ok", "settings", str(file))
+    for remark in project.remarks:
+        yield Finding("warn", "settings", f"{place_text(remark.origin)}: {remark.key} has no meaning here", remark.text)
 
 
 def _store(found: Settings) -> Iterator[Finding]:
@@ -74,7 +95,7 @@ def _store(found: Settings) -> Iterator[Finding]:
     try:
         path = locate_store(found)
         here = Path.cwd()
-    except (NotAStore, OSError) as error:
+    except (ConfigError, NotAStore, OSError) as error:
         yield bad("store", error)
         return
     if path is None:

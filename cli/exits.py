@@ -49,6 +49,7 @@ class OutputLost(RedunError):
 #: The first family that fits decides, so narrow ones stand before wide ones.
 _FAMILIES: Final[tuple[tuple[type[RedunError], int], ...]] = (
     (UsageError, USAGE),
+    (errors.ConfigError, USAGE),
     (CannotCheck, UNCHECKED),
     (errors.NotAStore, MISSING),
     (errors.NotFound, MISSING),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from redun.cli.context import common_options, open_store, settings, write_out
+from redun.cli.project import project_settings
 from redun.cli.steps import steps
 from redun.cli.units import Duration, Size, size_text
 
@@ -26,8 +27,7 @@ _EXPIRY: Final = "7d"
 @click.option(
     "--expire",
     type=Duration(),
-    default=_EXPIRY,
-    show_default=True,
+    show_default=_EXPIRY,
     metavar="AGE",
     help="What was swept longer ago is removed for good; `now` removes all of it.",
 )
@@ -40,23 +40,30 @@ def gc(
     dry_run: bool,
     max_size: int | None,
     keep_cache: int | None,
-    expire: int,
+    expire: int | None,
     compact: bool,
     as_json: bool,
 ) -> None:
     """Sweep what no ref, execution or live run leads to, and forget cached results that were swept.
 
     What is swept can be had back for a week: whoever asks for it finds it. Runs may go on meanwhile, except where the
-    file is compacted. Executions go only by `redun prune`, or by --max-size.
+    file is compacted. Executions go only by `redun prune`, or by --max-size. What is not given is taken from the
+    project's settings (see redun config).
 
     \b
     redun gc --dry-run                       what would go
     redun prune --keep-within 90d && redun gc --compact
     """
     from redun.store import GcOptions  # here: help loads no store
+    from redun.store.gc.collect import EXPIRY_S
 
     found = settings(ctx)
-    options = GcOptions(dry_run, expire, keep_cache or 0, max_size, compact)
+    project = project_settings(found)
+    if project is not None:
+        expire = project.gc.expire if expire is None else expire
+        max_size = project.gc.max_size if max_size is None else max_size
+        keep_cache = project.gc.keep_cache if keep_cache is None else keep_cache
+    options = GcOptions(dry_run, EXPIRY_S if expire is None else expire, keep_cache or 0, max_size, compact)
     with open_store(found, read_only=dry_run) as store, steps(wanted=not found.quiet) as progress:
         collection = store.collect_garbage(options, progress)
     if as_json:

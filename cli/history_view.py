@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Final
 
@@ -11,6 +12,7 @@ from redun.cli.colors import Paint
 from redun.cli.render import shell_text
 from redun.core.forms import printable
 from redun.core.objects import Status
+from redun.core.tags import shown_tag
 from redun.store.lookup_names import Run
 
 SHORT: Final = 8
@@ -77,8 +79,13 @@ def run_duration(run: Run) -> int:
 def run_line(run: Run, paint: Paint, *, full: bool = False) -> str:
     """Returns the line of an execution."""
     name = full_uuid(run) if full else full_uuid(run)[:SHORT]
-    tags = f" ({', '.join(f'{printable(tag)}={printable(value)}' for tag, value in run.tags)})" if run.tags else ""
+    tags = f" ({tags_text(run.tags)})" if run.tags else ""
     return f"Exec {paint(name, 'id')} {run_state(run, paint)} {clock(run.start)}:  {command_text(run)}{tags}"
+
+
+def tags_text(tags: Iterable[tuple[str, str]]) -> str:
+    """Returns `env=prod, doc="My doc"`."""
+    return ", ".join(printable(shown_tag(name, value)) for name, value in tags)
 
 
 def run_header(run: Run, paint: Paint) -> list[str]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from itertools import chain, islice
 
-from redun.cli.colors import is_terminal, wants_color
+from redun.cli.colors import is_terminal
 from redun.cli.context import Settings, write_out
 
 #: Lines written at a time where nobody waits for each.
@@ -30,11 +30,9 @@ def write_lines(lines: Iterable[str], found: Settings) -> None:
 
 
 def _page(lines: Iterable[str], found: Settings) -> None:
-    import os
-
     import click
 
-    colored = wants_color(found.color, sys.stdout, os.environ)
+    colored = found.colors(sys.stdout)
     rest = iter(lines)
     # click itself ends the text with a line break
     click.echo_via_pager(chain(islice(rest, 1), (f"\n{line}" for line in rest)), color=colored or None)

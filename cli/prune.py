@@ -10,7 +10,9 @@ import click
 from redun.cli.context import common_options, open_store, settings, write_out
 from redun.cli.exits import UsageError
 from redun.cli.history_view import clock
+from redun.cli.project import project_settings
 from redun.cli.render import SHORT_ID
+from redun.cli.tag_options import read_tag_option
 from redun.cli.units import Duration
 from redun.core.forms import printable
 
@@ -36,19 +38,24 @@ def prune(
 ) -> None:
     """Take executions out of the history. One rule that speaks for an execution keeps it.
 
-    What only they led to stays in the store until `redun gc` sweeps it. Pinned executions always stay: pin one with
-    `store.set_ref("pins/NAME", ...)`.
+    What only they led to stays in the store until `redun gc` sweeps it. What was pinned always stays (see redun pin). A
+    rule that is not given is taken from the project's settings (see redun config).
 
     \b
     redun prune --keep-last 20 --dry-run     what would go
     redun prune --keep-within 30d --keep-tag release
     """
+    project = project_settings(settings(ctx))
+    if project is not None:
+        keep_last = project.prune.keep_last if keep_last is None else keep_last
+        keep_within = project.prune.keep_within if keep_within is None else keep_within
+        keep_tag = keep_tag or project.prune.keep_tag
     if keep_last is None and keep_within is None and not keep_tag:
         raise UsageError("no rule says what stays", hint="for example --keep-last 20, or --keep-within 30d")
     from redun.store import KeepRules  # here: help loads no store
 
     since = None if keep_within is None else time.time_ns() // 1000 - keep_within * 1_000_000
-    rules = KeepRules(last=keep_last or 0, since=since, tags=tuple(map(_tag, keep_tag)))
+    rules = KeepRules(last=keep_last or 0, since=since, tags=tuple(map(read_tag_option, keep_tag)))
     with open_store(settings(ctx), read_only=dry_run) as store:
         pruning = store.plan_pruning(rules)
         if not dry_run:
@@ -59,11 +66,6 @@ def prune(
         write_out(json.dumps(_document(pruning, dry_run=dry_run)) + "\n")
     elif not settings(ctx).quiet:
         _print(pruning, dry_run=dry_run)
-
-
-def _tag(text: str) -> tuple[str, str | None]:
-    name, equals, value = text.partition("=")
-    return name, value if equals else None
 
 
 def _document(pruning: Pruning, *, dry_run: bool) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from redun.cli.context import (
     write_out,
 )
 from redun.cli.exits import UsageError
+from redun.cli.project import own_packages, project_settings, remark_line
 from redun.core.errors import InternalError, RedunError, TaskError, UnknownExecutor, UnknownTask
 from redun.core.version import VERSION
 
@@ -163,6 +164,9 @@ def _run(target: str, words: Sequence[str], found: Settings, wishes: _Wishes, st
     try:
         lines.say(f"redun :: version {VERSION}")
         lines.say(f"config dir: {_shown(str(config_dir(found)))}")
+        own_packages(found)
+        if remarks := remark_line(project_settings(found)):
+            lines.say(remarks)
         workflow = _load(target, lines)
         # A task may be named `help`, too; then `--help` lists.
         if not words or (words[0] in HELP and all(task.name != words[0] for task in workflow.tasks)):
@@ -191,13 +195,12 @@ def _tags(texts: Sequence[str], named: Mapping[str, str | None]) -> tuple[tuple[
     Raises:
         UsageError: for one that is no pair.
     """
-    found = {(name, value) for name, value in named.items() if value is not None}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"{text!r} is no tag", hint="write it as key=value")
-        found.add((name, value))
-    return tuple(sorted(found))
+    if not texts and not any(named.values()):
+        return ()
+    from redun.cli.tag_options import read_pair  # here: few executions are tagged
+
+    words = [f"{name}={value}" for name, value in named.items() if value is not None]
+    return tuple(sorted({read_pair(word) for word in (*texts, *words)}))
 
 
 def _argv(ctx: click.Context) -> list[str]:
@@ -382,7 +385,14 @@ def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes)
     from redun.executor.scheduler import Scheduler
 
     with open_or_create_store(found) as store, kept_modules():
-        scheduler = Scheduler(store, threads=wishes.jobs, cache=wishes.cache, replay=wishes.replay, observer=lines)
+        scheduler = Scheduler(
+            store,
+            threads=wishes.jobs,
+            cache=wishes.cache,
+            replay=wishes.replay,
+            observer=lines,
+            config=project_settings(found),
+        )
         return scheduler.execute(expression, argv=wishes.argv, tags=wishes.tags)
 
 

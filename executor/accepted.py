@@ -23,11 +23,10 @@ _PREFIX: Final = "accepted/"
 def accepted(store: Store) -> dict[Digest, Digest]:
     """Returns which fingerprints stand for which earlier ones."""
     found: dict[Digest, Digest] = {}
-    for name, note in store.refs().items():
-        if name.startswith(_PREFIX):
-            earlier = NoteRecord.parse(bytes(store.get(note)[1])).about
-            if earlier is not None:
-                found[Digest(bytes.fromhex(name.removeprefix(_PREFIX)))] = earlier
+    for name, note in store.refs(_PREFIX).items():
+        earlier = NoteRecord.parse(bytes(store.get(note)[1])).about
+        if earlier is not None:
+            found[Digest(bytes.fromhex(name.removeprefix(_PREFIX)))] = earlier
     return found
 
 

@@ -6,10 +6,10 @@ import getpass
 import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from redun.core.concealed import redacted
-from redun.core.errors import RunError
+from redun.core.errors import RunError, UnknownExecutor
 from redun.core.objects import Status
 from redun.core.tasks import running
 from redun.core.version import VERSION
@@ -17,6 +17,10 @@ from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
 from redun.executor.pools.threads import ThreadPool
 from redun.executor.run import Run
 from redun.store import Store
+
+if TYPE_CHECKING:
+    from redun.executor.config.config import Config
+    from redun.executor.config.records import ProjectSettings
 
 _DEFAULT_THREADS: Final = 20
 
@@ -36,6 +40,12 @@ class Scheduler:
         replay: whether a finished subtree may be replayed in one step, or every job is looked up by itself. The results
             are the same.
         observer: is told what happens.
+        config: settings: a `redun.config.Config`, tables to make one of, or those of a project. Executors and tags are
+            taken from it; `threads` is stronger.
+
+    Raises:
+        ConfigError: if the settings make no sense.
+        UnknownExecutor: if they make `default` something that is not there.
     """
 
     def __init__(
@@ -46,9 +56,11 @@ class Scheduler:
         cache: bool = True,
         replay: Literal["whole", "step"] = "whole",
         observer: Observer | None = None,
+        config: Config | ProjectSettings | Mapping[str, Any] | None = None,
     ) -> None:
+        self.settings = None if config is None else _settings(config)
         self.store = store if store is not None else Store.memory()
-        self._threads = threads or _DEFAULT_THREADS
+        self._threads = threads or _threads(self.settings)
         self._cache = cache
         self._whole = replay == "whole"
         self._observer = observer
@@ -90,7 +102,7 @@ class Scheduler:
             argv: the command, as the history is to show it.
             info: facts about the run, beside those that are always noted.
             cache: whether results of earlier executions are used; None: as the scheduler was told.
-            tags: (name, value) pairs that the execution is known by.
+            tags: (name, value) pairs that the execution is known by; the settings' tags of other names come on top.
 
         Raises:
             StoreError: if the store cannot be read or written.
@@ -103,7 +115,13 @@ class Scheduler:
         read = self._cache if cache is None else cache
         try:
             run = Run(
-                self.store, live, pool, read_cache=read, whole=self._whole, observer=self._observer, tags=tuple(tags)
+                self.store,
+                live,
+                pool,
+                read_cache=read,
+                whole=self._whole,
+                observer=self._observer,
+                tags=self._tags(tags),
             )
             return run.execute(expression)
         except BaseException:
@@ -111,6 +129,31 @@ class Scheduler:
             raise
         finally:
             pool.close()
+
+    def _tags(self, tags: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        names = {name for name, _ in tags}
+        configured = () if self.settings is None else self.settings.tags.items()
+        return tuple(sorted({*tags, *(pair for pair in configured if pair[0] not in names)}))
+
+
+def _settings(config: Config | ProjectSettings | Mapping[str, Any]) -> ProjectSettings:
+    # Here and not at the top: most programs give none.
+    from redun.core.ownership import set_own_packages
+    from redun.executor.config.config import settings_of
+
+    settings = settings_of(config)
+    if settings.own_packages:
+        set_own_packages(settings.own_packages)
+    return settings
+
+
+def _threads(settings: ProjectSettings | None) -> int:
+    default = None if settings is None else settings.executor("default")
+    if default is None:
+        return _DEFAULT_THREADS
+    if default.type != "threads":
+        raise UnknownExecutor(f"executor default is of type {default.type}", hint="there is type threads so far")
+    return default.workers or _DEFAULT_THREADS
 
 
 def _user() -> str:

@@ -67,8 +67,9 @@ _HOMES = {
 
 
 def run(expression: Result, *, threads: int | None = None, cache: bool = True) -> Result:
-    """Returns the value of an expression, as `redun run` finds it: with the `.redun` of the working directory or of the
-    nearest one above it, and a new one in the working directory where there is none.
+    """Returns the value of an expression, as `redun run` finds it: with the settings of the project around the working
+    directory, and with the store that they name, or else the `.redun` of the working directory or of the nearest one
+    above it, or a new one in the working directory.
 
     Args:
         expression: a lazy call, or any value that holds such.
@@ -78,16 +79,25 @@ def run(expression: Result, *, threads: int | None = None, cache: bool = True) -
     Raises:
         Exception: what a task raised, if that was not handled.
         RunError: if the run could not go on for another reason.
+        ConfigError: if there are settings that make no sense.
         StoreError: if the store cannot be found, made, read or written.
     """
     # Here and not at the top: `import redun` loads nothing.
+    from redun.core.project_files import has_settings
     from redun.executor.scheduler import Scheduler
     from redun.store import Store
-    from redun.store.locate import create_store, find_store
+    from redun.store.locate import create_store, find_store, store_at
 
     here = os.getcwd()
-    with Store.open(find_store(here) or create_store(here)) as store:
-        result: Result = Scheduler(store, threads=threads, cache=cache).run(expression)
+    settings = None
+    if os.environ.get("REDUN_STORE") or has_settings(here, os.environ):
+        from redun.executor.config.resolve import load_settings
+
+        settings = load_settings(here, environ=os.environ)
+    named = None if settings is None else settings.store.path
+    path = store_at(named) if named is not None else find_store(here) or create_store(here)
+    with Store.open(path, durability="normal" if settings is None else settings.store.durability) as store:
+        result: Result = Scheduler(store, threads=threads, cache=cache, config=settings).run(expression)
     return result
 
 

@@ -24,6 +24,16 @@ class RedunError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
+class ConfigError(RedunError):
+    """Settings that make no sense, or that cannot be read; `path` and `line` say where, `key` which."""
+
+    def __init__(self, message: str, *, path: str = "", line: int | None = None, key: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.line = line
+        self.key = key
+
+
 # -- codec ------------------------------------------------------------------------------------------------------------
 
 

@@ -79,6 +79,11 @@ def header(kind: str, size: int) -> bytes:
     return _HEADS[kind] % size
 
 
+def head(kind: str) -> bytes:
+    """Returns the frame's header of a kind with `%d` in the place of the size, for who makes a great many."""
+    return _HEADS[kind]
+
+
 def frame(kind: str, payload: bytes) -> bytes:
     """Returns the framed bytes whose hash is the object's id."""
     return _HEADS[kind] % len(payload) + payload

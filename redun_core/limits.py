@@ -27,6 +27,8 @@ PAGE_ROWS: Final = 512
 VALUE_DEPTH: Final = 500
 #: A payload above this lies in a file of its own, whatever its kind: LMDB would hunt for long runs of free pages.
 INLINE_BYTES: Final = 1 * MIB
+#: A payload below this is not compressed: it shares a page with others, and the frame's own bytes weigh in.
+COMPRESSED_BYTES: Final = 512
 #: No stored object is read into memory above this without being asked for as a stream.
 OBJECT_BYTES: Final = 4 * 1024 * MIB
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from redun.core.digest import Digest, Key, ObjectFormat
 from redun.core.errors import StoreDamaged, StoreError
-from redun.store.check_objects import kinds, named_kind, pages
+from redun.store.check_objects import are_all, kinds, named_kind, pages
 from redun.store.checksums import body_of
 from redun.store.journal import Journal, LiveInfo
 from redun.store.memo import MemoRow, decode_row
@@ -146,14 +146,16 @@ def check_derived(backend: Backend) -> Iterator[Problem]:
 
 
 def _misleading(backend: Backend, rows: list[tuple[bytes, MemoRow]]) -> Iterator[Problem]:
-    wanted: dict[str, set[bytes]] = {"expr": set(), "value": set(), "call": set(), "footprint": set()}
-    for _, row in rows:
-        wanted["expr" if row.is_expr else "value"].add(row.reduction)
-        wanted["call"].update([call.call for call in row.calls])
-        wanted["footprint"].update([call.head for call in row.calls])
-    there = kinds(backend, set().union(*wanted.values()))
-    if all(there.get(digest) == kind for kind, digests in wanted.items() for digest in digests):
+    values, exprs, called, heads = set[bytes](), set[bytes](), set[bytes](), set[bytes]()
+    for _, (reduction, is_expr, calls) in rows:
+        (exprs if is_expr else values).add(reduction)
+        for call, head, _ in calls:
+            called.add(call)
+            heads.add(head)
+    wanted = {"value": values, "expr": exprs, "call": called, "footprint": heads}
+    if all(are_all(backend, kind, digests) for kind, digests in wanted.items()):
         return
+    there = kinds(backend, set().union(*wanted.values()))
     for key, row in rows:
         for message in _misfits(_answers(row), there):
             yield Problem(2, "memo", key.hex(), f"the cache row of key {key.hex()}: {message}", _ROW)

@@ -5,31 +5,33 @@ Memory is bounded however large the store is: rows are read in pages, pointers a
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from redun.core import limits
-from redun.core.codec import POINTER_HEADS, references
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import MalformedObject, StoreDamaged, StoreError
-from redun.core.frame import KINDS, header, object_id
-from redun.core.objects import ExecRecord, check
+from redun.core.frame import KIND_CODES, KINDS, head, header, object_id
+from redun.core.objects import check
+from redun.store import compression
 from redun.store.blobs import BlobArea
 from redun.store.gc import trash
-from redun.store.gc.shallow import Missing, declared
-from redun.store.objects import IN_FILE, RAW, SIZE_BYTES, kind_of
+from redun.store.objects import IN_FILE, RAW, SIZE_BYTES, ZSTD, kind_of
+from redun.store.pointers import Pointers, Span
 from redun.store.ports import Backend, ReadTransaction
 from redun.store.problems import Problem, Progress
 
 #: Rows of the first page, and bytes that a page should have: the next one is sized by what the last one held.
 _FIRST_ROWS: Final = 64
 _PAGE_BYTES: Final = 4 * limits.MIB
-#: Different pointers that are looked up at a time, and those of one transaction.
-_BATCH: Final = 200_000
+#: Objects searched for pointers at once: few, as each that may point to what is missing is looked at by itself.
+_SEARCHED: Final = 256
+#: Objects looked up in one transaction.
 _LOOKED_UP: Final = limits.SCAN_KEYS
-#: Missing objects that are remembered, so that each is told once.
-_TOLD: Final = 10_000
+
+#: How the envelopes of nearly all objects begin, and what their frames begin with. Blobs point to nothing, and what
+#: executions point to may be missing.
+_PLAIN: Final = {bytes((RAW, code)): head(kind) for kind, code in KIND_CODES.items() if kind not in ("blob", "exec")}
 
 #: What happened is written once; all else is made again by whoever computes it again.
 _ONCE: Final = frozenset({"jobs", "exec", "trace", "note"})
@@ -48,7 +50,7 @@ class ObjectCheck:
         self._format = fmt
         self._blobs = blobs
         self._level = level
-        self._pointers = Pointers(backend, fmt, self._payload_of)
+        self._pointers = Pointers(backend, fmt, self._payloads)
 
     def problems(self, progress: Progress) -> Iterator[Problem]:
         """Returns what is wrong."""
@@ -58,46 +60,92 @@ class ObjectCheck:
             yield from self._page(page)
             done += len(page)
             progress("objects", done, max(total, done))
-        yield from self._pointers.look_up()
+        yield from self._missing()
 
     def _page(self, page: list[Row]) -> Iterator[Problem]:
-        for digest, env in page:
-            opened = self._opened(digest, env)
-            if isinstance(opened, Problem):
-                yield opened
-                continue
-            kind, payload = opened
-            if self._level < 2 or kind == "blob":
-                continue
-            problem = self._pointers.follow(digest, payload)
-            if problem is None and self._level >= 4:
-                problem = _check_form(digest, kind, payload)
-            if problem is not None:
-                yield problem
+        heads, hashed = _PLAIN, self._format.hash
+        # In one expression: a call of Python's for each of millions costs as much as hashing it.
+        plain = [
+            row
+            for row in page
+            if (frame := heads.get(row[1][:2])) and hashed(frame % (len(row[1]) - 2) + row[1][2:]) == row[0]
+        ]
+        if len(plain) < len(page):
+            seen = {digest for digest, _ in plain}
+            for digest, env in page:
+                if digest not in seen:
+                    yield from self._one(digest, env)
+        if self._level < 2:
+            return
+        for start in range(0, len(plain), _SEARCHED):
+            yield from self._followed(plain[start : start + _SEARCHED])
         if self._pointers.are_many:
-            yield from self._pointers.look_up()
+            yield from self._missing()
+
+    def _followed(self, rows: list[Row]) -> Iterator[Problem]:
+        span = rows[0][0], rows[-1][0]
+        strange = dict(self._pointers.follow(span, [env for _, env in rows], skip=2))
+        for place, error in strange.items():
+            yield malformed(rows[place][0], "object", error, level=2)
+        if self._level >= 4:
+            for place, (digest, env) in enumerate(rows):
+                if place not in strange:
+                    yield from _form(digest, KINDS[env[1]], env[2:])
+
+    def _one(self, digest: bytes, env: bytes) -> Iterator[Problem]:
+        """Looks at an object that is not one of nearly all."""
+        opened = self._opened(digest, env)
+        if isinstance(opened, Problem):
+            yield opened
+            return
+        kind, payload = opened
+        if self._level < 2 or kind == "blob":
+            return
+        strange: list[MalformedObject] = []
+        if kind == "exec":
+            try:
+                self._pointers.follow_execution(digest, payload)
+            except MalformedObject as error:
+                strange = [error]
+        else:
+            strange = [error for _, error in self._pointers.follow((digest, digest), [payload])]
+        if strange:
+            yield malformed(digest, "object", strange[0], level=2)
+        elif self._level >= 4:
+            yield from _form(digest, kind, payload)
+
+    def _missing(self) -> Iterator[Problem]:
+        for owner, target in self._pointers.missing():
+            message = f"object {target.hex()} is missing; {owner.hex()} points to it"
+            yield Problem(2, "pointer", target.hex(), message, _AGAIN)
 
     def _opened(self, digest: bytes, env: bytes) -> tuple[str, bytes] | Problem:
         """Returns (kind, payload) of an object whose bytes fit its id; that of a blob in a file is left out."""
-        if len(env) > 1 and env[0] == RAW and env[1] < len(KINDS):  # nearly all
-            kind, payload = KINDS[env[1]], env[2:]
-            return (kind, payload) if object_id(self._format, kind, payload) == digest else _damaged(digest, kind)
         try:
             kind = kind_of(env)
         except StoreDamaged:
             return _damaged(digest, "object")
         rest = env[2:] if env[1] < len(KINDS) else env[2 + len(kind) :]
-        if env[0] == RAW:
+        if env[0] == ZSTD:
+            try:
+                rest = compression.unpacked(rest)
+            except StoreDamaged:
+                return _damaged(digest, kind)
+        if env[0] in (RAW, ZSTD):
             return (kind, rest) if object_id(self._format, kind, rest) == digest else _damaged(digest, kind)
         if env[0] != IN_FILE or len(rest) != SIZE_BYTES:
             return _damaged(digest, kind)
         found = self._in_file(digest, kind, int.from_bytes(rest, "big"))
         return found if isinstance(found, Problem) else (kind, found)
 
-    def _payload_of(self, digest: bytes) -> bytes | None:
-        env = self._backend.read(lambda txn: txn.get("objects", digest))
-        opened = None if env is None else self._opened(digest, env)
-        return None if opened is None or isinstance(opened, Problem) else opened[1]
+    def _payloads(self, span: Span) -> Iterator[tuple[bytes, str, bytes]]:
+        for page in pages(self._backend, "objects", span[0]):
+            for digest, env in page:
+                if digest > span[1]:
+                    return
+                opened = None if named_kind(env) == "blob" else self._opened(digest, env)
+                if opened is not None and not isinstance(opened, Problem):
+                    yield digest, *opened
 
     def _in_file(self, digest: bytes, kind: str, size: int) -> bytes | Problem:
         """Returns the payload of an object that lies in a file, and that of a blob as nothing: it is only hashed."""
@@ -125,99 +173,16 @@ class ObjectCheck:
         return b"".join(kept)
 
 
-class Pointers:
-    """Looks up, a batch at a time, what objects point to.
-
-    Objects are searched for what looks like a pointer, which is ten times faster than unpacking them. Only where
-    nothing is found under such an id does the object itself have to say whether it points there.
-    """
-
-    def __init__(self, backend: Backend, fmt: ObjectFormat, payload_of: Callable[[bytes], bytes | None]) -> None:
-        self._backend = backend
-        self._head = POINTER_HEADS[fmt.size]
-        [self._other_head] = [head for size, head in POINTER_HEADS.items() if size != fmt.size]
-        looks = re.escape(self._head) + b"(.{%d})" % fmt.size
-        self._find = re.compile(looks, re.DOTALL).findall
-        self._find_hidden = re.compile(b"(?=%b)" % looks, re.DOTALL).findall
-        self._payload_of = payload_of
-        #: What may be pointed to, and one object that may do so.
-        self._waiting: dict[bytes, bytes] = {}
-        self._told: set[bytes] = set()
-
-    @property
-    def are_many(self) -> bool:
-        """Whether it is time to look them up."""
-        return len(self._waiting) >= _BATCH
-
-    def follow(self, digest: bytes, payload: bytes) -> Problem | None:
-        """Takes the pointers of an object; returns the problem of one whose bytes have none that can be found."""
-        found: Sequence[bytes] = self._find(payload)
-        if len(found) != payload.count(self._head):  # what looks like one may hide one that is
-            found = self._find_hidden(payload)
-        if self._other_head in payload:
-            try:
-                found = references(payload)
-            except MalformedObject as error:
-                return malformed(digest, "object", error, level=2)
-        if found:
-            self._waiting.update(dict.fromkeys(found, digest))
-        return None
-
-    def look_up(self) -> Iterator[Problem]:
-        """Returns a problem for each object that is pointed to and missing."""
-        waiting, self._waiting = self._waiting, {}
-        targets = sorted(waiting)
-        missing: dict[bytes, list[bytes]] = {}
-        for start in range(0, len(targets), _LOOKED_UP):
-            some = targets[start : start + _LOOKED_UP]
-            present = self._backend.read(lambda txn, some=some: _present(txn, some))  # type: ignore[misc]
-            if len(present) < len(some):
-                for target in sorted(set(some).difference(present)):
-                    missing.setdefault(waiting[target], []).append(target)
-        for owner, gone in missing.items():
-            for target in self._pointed_to(owner, gone):
-                if target in self._told:
-                    continue
-                if len(self._told) < _TOLD:
-                    self._told.add(target)
-                message = f"object {target.hex()} is missing; {owner.hex()} points to it"
-                yield Problem(2, "pointer", target.hex(), message, _AGAIN)
-
-    def _pointed_to(self, owner: bytes, targets: list[bytes]) -> list[bytes]:
-        payload = self._payload_of(owner)
-        if payload is None:
-            return []  # swept since: what nothing points to any more is no loss
-        try:
-            pointers = set(references(payload)) - self._declared(owner, payload)
-        except MalformedObject:
-            return []
-        return [target for target in targets if Digest(target) in pointers]
-
-    def _declared(self, owner: bytes, payload: bytes) -> set[Digest]:
-        """What an execution points to and may be missing, because it was pruned or ends the chain."""
-        missing = self._backend.read(lambda txn: declared(txn, owner))
-        if not missing:
-            return set()
-        parent = {ExecRecord.parse(payload).parent} - {None}
-        contents = set(references(payload)) - parent if missing & Missing.CONTENTS else set()
-        return contents | (parent if missing & Missing.PARENT else set())  # type: ignore[operator,return-value]
-
-
-def _present(txn: ReadTransaction, digests: list[bytes]) -> list[bytes]:
-    """Those of the objects that are there, the swept ones that have not expired among them."""
-    found = txn.present("objects", digests)
-    return found if len(found) == len(digests) else found + txn.present("trash", sorted(set(digests).difference(found)))
-
-
-def pages(backend: Backend, table: str) -> Iterator[list[Row]]:
-    """Returns all rows of a table in the order of their keys, in pages that take a few megabytes whatever they hold.
+def pages(backend: Backend, table: str, start: bytes = b"") -> Iterator[list[Row]]:
+    """Returns the rows of a table from a key on, in the order of their keys, in pages of a few megabytes whatever
+    they hold.
 
     Each page is a transaction of its own. What is written between two of them may or may not appear.
 
     Raises:
         StoreDamaged: if a row is met that is not found by its key: the pages above it lead elsewhere.
     """
-    start, rows = b"", _FIRST_ROWS
+    rows = _FIRST_ROWS
     while True:
         page = backend.read(lambda txn, at=start, n=rows: _findable(txn, table, at, n))  # type: ignore[misc]
         if page:
@@ -225,8 +190,7 @@ def pages(backend: Backend, table: str) -> Iterator[list[Row]]:
         if len(page) < rows:
             return
         start = page[-1][0] + b"\0"
-        size = sum(len(value) for _, value in page)
-        rows = max(1, min(2 * rows, rows * _PAGE_BYTES // max(size, 1), limits.SCAN_KEYS))
+        rows = _next_rows(page, rows)
 
 
 def _findable(txn: ReadTransaction, table: str, start: bytes, limit: int) -> list[Row]:
@@ -247,15 +211,43 @@ def kinds(backend: Backend, digests: Iterable[bytes]) -> dict[bytes, str]:
     return found
 
 
+def are_all(backend: Backend, kind: str, digests: set[bytes]) -> bool:
+    """Returns whether there are objects under all ids, all of a kind of the format. Where it says no, ask `kinds`: what
+    is in the trash counts as missing here."""
+    plain, wanted = {bytes((codec, KIND_CODES[kind])) for codec in (RAW, ZSTD, IN_FILE)}, sorted(digests)
+
+    def look(txn: ReadTransaction) -> bool:
+        heads: set[bytes] = set()
+        found = 0
+        for rows in _in_steps(txn, wanted):
+            heads.update([env[:2] for _, env in rows])
+            found += len(rows)
+        return found == len(wanted) and heads <= plain
+
+    return backend.read(look)
+
+
 def _kinds(txn: ReadTransaction, digests: list[bytes]) -> dict[bytes, str]:
-    found: dict[bytes, str] = {}
-    for start in range(0, len(digests), _FIRST_ROWS):  # few at a time: each row may hold a megabyte
-        some = digests[start : start + _FIRST_ROWS]
-        rows = txn.get_many("objects", some)
-        if len(rows) < len(some):
-            rows += trash.find(txn, set(some).difference(key for key, _ in rows))
-        found.update((key, named_kind(env)) for key, env in rows)
+    found = {key: named_kind(env) for rows in _in_steps(txn, digests) for key, env in rows}
+    if len(found) < len(digests):
+        found.update((key, named_kind(env)) for key, env in trash.find(txn, set(digests).difference(found)))
     return found
+
+
+def _in_steps(txn: ReadTransaction, digests: list[bytes]) -> Iterator[list[Row]]:
+    """Returns the rows of objects, a few at a time where they are large."""
+    at, rows = 0, _FIRST_ROWS
+    while at < len(digests):
+        page = txn.get_many("objects", digests[at : at + rows])
+        yield page
+        at += rows
+        rows = _next_rows(page, rows)
+
+
+def _next_rows(page: list[Row], rows: int) -> int:
+    """Returns how many rows to read next. Ids are random, so neighbours are as large as those before."""
+    size = sum([len(value) for _, value in page])
+    return max(1, min(2 * rows, rows * _PAGE_BYTES // max(size, 1), limits.SCAN_KEYS))
 
 
 def named_kind(env: bytes) -> str:
@@ -266,13 +258,12 @@ def named_kind(env: bytes) -> str:
         return "damaged object"
 
 
-def _check_form(digest: bytes, kind: str, payload: bytes) -> Problem | None:
-    """Returns what is wrong with the form of a payload, or None."""
+def _form(digest: bytes, kind: str, payload: bytes) -> Iterator[Problem]:
+    """Returns what is wrong with the form of a payload."""
     try:
         check(kind, payload)
     except MalformedObject as error:
-        return malformed(digest, kind, error, level=4)
-    return None
+        yield malformed(digest, kind, error, level=4)
 
 
 def malformed(digest: bytes, kind: str, error: MalformedObject, *, level: int) -> Problem:

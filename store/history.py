@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject, NotFound, StoreDamaged
 from redun.core.objects import ExecRecord, JobsRecord, TreeRecord
+from redun.store import lost
 from redun.store.gc.shallow import Missing, all_shallow
 from redun.store.ports import Backend
 from redun.store.refs import EXECUTIONS, all_refs
@@ -24,10 +25,8 @@ def executions(backend: Backend, get: Get) -> Iterator[tuple[Digest, ExecRecord]
         StoreDamaged: if a chain leads to something that is not an execution.
     """
     declared = all_shallow(backend)
-    heads: list[tuple[int, Digest, ExecRecord]] = []
-    for name, digest in all_refs(backend).items():
-        if name.startswith(EXECUTIONS):
-            heads.append(_entry(get, digest))
+    refs = all_refs(backend).items()
+    heads = [_entry(get, digest) for name, digest in refs if name.startswith(EXECUTIONS)]
     heapq.heapify(heads)
     seen: set[Digest] = set()
     while heads:
@@ -38,8 +37,22 @@ def executions(backend: Backend, get: Get) -> Iterator[tuple[Digest, ExecRecord]
         missing = declared.get(digest, Missing(0))
         if not missing & Missing.CONTENTS:
             yield digest, record
-        if record.parent is not None and not missing & Missing.PARENT:
-            heapq.heappush(heads, _entry(get, record.parent))
+        parent = None if missing & Missing.PARENT else present(backend, record.parent)
+        if parent is not None:
+            heapq.heappush(heads, _entry(get, parent))
+
+
+def present(backend: Backend, execution: Digest | None) -> Digest | None:
+    """Returns an execution, or where it is known to be lost the next older one that is not: chains go on behind it."""
+    while execution is not None:
+        some = execution
+        if backend.read(lambda txn, some=some: txn.present("objects", [some])):  # type: ignore[misc]
+            break
+        loss = backend.read(lambda txn, some=some: lost.among(txn, [some])).get(some)  # type: ignore[misc]
+        if loss is None:
+            break
+        execution = loss.parent
+    return execution
 
 
 def _entry(get: Get, digest: Digest) -> tuple[int, Digest, ExecRecord]:
@@ -53,8 +66,9 @@ def _entry(get: Get, digest: Digest) -> tuple[int, Digest, ExecRecord]:
     return -record.start, digest, record
 
 
-def job_pages(get: Get, pages: Sequence[Digest]) -> Iterator[JobsRecord]:
-    """Returns the pages of job rows that an execution or a live run lists, through trees where there are any.
+def job_pages(backend: Backend, get: Get, pages: Sequence[Digest]) -> Iterator[JobsRecord]:
+    """Returns the pages of job rows that an execution or a live run lists, through trees where there are any; not those
+    that are known to be lost.
 
     Raises:
         MalformedObject: if something else is listed.
@@ -63,7 +77,12 @@ def job_pages(get: Get, pages: Sequence[Digest]) -> Iterator[JobsRecord]:
     stack = list(reversed(pages))
     while stack:
         digest = stack.pop()
-        kind, payload = get(digest)
+        try:
+            kind, payload = get(digest)
+        except NotFound:
+            if not backend.read(lambda txn, some=digest: lost.among(txn, [some])):  # type: ignore[misc]
+                raise
+            continue
         if kind == "tree":
             stack.extend(reversed(TreeRecord.parse(payload).children))
         elif kind == "jobs":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lmdb
 
@@ -16,6 +16,9 @@ from redun.store import lmdb_environment
 from redun.store.lmdb_environment import Environment
 from redun.store.ports import ReadTransaction, T, WriteTransaction
 from redun.store.readers import Reader, parse_readers
+
+#: Pages in front of all tables: they say where those begin.
+_META_PAGES: Final = 2
 
 
 class _Transaction:
@@ -45,8 +48,7 @@ class _Transaction:
         handle = self.tables.get(table)
         if handle is None:
             return []
-        cursor = self.txn.cursor(handle)
-        return [key for key in keys if cursor.set_key(key)]
+        return list(filter(self.txn.cursor(handle).set_key, keys))
 
     def count(self, table: str) -> int:
         handle = self.tables.get(table)
@@ -68,6 +70,40 @@ class _Transaction:
             return []
         return list(islice(cursor.iternext(keys=True, values=values), limit))
 
+    def rows(self, table: str, key: bytes, start: bytes, limit: int, *, back: bool = False) -> list[bytes]:
+        handle = self.tables.get(table)
+        if handle is None:
+            return []
+        cursor = self.txn.cursor(handle)
+        if not back:
+            at_start = cursor.set_range_dup(key, start) if start else cursor.set_key(key)
+            return list(islice(cursor.iternext_dup(), limit)) if at_start else []
+        if start and cursor.set_range_dup(key, start):
+            at_start = cursor.prev_dup()
+        else:
+            at_start = cursor.set_key(key) and cursor.last_dup()
+        return list(islice(cursor.iterprev_dup(), limit)) if at_start else []
+
+    def seek_rows(self, table: str, key: bytes, starts: Sequence[bytes]) -> list[bytes | None]:
+        handle = self.tables.get(table)
+        if handle is None:
+            return [None] * len(starts)
+        cursor = self.txn.cursor(handle)
+        return [cursor.value() if cursor.set_range_dup(key, start) else None for start in starts]
+
+    def count_rows(self, table: str, key: bytes | None = None) -> int:
+        if key is None:
+            return self.count(table)
+        handle = self.tables.get(table)
+        if handle is None:
+            return 0
+        cursor = self.txn.cursor(handle)
+        return int(cursor.count()) if cursor.set_key(key) else 0
+
+    def row_keys(self, table: str) -> list[bytes]:
+        handle = self.tables.get(table)
+        return [] if handle is None else list(self.txn.cursor(handle).iternext_nodup(keys=True, values=False))
+
     def put(self, table: str, key: bytes, value: bytes) -> None:
         self.txn.put(key, value, db=self.tables[table])
 
@@ -81,6 +117,21 @@ class _Transaction:
     def delete(self, table: str, key: bytes) -> bool:
         deleted: bool = self.txn.delete(key, db=self.tables[table])
         return deleted
+
+    def add_rows(self, table: str, key: bytes, rows: Sequence[bytes]) -> None:
+        cursor = self.txn.cursor(self.tables[table])
+        # Appended rows fill their pages; where any may come before one that is there, pages are split in halves.
+        append = bool(rows) and not (cursor.set_key(key) and cursor.last_dup() and cursor.value() >= rows[0])
+        cursor.putmulti([(key, row) for row in rows], append=append)
+
+    def remove_rows(self, table: str, key: bytes, rows: Sequence[bytes]) -> None:
+        cursor = self.txn.cursor(self.tables[table])
+        for row in rows:
+            if cursor.set_key_dup(key, row):
+                cursor.delete()
+
+    def clear(self, table: str) -> None:
+        self.txn.drop(self.tables[table], delete=False)
 
 
 class LmdbBackend:
@@ -160,15 +211,15 @@ class LmdbBackend:
             raise
         return result
 
-    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes]]:
+    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes, int]]:
         """See `Backend.heads`."""
         shared = self._shared
 
-        def scan(_: ReadTransaction) -> list[tuple[bytes, bytes]]:
+        def scan(_: ReadTransaction) -> list[tuple[bytes, bytes, int]]:
             # In a transaction of its own, where values are views of the map: the pages of large ones are not touched.
             with shared.env.begin(buffers=True) as views:
                 page = _Transaction(views, shared.tables).scan(table, start, limit)
-                return [(bytes(key), bytes(value[:size])) for key, value in page]
+                return [(bytes(key), bytes(value[:size]), len(value)) for key, value in page]
 
         return self.read(scan)
 
@@ -189,6 +240,16 @@ class LmdbBackend:
             raise lmdb_environment.store_error(error, self.path) from error
         finally:
             self._shared.leave()
+
+    def space(self) -> tuple[int, int]:
+        """See `Backend.space`."""
+        with self._entered() as shared, shared.env.begin() as txn:
+            tables = [shared.env.stat(), *(txn.stat(handle) for handle in shared.tables.values())]
+            used = _META_PAGES
+            for table in tables:
+                used += table["branch_pages"] + table["leaf_pages"] + table["overflow_pages"]
+            page = tables[0]["psize"]
+            return used * page, max(shared.env.info()["last_pgno"] + 1 - used, 0) * page
 
     def sync(self) -> None:
         """See `Backend.sync`."""

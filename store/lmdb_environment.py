@@ -19,10 +19,13 @@ import lmdb
 from redun.core import limits
 from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
 from redun.store.filesystem import FORBIDDEN, FULL, MAKE_ROOM, failing, is_full, read_only, sync_directory, translated
-from redun.store.ports import TABLES
+from redun.store.ports import SETS, TABLES
 
-#: Tables of the derived indexes come on top of `TABLES`; a slot costs a few bytes.
+#: A slot costs a few bytes.
 _MAX_TABLES = 128
+_ALL_TABLES = (*TABLES, *SETS)
+#: dupsort, dupfixed: the rows of a key form a tree of their own, whose pages hold nothing but rows.
+_AS_SET: dict[str, Any] = {"dupsort": True, "dupfixed": True}
 #: One slot per reading thread of every process that has the store open.
 _MAX_READERS = 510
 #: Size of lock.mdb: 64 bytes for each of them but the last, and 192 for what is there besides.
@@ -129,14 +132,16 @@ class Environment:
 
     def _open_tables(self, env: lmdb.Environment) -> dict[str, Any]:
         self._check_names(env)
+        found: dict[str, Any]
         if self.writable:
             with env.begin(write=True) as txn:  # writes nothing where all exist
-                return {name: env.open_db(name.encode(), txn=txn) for name in TABLES}
-        found: dict[str, Any] = {}
-        for name in TABLES:
+                found = {name: env.open_db(name.encode(), txn=txn) for name in TABLES}
+                return found | {name: env.open_db(name.encode(), txn=txn, **_AS_SET) for name in SETS}
+        found = {}
+        for name in _ALL_TABLES:
             # In a transaction of its own each: handles opened in a reading one that is handed in do not outlive it.
             with contextlib.suppress(lmdb.NotFoundError):
-                found[name] = env.open_db(name.encode(), create=False)
+                found[name] = env.open_db(name.encode(), create=False, **(_AS_SET if name in SETS else {}))
         return found
 
     def _check_names(self, env: lmdb.Environment) -> None:
@@ -148,8 +153,8 @@ class Environment:
         """
         with env.begin() as txn:
             names = set(txn.cursor().iternext(values=False))
-        missing = {name.encode() for name in TABLES} - names
-        unknown = names - {name.encode() for name in TABLES}
+        ours = {name.encode() for name in _ALL_TABLES}
+        missing, unknown = ours - names, names - ours
         if missing and unknown:
             lost, found = (b", ".join(sorted(some)).decode("utf-8", "backslashreplace") for some in (missing, unknown))
             raise StoreDamaged(

@@ -15,6 +15,7 @@ from redun.core.errors import AmbiguousPrefix, NotFound
 from redun.core.objects import ExecRecord, JobRow, Status, TaskCount, TaskRecord, job_id
 from redun.store.journal import LiveInfo
 from redun.store.store import Store
+from redun.store.tags import Thing, effective, of_execution, of_job, of_object, of_task
 
 LATEST: Final = "-"
 _HEX: Final = frozenset("0123456789abcdef")
@@ -36,7 +37,7 @@ class Run(NamedTuple):
         status: RUNNING while its process lives, INTERRUPTED when that has died before the seal.
         end: microseconds since the epoch; None while it is not sealed.
         trace: traceback of what ended it.
-        tags: text pairs.
+        tags: text pairs, those given and taken after it was run included.
         tail, running: rows that are on no page, of jobs that have ended and that have not; empty once sealed.
     """
 
@@ -91,6 +92,13 @@ def runs(store: Store) -> Iterator[Run]:
     Raises:
         StoreDamaged: if the history cannot be read.
     """
+    changed = store.tags_of_executions()
+    for run in _runs(store):
+        noted = changed.get(run.uuid)
+        yield run._replace(tags=effective(run.tags, noted)) if noted else run
+
+
+def _runs(store: Store) -> Iterator[Run]:
     waiting = [_of_live(info) for info in store.live_runs()]  # oldest first
     shown: set[bytes] = set()
     for digest, record in store.executions():
@@ -192,6 +200,16 @@ def find_object(store: Store, text: str) -> ObjectName:
     return ObjectName("exec", found.digest)
 
 
+def thing_of(store: Store, named: Named) -> Thing:
+    """Returns what a name means as what can be tagged: a task's name stands for all of its versions."""
+    if isinstance(named, Run):
+        given = () if named.digest is None else ExecRecord.parse(store.get(named.digest)[1]).tags
+        return of_execution(named.uuid, given, author=dict(named.info).get("user", ""), when=named.start)
+    if isinstance(named, JobName):
+        return of_job(named.run.uuid, named.number)
+    return of_task(named.fullname) if isinstance(named, TaskName) else of_object(named.digest)
+
+
 def _nth(store: Store, text: str) -> Run:
     steps = 0 if text == LATEST else _steps(text)
     for run in runs(store):
@@ -224,7 +242,8 @@ def _executions_and_objects(store: Store, history: list[Run], prefix: str) -> li
 
 
 def _run_of(store: Store, digest: Digest) -> Run:
-    return of_record(digest, ExecRecord.parse(store.get(digest)[1]))
+    run = of_record(digest, ExecRecord.parse(store.get(digest)[1]))
+    return run._replace(tags=effective(run.tags, store.tags_of_executions().get(run.uuid)))
 
 
 def _only(store: Store, text: str, found: list[Named]) -> Named:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from redun.core.errors import StoreError
-from redun.store.ports import TABLES, ReadTransaction, T, WriteTransaction
+from redun.store.ports import SETS, TABLES, ReadTransaction, T, WriteTransaction
 from redun.store.readers import Reader
+
+#: After every row of a key.
+_ABOVE: Final = b"\xff" * 64
+
+
+def _head(key: bytes) -> bytes:
+    return bytes((len(key),)) + key
 
 
 class _Table:
@@ -21,10 +29,19 @@ class _Table:
         self.ordered: list[bytes] | None = None
 
     def keys_from(self, start: bytes, limit: int) -> list[bytes]:
+        at = self.place_of(start)
+        return self._in_order()[at : at + limit]
+
+    def keys_before(self, at: int, limit: int) -> list[bytes]:
+        return self._in_order()[max(0, at - limit) : at][::-1]
+
+    def place_of(self, start: bytes) -> int:
+        return bisect_left(self._in_order(), start)
+
+    def _in_order(self) -> list[bytes]:
         if self.ordered is None:
             self.ordered = sorted(self.rows)
-        at = bisect_left(self.ordered, start)
-        return self.ordered[at : at + limit]
+        return self.ordered
 
 
 class _Transaction:
@@ -57,6 +74,27 @@ class _Transaction:
     def scan_keys(self, table: str, start: bytes, limit: int) -> list[bytes]:
         return self.tables[table].keys_from(start, limit)
 
+    # A row of a set is a key here, with its own key and the length of that before it.
+
+    def rows(self, table: str, key: bytes, start: bytes, limit: int, *, back: bool = False) -> list[bytes]:
+        where, head = self.tables[table], _head(key)
+        if not back:
+            found = where.keys_from(head + start, limit)
+        else:
+            at = where.place_of(head + start if start else head + _ABOVE)
+            found = where.keys_before(at, limit)
+        return [row[len(head) :] for row in found if row.startswith(head)]
+
+    def seek_rows(self, table: str, key: bytes, starts: Sequence[bytes]) -> list[bytes | None]:
+        return [next(iter(self.rows(table, key, start, 1)), None) for start in starts]
+
+    def count_rows(self, table: str, key: bytes | None = None) -> int:
+        where = self.tables[table]
+        return len(where.rows) if key is None else where.place_of(_head(key) + _ABOVE) - where.place_of(_head(key))
+
+    def row_keys(self, table: str) -> list[bytes]:
+        return sorted({row[1 : 1 + row[0]] for row in self.tables[table].rows})
+
     def put(self, table: str, key: bytes, value: bytes) -> None:
         where = self.tables[table]
         old = where.rows.get(key)
@@ -86,6 +124,19 @@ class _Transaction:
         where.ordered = None
         return True
 
+    def add_rows(self, table: str, key: bytes, rows: Sequence[bytes]) -> None:
+        head = _head(key)
+        self.add_many(table, [(head + row, b"") for row in rows])
+
+    def remove_rows(self, table: str, key: bytes, rows: Sequence[bytes]) -> None:
+        head = _head(key)
+        for row in rows:
+            self.delete(table, head + row)
+
+    def clear(self, table: str) -> None:
+        for key in list(self.tables[table].rows):
+            self.delete(table, key)
+
     def roll_back(self) -> None:
         for where, key, old in reversed(self.undo):
             where.ordered = None
@@ -99,7 +150,7 @@ class MemoryBackend:
     """Tables in dictionaries. One transaction at a time, reads included; nothing survives the process."""
 
     def __init__(self) -> None:
-        self._tables = {name: _Table() for name in TABLES}
+        self._tables = {name: _Table() for name in (*TABLES, *SETS)}
         self._lock = threading.RLock()
         self._inside = False
         self._closed = False

@@ -146,6 +146,17 @@ def read_identity(backend: Backend) -> Format | None:
     return Format(object_format(found[b"objects"].decode("ascii", "replace")), found[b"id"])
 
 
+def read_compression(backend: Backend) -> str:
+    """Returns how what is put is compressed; `none` where nothing was said, or what this program cannot do."""
+    found = backend.read(lambda txn: txn.get("meta", b"compression"))
+    return "zstd" if found == b"zstd" else "none"
+
+
+def write_compression(backend: Backend, name: str) -> None:
+    """Says how what is put from now on is compressed. What is there stays as it is."""
+    backend.write(lambda txn: txn.put("meta", b"compression", name.encode()))
+
+
 def check_identity(backend: Backend, fmt: Format, directory: Path) -> None:
     """Checks that the tables belong to the FORMAT file next to them.
 

@@ -35,6 +35,11 @@ class ObjectAccess:
         self._objects = Objects(fmt, blobs)
         self._closing = threading.Event()
 
+    @property
+    def compression(self) -> str:
+        """How what is put through this store is compressed: `zstd`, where that saves something, or `none`."""
+        return "zstd" if self._objects.compresses else "none"
+
     def put(self, kind: str, payload: bytes) -> Digest:
         """Puts an object; returns its id. See `put_many`."""
         return self.put_many([(kind, payload)])[0]

@@ -1,7 +1,8 @@
 """The table of objects: id -> envelope. An envelope says how the payload is kept; the id never depends on it.
 
 envelope = codec (1 byte)  kind (1 byte, and its name where it is not one of the format's own)  rest
-codec 0: the rest is the payload         codec 1: reserved (zstd)
+codec 0: the rest is the payload
+codec 1: the rest is the payload's size (4 bytes, big-endian) and a zstd frame of it
 codec 2: the payload lies in `blobs/`, the rest is its size (8 bytes, big-endian)
 """
 
@@ -16,10 +17,12 @@ from redun.core import limits
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import DigestCollision, NotFound, StoreDamaged, StoreError
 from redun.core.frame import KIND_BYTES, KIND_CODES, KINDS, check_kind, header, is_kind, object_id
+from redun.store import compression
 from redun.store.blobs import BlobArea, Staged
 from redun.store.ports import Backend, ReadTransaction, WriteTransaction
 
 RAW: Final = 0
+ZSTD: Final = 1
 IN_FILE: Final = 2
 
 #: In the byte of the kind: the lower bits are the length of the kind's name, which follows.
@@ -42,6 +45,7 @@ class _Heads(dict[str, bytes]):
 
 _RAW_HEADS: Final = _Heads(RAW)
 _RAW_KINDS: Final = {head: kind for kind, head in _RAW_HEADS.items()}
+_ZSTD_HEADS: Final = _Heads(ZSTD)
 _FILE_HEADS: Final = _Heads(IN_FILE)
 SIZE_BYTES: Final = 8
 _first: Final = itemgetter(0)
@@ -62,9 +66,14 @@ class Collided(Exception):
 
 
 class Objects:
-    """Puts, compares, checks and reads objects."""
+    """Puts, compares, checks and reads objects.
+
+    Attributes:
+        compresses: whether what is worth it is compressed when it is put. What is there is read either way.
+    """
 
     def __init__(self, fmt: ObjectFormat, blobs: BlobArea) -> None:
+        self.compresses = False
         self._format = fmt
         self._blobs = blobs
         self._checked_files: set[bytes] = set()
@@ -81,9 +90,10 @@ class Objects:
             DigestCollision: if the file of one holds other bytes with its id.
             StoreFull: if a file finds no room.
         """
-        heads, most = _RAW_HEADS, limits.INLINE_BYTES
+        heads = _RAW_HEADS
+        most = limits.COMPRESSED_BYTES - 1 if self.compresses else limits.INLINE_BYTES
         rows: Rows = [
-            (digest, heads[kind] + payload if len(payload) <= most else self._in_file(digest, kind, payload))
+            (digest, heads[kind] + payload if len(payload) <= most else self._large(digest, kind, payload))
             for digest, (kind, payload) in objects.items()
         ]
         if blobs:
@@ -92,9 +102,12 @@ class Objects:
         self._blobs.settle()
         return rows
 
-    def _in_file(self, digest: bytes, kind: str, payload: bytes) -> bytes:
-        self.write_file(digest, kind, payload)
-        return _file_row(kind, len(payload))
+    def _large(self, digest: bytes, kind: str, payload: bytes) -> bytes:
+        if len(payload) > limits.INLINE_BYTES:
+            self.write_file(digest, kind, payload)
+            return _file_row(kind, len(payload))
+        packed = compression.packed(kind, payload)
+        return _RAW_HEADS[kind] + payload if packed is None else _ZSTD_HEADS[kind] + packed
 
     def write_file(self, digest: bytes, kind: str, payload: bytes | memoryview) -> None:
         """Writes the file of a payload, unless it is there; the row that makes it an object comes later.
@@ -225,6 +238,7 @@ class Objects:
 
         Raises:
             StoreDamaged: if the bytes do not fit the id, or the file is missing.
+            StoreError: if they are compressed and the library for it is not installed.
         """
         kind = _RAW_KINDS.get(env[:2])
         if kind is None:
@@ -253,11 +267,13 @@ class Objects:
 
     def _payload(self, digest: bytes, env: bytes) -> tuple[str, bytes | memoryview]:
         kind = _kind(env)
-        if not kind or env[0] not in (RAW, IN_FILE):
+        if not kind or env[0] not in (RAW, ZSTD, IN_FILE):
             raise _damaged(digest, "object")
         rest = env[2:] if env[1] < _NAMED else env[2 + len(kind) :]
         if env[0] == RAW:
             return kind, rest
+        if env[0] == ZSTD:
+            return kind, _unpacked(digest, kind, rest)
         mapped = self._blobs.open(digest)
         if mapped is None or len(mapped) != int.from_bytes(rest, "big"):
             raise StoreDamaged(f"the file of {kind} {digest.hex()} is missing or cut short", hint="redun fsck")
@@ -286,6 +302,13 @@ def same_bytes(left: bytes | memoryview, right: bytes | memoryview) -> bool:
 def raw_row(digest: Digest, kind: str, payload: bytes) -> tuple[bytes, bytes]:
     """Returns the row of an object that is kept in the table, whatever its size."""
     return digest, _RAW_HEADS[kind] + payload
+
+
+def _unpacked(digest: bytes, kind: str, data: bytes) -> bytes:
+    try:
+        return compression.unpacked(data)
+    except StoreDamaged:
+        raise _damaged(digest, kind) from None
 
 
 def _damaged(digest: bytes, kind: str) -> StoreDamaged:

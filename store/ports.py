@@ -27,7 +27,26 @@ TABLES: Final = (
     "shallow",
     "stat",
     "tally",
+    "lost",
+    "former",
+    "ix.state",
+    "ix.runs",
+    "ix.known",
+    "ix.names",
+    "ix.files",
 )
+
+#: Tables of rows of a fixed size, an ordered set of them for each key, and how many bytes a row has. A row costs little
+#: more than its bytes. All are derived (`redun.store.indexes`).
+SETS: Final = {
+    "ix.tasks": 12,
+    "ix.calls": 14,
+    "ix.ids": 10,
+    "ix.results": 12,
+    "ix.arguments": 12,
+    "ix.holders": 12,
+    "ix.status": 6,
+}
 
 
 class ReadTransaction(Protocol):
@@ -61,6 +80,26 @@ class ReadTransaction(Protocol):
         """Returns the keys that `scan` would return."""
         ...
 
+    def rows(self, table: str, key: bytes, start: bytes, limit: int, *, back: bool = False) -> list[bytes]:
+        """Returns at most `limit` rows of a key of one of `SETS`, in order, from the first that is not below `start`.
+
+        Args:
+            back: to go down from the last that is below `start`; an empty one is above all.
+        """
+        ...
+
+    def seek_rows(self, table: str, key: bytes, starts: Sequence[bytes]) -> list[bytes | None]:
+        """Returns, for each start, the first row of the key that is not below it; None where there is none."""
+        ...
+
+    def count_rows(self, table: str, key: bytes | None = None) -> int:
+        """Returns how many rows a key has, or all keys together, without reading them."""
+        ...
+
+    def row_keys(self, table: str) -> list[bytes]:
+        """Returns the keys that have rows."""
+        ...
+
 
 class WriteTransaction(ReadTransaction, Protocol):
     """A `ReadTransaction` that also writes, and reads what it wrote. All of it becomes visible at once, or nothing."""
@@ -79,6 +118,18 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     def delete(self, table: str, key: bytes) -> bool:
         """Removes a key; returns whether it existed."""
+        ...
+
+    def add_rows(self, table: str, key: bytes, rows: Sequence[bytes]) -> None:
+        """Adds rows, which are in order, to those of a key of one of `SETS`. Those that are there stay."""
+        ...
+
+    def remove_rows(self, table: str, key: bytes, rows: Sequence[bytes]) -> None:
+        """Removes rows of a key. Those that are not there are passed over."""
+        ...
+
+    def clear(self, table: str) -> None:
+        """Removes all that a table holds, of whichever sort it is."""
         ...
 
 

@@ -18,6 +18,8 @@ from redun.store.objects import kind_of
 from redun.store.ports import Backend, ReadTransaction, WriteTransaction, scan_prefix
 
 EXECUTIONS: Final = "executions/"
+#: Refs below this name keep what they point to, whatever the rules of pruning say.
+PINS: Final = "pins/"
 #: LMDB's keys end at 511 bytes; a reflog key is the name, a NUL and 8 bytes.
 _NAME_BYTES: Final = 480
 _NUMBER_BYTES: Final = 8
@@ -56,13 +58,13 @@ def check_name(name: str) -> bytes:
     return key
 
 
-def all_refs(backend: Backend) -> dict[str, Digest]:
-    """Returns every ref, by name in order.
+def all_refs(backend: Backend, prefix: str = "") -> dict[str, Digest]:
+    """Returns every ref whose name starts so, by name in order.
 
     Raises:
         StoreDamaged: if a row is not as it was written.
     """
-    return {text_of(key): target_of(key, row) for key, row in scan_prefix(backend, "refs", b"")}
+    return {text_of(key): target_of(key, row) for key, row in scan_prefix(backend, "refs", prefix.encode())}
 
 
 def target_of(key: bytes, row: bytes) -> Digest:

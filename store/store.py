@@ -14,27 +14,34 @@ from redun.core.objects import ExecRecord, JobsRecord
 from redun.store import history, locks, meta, refs, soundness, stats, tallies
 from redun.store.batch import Batch
 from redun.store.blobs import BlobArea, FileBlobs, MemoryBlobs
+from redun.store.compression import check_compression
 from redun.store.journal import UUID_BYTES, Journal, LiveInfo, LiveRun, check_live
 from redun.store.locate import directory_of
 from redun.store.memo import MemoRow, MemoTable
 from redun.store.memory_backend import MemoryBackend
-from redun.store.object_access import ObjectAccess
+from redun.store.name_access import NameAccess
 from redun.store.objects import Collided, Rows
 from redun.store.ports import Backend, ReadTransaction, WriteTransaction
 from redun.store.problems import DEEPEST, Problem, Progress, no_progress
 from redun.store.readers import Reader
-from redun.store.refs import RefLogEntry
 
 if TYPE_CHECKING:
+    from redun.store.backup import Backup
     from redun.store.gc.collect import Collection, GcOptions, Parts
     from redun.store.gc.retention import KeepRules, Pruning
+    from redun.store.indexes.gather import Source
+    from redun.store.indexes.index import Index
+    from redun.store.mending.aside import Aside
+    from redun.store.mending.records import Repaired
+    from redun.store.packs import Writable
     from redun.store.statistics import Statistics
     from redun.store.transaction import Transaction
 
 Durability = Literal["normal", "durable"]
+Compression = Literal["none", "zstd"]
 
 
-class Store(ObjectAccess):
+class Store(NameAccess):
     """A store of objects. Made by `init`, `open` or `memory`; a context manager that closes itself.
 
     A store may be used from several threads. It must not be used in a process forked from the one that opened it.
@@ -82,6 +89,7 @@ class Store(ObjectAccess):
         *,
         object_format: str = DEFAULT_FORMAT.name,
         durability: Durability = "normal",
+        compression: Compression | None = None,
     ) -> Self:
         """Returns the store at a path, made if there is none; doing it again is harmless.
 
@@ -90,21 +98,29 @@ class Store(ObjectAccess):
             object_format: how objects are named, for the life of the store: `xxh3-128`, or `sha256` for a store that
                 takes objects from people you do not trust.
             durability: as for `open`.
+            compression: `zstd` or `none`, for what is put from now on, by whoever opens the store; what is there stays
+                as it is. None leaves it at what it is, which in a new store is `none`.
 
         Raises:
             StoreFormatError: if there is one of another object format, or this program does not know the format.
             NotAStore: if the path is a file that does not lead to a store.
             StoreReadOnly, StoreFull: if the place admits no writing, or has no room.
-            StoreError: on a network file system, or where the directory cannot be made.
+            StoreError: on a network file system, where the directory cannot be made, or zstd is not installed.
         """
         # Late, as in `open`.
         from redun.store import creation
         from redun.store.opening import check_durability
 
         check_durability(durability)
+        if compression is not None:
+            check_compression(compression)
         directory = directory_of(path)
         creation.create(directory, object_format)
-        return cls.open(directory, durability=durability)
+        store = cls.open(directory, durability=durability)
+        if compression is not None:
+            meta.write_compression(store._backend, compression)
+            store._objects.compresses = compression == "zstd"
+        return store
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, read_only: bool = False, durability: Durability = "normal") -> Self:
@@ -142,24 +158,29 @@ class Store(ObjectAccess):
             read_only=read_only,
             session=opened.session,
         )
-        if not read_only:
-            try:
+        try:
+            store._objects.compresses = meta.read_compression(store._backend) == "zstd"
+            if not read_only:
                 store._journal.seal_dead_runs()
-            except BaseException:
-                store.close()
-                raise
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @classmethod
-    def memory(cls, object_format: str = DEFAULT_FORMAT.name) -> Self:
+    def memory(cls, object_format: str = DEFAULT_FORMAT.name, *, compression: Compression = "none") -> Self:
         """Returns a new store in memory. It behaves as one on disk does, and ends with the process.
 
         Raises:
             StoreFormatError: if this program knows no object format of that name.
+            StoreError: if zstd is asked for and not installed.
         """
         fmt = meta.new_format(object_format)
         self_test([fmt.object_format])
-        return cls(fmt, MemoryBackend(), MemoryBlobs(), locks.MemoryRunLocks(), path=None, read_only=False)
+        check_compression(compression)
+        store = cls(fmt, MemoryBackend(), MemoryBlobs(), locks.MemoryRunLocks(), path=None, read_only=False)
+        store._objects.compresses = compression == "zstd"
+        return store
 
     def close(self) -> None:
         """Closes the store. A run of it that is not sealed counts as dead from here on. Closing twice is harmless.
@@ -207,36 +228,6 @@ class Store(ObjectAccess):
 
         self._check_writable()
         return Transaction(self)
-
-    # -- refs --
-
-    def refs(self) -> dict[str, Digest]:
-        """Returns every ref, by name in order."""
-        return refs.all_refs(self._backend)
-
-    def ref(self, name: str) -> Digest | None:
-        """Returns what a ref points to, or None if there is no such ref.
-
-        Raises:
-            StoreError: if the name cannot be that of a ref.
-            StoreDamaged: if it is not known any more.
-        """
-        key = refs.check_name(name)
-        return self._backend.read(lambda txn: refs.read(txn, key))
-
-    def set_ref(self, name: str, new: Digest | None, *, expected: Digest | None, reason: str) -> None:
-        """Moves a ref by compare-and-swap and logs the move. None is no ref: `new=None` removes it.
-
-        Raises:
-            RefMoved: if the ref is not at `expected`.
-            NotFound: if `new` names no object.
-            StoreError: if the name cannot be that of a ref.
-        """
-        self._write(lambda txn: refs.move(txn, name, new, expected=expected, reason=reason))
-
-    def reflog(self, name: str) -> list[RefLogEntry]:
-        """Returns the moves of a ref, newest first; they stay when the ref is removed."""
-        return list(refs.read_log(self._backend, name))
 
     # -- the hot path --
 
@@ -360,7 +351,7 @@ class Store(ObjectAccess):
 
     def job_pages(self, pages: Sequence[Digest]) -> Iterator[JobsRecord]:
         """Returns the pages of job rows that an execution or a live run lists."""
-        return history.job_pages(self.get, pages)
+        return history.job_pages(self._backend, self.get, pages)
 
     def check(self, *, level: int = DEEPEST, progress: Progress = no_progress) -> Iterator[Problem]:
         """Returns what is wrong with the contents of the store, as it is found; nothing if all is well.
@@ -376,6 +367,33 @@ class Store(ObjectAccess):
 
         return check_tables(self._backend, self.format, self._blobs, self._journal, level=level, progress=progress)
 
+    def repair(self, *, level: int = DEEPEST, progress: Progress = no_progress) -> Repaired:
+        """Mends what `check` finds. What cannot be mended is taken out, kept aside and declared lost, and what the
+        cache says of it forgotten, so that the next run makes it again.
+
+        `redun.store.repair` mends the files of a store as well, where this finds nothing to open. A store in memory is
+        assumed to be nobody else's.
+
+        Raises:
+            StoreLocked: if the store is open for writing elsewhere.
+            StoreReadOnly: if it was opened for reading.
+            StoreFull: if there is no room; what was done until then is done.
+        """
+        # Late: reading and writing never need it.
+        from redun.store.mending.aside import Aside
+
+        self._check_writable()
+        return self._mend(Aside(self.path), level, progress)
+
+    def _mend(self, aside: Aside, level: int, progress: Progress) -> Repaired:
+        from redun.store.mending import mend
+        from redun.store.mending.work import Work
+
+        work = Work(self._backend, self.format, self._blobs, self._objects, self._journal, self._write, aside)
+        return mend.mend_alone(
+            work, self._session, lambda level, told: self.check(level=level, progress=told), level, progress
+        )
+
     # -- housekeeping --
 
     def plan_pruning(self, rules: KeepRules) -> Pruning:
@@ -383,7 +401,7 @@ class Store(ObjectAccess):
         # Late, as all housekeeping: reading and writing never need it.
         from redun.store.gc import retention
 
-        return retention.plan(self._backend, self.executions(), rules)
+        return retention.plan(self._backend, self.executions(), rules, self.tags_of_executions)
 
     def prune(self, pruning: Pruning) -> None:
         """Takes executions out of the history. What only they lead to is there until `collect_garbage` sweeps it.
@@ -420,6 +438,58 @@ class Store(ObjectAccess):
 
         return statistics.measure(self._backend, self._objects, self.executions(), largest, progress)
 
+    def index(self, *, progress: Progress = no_progress) -> Index:
+        """Returns what answers questions against the direction of pointers: which jobs a task had, who made a value, who
+        took it, which values hold a file.
+
+        It knows every execution that is sealed by now. Those that its tables do not have yet are taken in first, which
+        takes some 20 seconds for a million jobs and milliseconds when little has happened; where the store was opened
+        for reading they are kept in memory and forgotten.
+
+        Raises:
+            StoreFull: if there is no room for what is taken in.
+        """
+        from redun.store.indexes.opening import open_index
+
+        return open_index(self._index_source(), None if self.read_only else self._write, progress)
+
+    def rebuild_index(self, *, progress: Progress = no_progress) -> int:
+        """Drops the tables of `index` and makes them again; returns how many executions they have. Nothing is lost with
+        them, and others may use the store meanwhile.
+
+        Raises:
+            StoreReadOnly, StoreFull: it may then be incomplete; `index` goes on.
+        """
+        from redun.store.indexes.opening import rebuild
+
+        self._check_writable()
+        return rebuild(self._index_source(), self._write, progress)
+
+    def _index_source(self) -> Source:
+        from redun.store.indexes.gather import Source
+
+        return Source(self._backend, self._objects, self.format)
+
+    def backup(self, target: str | os.PathLike[str] | Writable, *, progress: Progress = no_progress) -> Backup:
+        """Writes the whole store as one file, from which `restore` makes one: on another machine too.
+
+        Runs may go on meanwhile. What they have not sealed is not in it; what they have computed may be.
+
+        Args:
+            target: the file, which must not be there yet and appears whole or not at all; or a stream to write to.
+
+        Raises:
+            StoreDamaged: if something is missing or damaged.
+            StoreLocked: if garbage is being collected.
+            StoreFull, StoreReadOnly, StoreError: if the file cannot be written.
+        """
+        from redun.store import backup
+
+        parts = backup.Parts(self._backend, self._objects, self.format, self.id, self.path)
+        if isinstance(target, str | os.PathLike):
+            return backup.write_file(parts, Path(target), progress)
+        return backup.write(parts, target, progress)
+
     def _gc_parts(self) -> Parts:
         from redun.store.gc.collect import Parts
 
@@ -429,6 +499,7 @@ class Store(ObjectAccess):
             self._blobs,
             self.format,
             get=self.get,
+            get_many=self.get_many,
             write=self._write,
             live=self.live_runs,
             directory=self.path,

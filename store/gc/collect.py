@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import NotFound, StoreDamaged, StoreLocked
-from redun.store import locks
+from redun.store import locks, lost
 from redun.store.blobs import BlobArea
 from redun.store.filesystem import read_only
-from redun.store.gc import retention, shallow, trash
+from redun.store.gc import retention, shallow, tagged, trash
 from redun.store.gc.reach import Reach
 from redun.store.gc.shallow import Missing
 from redun.store.gc.sweep import Amount, Write, counted, empty, forget_unreached, remove_unnamed, sweep, unreached
@@ -21,6 +21,7 @@ from redun.store.objects import Objects
 from redun.store.ports import Backend, WriteTransaction
 from redun.store.problems import Progress
 from redun.store.refs import EXECUTIONS, all_refs
+from redun.store.tags import TAGS
 
 #: Seconds for which what was swept can be had back.
 EXPIRY_S: Final = 7 * 86_400
@@ -76,7 +77,7 @@ class Parts(NamedTuple):
     """What of a store a collection works on.
 
     Attributes:
-        get, write: `Store.get`, and a transaction.
+        get, get_many, write: `Store.get`, `Store.get_many`, and a transaction.
         live: the runs that are not sealed.
         directory: where it lies; None for a store in memory.
     """
@@ -86,6 +87,7 @@ class Parts(NamedTuple):
     blobs: BlobArea
     format: ObjectFormat
     get: Callable[[Digest], tuple[str, bytes]]
+    get_many: tagged.GetMany
     write: Write
     live: Callable[[], list[LiveInfo]]
     directory: Path | None
@@ -132,6 +134,8 @@ class Collector:
         self._reach = self._new_reach()
         #: Executions that go for `max_size`.
         self._pruned: set[Digest] = set()
+        #: Refs of tags of what goes.
+        self._untagged: dict[str, Digest] = {}
 
     def collect(self) -> Collection:
         """Does what the options say.
@@ -220,11 +224,10 @@ class Collector:
         for info in self._parts.live():
             self._reach.mark(_named_by(info))
         refs = all_refs(self._parts.backend).items()
-        self._reach.mark(digest for name, digest in refs if not name.startswith(EXECUTIONS))
+        self._reach.mark(digest for name, digest in refs if not name.startswith((EXECUTIONS, TAGS)))
 
     def _chains(self) -> list[list[retention.Execution]]:
-        refs = all_refs(self._parts.backend).items()
-        return [self._chain(head) for name, head in refs if name.startswith(EXECUTIONS)]
+        return [self._chain(head) for head in all_refs(self._parts.backend, EXECUTIONS).values()]
 
     def _mark_history(self) -> None:
         chains = self._chains()
@@ -232,10 +235,13 @@ class Collector:
             self._reach.mark(digest for digest, _ in chain if not self._is_pruned(digest))
         for chain in chains:
             self._mark_chain(chain)
+        listed = (record for chain in chains for digest, record in chain if not self._is_pruned(digest))
+        kept = tagged.Kept(listed, self._parts.live())
+        self._untagged = tagged.mark_tags(self._parts.backend, self._parts.get_many, self._reach, kept)
 
     def _chain(self, head: Digest) -> list[retention.Execution]:
         try:
-            return list(retention.chain(self._parts.get, head, self._declared))
+            return list(retention.chain(self._parts.backend, self._parts.get, head, self._declared))
         except NotFound as error:
             raise StoreDamaged(f"the history is broken: {error.message}", hint="redun fsck") from error
 
@@ -261,6 +267,7 @@ class Collector:
         for digest in self._reach.cut_off():
             shallow.add(txn, digest, Missing.PARENT)
         trash.restore(txn, self._reach.rescued)
+        tagged.remove(txn, self._untagged)
 
     def _empty(self) -> Amount:
         parts, options = self._parts, self._options
@@ -277,10 +284,11 @@ class Collector:
         return emptied
 
     def _forget_declared(self, txn: WriteTransaction) -> None:
-        """What was declared of executions that are gone for good."""
+        """What was declared of executions that are gone for good, and losses that nothing leads to any more."""
         there = {*txn.present("objects", sorted(self._declared)), *txn.present("trash", sorted(self._declared))}
         for digest in self._declared.keys() - there:
             txn.delete("shallow", digest)
+        lost.tidy(txn, self._reach.lost)
 
     def _file_size(self) -> int:
         directory = self._parts.directory

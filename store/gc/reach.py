@@ -18,6 +18,7 @@ from redun.core import limits
 from redun.core.codec import POINTER_HEADS, references
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.objects import ExecRecord
+from redun.store import lost
 from redun.store.gc import trash
 from redun.store.gc.shallow import Missing
 from redun.store.objects import IN_FILE, Objects, kind_of, size_of
@@ -37,6 +38,7 @@ class Reach:
         total: how many objects there are.
         missing: ids that were reached and are nowhere, at most `limits.SCAN_KEYS`.
         rescued: ids that were reached and are in the trash.
+        lost: ids that were reached and are known to be lost.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Reach:
         self.total = len(self._starts)
         self.missing: list[Digest] = []
         self.rescued: list[bytes] = []
+        self.lost: set[bytes] = set()
         self._parents: dict[Digest, Digest] = {}
 
     def has(self, digest: bytes) -> bool:
@@ -144,8 +147,10 @@ class Reach:
             thrown = self._backend.read(lambda txn: trash.find(txn, absent))
             rows += thrown
             self.rescued += [digest for digest, _ in thrown]
-            lost = sorted(absent.difference(digest for digest, _ in thrown))
-            self.missing += map(Digest, lost[: limits.SCAN_KEYS - len(self.missing)])
+            gone = absent.difference(digest for digest, _ in thrown)
+            known = self._backend.read(lambda txn: lost.among(txn, gone))
+            self.lost.update(known)
+            self.missing += map(Digest, sorted(gone.difference(known))[: limits.SCAN_KEYS - len(self.missing)])
         return rows
 
     def _count(self, env: bytes) -> None:

@@ -4,19 +4,19 @@ point to is for the next collection to take. The chain itself is not rewritten."
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.objects import ExecRecord
+from redun.store import history
 from redun.store.gc import shallow
 from redun.store.gc.shallow import Missing
 from redun.store.ports import Backend, WriteTransaction
-from redun.store.refs import all_refs
-
-#: Refs below this name keep executions, whatever the rules say.
-PINS: Final = "pins/"
+from redun.store.refs import PINS, all_refs
+from redun.store.tags import effective
 
 Execution = tuple[Digest, ExecRecord]
+TagsOf = dict[bytes, dict[tuple[str, str], bool]]
 
 
 class KeepRules(NamedTuple):
@@ -40,26 +40,32 @@ class Pruning(NamedTuple):
     pruned: tuple[Execution, ...]
 
 
-def plan(backend: Backend, executions: Iterator[Execution], rules: KeepRules) -> Pruning:
-    """Returns which of the executions stay by some rules, and which go."""
+def plan(backend: Backend, executions: Iterator[Execution], rules: KeepRules, tags_of: Callable[[], TagsOf]) -> Pruning:
+    """Returns which of the executions stay by some rules, and which go.
+
+    Args:
+        tags_of: how the tags of executions were changed since they were run, by uuid.
+    """
+    changed = tags_of() if rules.tags else {}
     pins = set(pinned(backend))
     kept: list[Execution] = []
     pruned: list[Execution] = []
     for place, (digest, record) in enumerate(executions):
-        stays = place < rules.last or digest in pins or _is_kept(record, rules)
+        stays = place < rules.last or digest in pins or _is_kept(record, rules, changed)
         (kept if stays else pruned).append((digest, record))
     return Pruning(tuple(kept), tuple(pruned))
 
 
-def _is_kept(record: ExecRecord, rules: KeepRules) -> bool:
+def _is_kept(record: ExecRecord, rules: KeepRules, changed: TagsOf) -> bool:
     if rules.since is not None and record.start >= rules.since:
         return True
-    return any(name == tag and value in (None, text) for name, text in record.tags for tag, value in rules.tags)
+    tags = effective(record.tags, changed.get(record.uuid))
+    return any(name == tag and value in (None, text) for name, text in tags for tag, value in rules.tags)
 
 
 def pinned(backend: Backend) -> list[Digest]:
     """Returns what is pinned."""
-    return [digest for name, digest in all_refs(backend).items() if name.startswith(PINS)]
+    return list(all_refs(backend, PINS).values())
 
 
 def prune(write: Callable[[Callable[[WriteTransaction], Any]], Any], pruning: Pruning) -> None:
@@ -74,11 +80,13 @@ def prune(write: Callable[[Callable[[WriteTransaction], Any]], Any], pruning: Pr
 
 
 def chain(
-    get: Callable[[Digest], tuple[str, bytes]], head: Digest, declared: Mapping[Digest, Missing]
+    backend: Backend, get: Callable[[Digest], tuple[str, bytes]], head: Digest, declared: Mapping[Digest, Missing]
 ) -> Iterator[Execution]:
-    """Returns the executions of one chain, newest first, the pruned ones too, to where it ends or was cut."""
+    """Returns the executions of one chain, newest first, the pruned ones too, to where it ends or was cut. Those that
+    are known to be lost are passed over."""
     digest: Digest | None = head
     while digest is not None:
         record = ExecRecord.parse(get(digest)[1])
         yield digest, record
-        digest = None if declared.get(digest, Missing(0)) & Missing.PARENT else record.parent
+        cut = declared.get(digest, Missing(0)) & Missing.PARENT
+        digest = None if cut else history.present(backend, record.parent)

@@ -106,7 +106,7 @@ def test_tags_of_a_run_are_shown_and_keep_it(shell: Shell) -> None:
     assert shell("log", "-").splitlines()[0].endswith(" (a=b=c, env=prod, project=acme, user=bob)")
     shell("-q", "run", FLOW, "main", "--n", "8")
     assert "5 pruned, 1 kept" in shell("prune", "--keep-tag", "env=prod", "--keep-tag", "none")
-    assert "'env' is no tag; write it as key=value" in shell("run", "-t", "env", FLOW, "main", code=2)
+    assert "'env' is no tag: it has no value; write it as NAME=VALUE" in shell("run", "-t", "env", FLOW, "main", code=2)
 
 
 def test_a_pin_keeps_an_execution(shell: Shell, tmp_path: Path) -> None:

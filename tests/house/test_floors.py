@@ -13,8 +13,8 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 
 #: The order inside the core, line by line: a module imports only from lines above its own.
 CORE_ORDER = """
-    errors limits version names normal_form ownership operations
-    codes digest namespace sources
+    errors limits version names normal_form ownership operations quantities tags
+    codes digest namespace project_files sources
     codec concealed frame scopes
     shapes expression_table forms
     history job_links kinds
@@ -42,16 +42,22 @@ LATE = {
     "redun.cli.app": "only an error that is shown needs more",
     "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",
+    "redun.cli.config": "help loads no settings",
     "redun.cli.doctor": "help loads no store",
     "redun.cli.fsck": "help loads no store",
     "redun.cli.gc": "help loads no store",
+    "redun.cli.pin": "help loads no store",
     "redun.cli.prune": "help loads no store",
+    "redun.cli.tag": "help loads no store",
     "redun.cli.init": "help and usage errors look for no store",
     "redun.cli.log": "help loads no store, and each view only its printer",
+    "redun.cli.project": "a project without settings loads nothing of them",
     "redun.cli.progress": "a pipe draws nothing live",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
+    "redun.executor.config.sources": "each form of file loads its reader",
     "redun.executor.known": "hardly any explanation makes a key",
+    "redun.executor.scheduler": "a program without settings loads nothing of them",
     "redun.executor.telling": "most runs show no reasons and no values that cannot be made",
     "redun.store.locate": "finding where a store is does not open it",
     "redun.store.object_access": "bytes are put and read without a codec of values",
@@ -61,7 +67,7 @@ LATE = {
 #: Libraries of others, by floor. The core's adapters name theirs only where a value of theirs has turned up.
 LIBRARIES = {
     1: {"msgpack", "xxhash"},
-    2: {"msgpack", "xxhash", "lmdb"},
+    2: {"msgpack", "xxhash", "lmdb", "backports", "compression"},
     3: set(),
     4: {"click", "rich"},
     5: set(),

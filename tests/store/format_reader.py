@@ -4,6 +4,7 @@ It imports nothing of the program that writes stores. It prints what is wrong, a
 """
 
 import hashlib
+import importlib
 import json
 import re
 import sys
@@ -50,7 +51,12 @@ class Reader:
             raise ValueError(f"{digest.hex()} is of kind {kind!r}")
         rest, path = envelope[end:], self.directory / "blobs" / digest.hex()[:2] / digest.hex()
         in_file = path.read_bytes() if path.exists() else None
-        if codec == 0:
+        if codec == 1:  # the library only where it is needed
+            zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+            size, rest = int.from_bytes(rest[:4], "big"), zstd.decompress(rest[4:])
+            if len(rest) != size:
+                return kind, None
+        if codec in (0, 1):
             return kind, rest if in_file in (None, rest) else None
         return kind, in_file if codec == 2 and in_file and len(in_file) == int.from_bytes(rest, "big") else None
 

@@ -216,7 +216,7 @@ def test_a_pointer_behind_bytes_that_look_like_one_is_followed(filled: Filled) -
 
 
 def test_more_pointers_than_one_batch_are_all_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("redun.store.check_objects._BATCH", 50)
+    monkeypatch.setattr("redun.store.pointers._BATCH", 50)
     monkeypatch.setattr("redun.store.check_objects._LOOKED_UP", 7)
     with Store.memory() as store:
         values = store.put_many([("value", pack(number)) for number in range(300)])

@@ -169,9 +169,9 @@ def test_the_reader_notices_when_a_must_is_broken(made: Path, invariant: int) ->
     assert any(str(invariant) in problem.partition(":")[0] for problem in problems), problems
 
 
-def test_the_reader_is_150_lines_of_plain_python_that_know_nothing_of_ours() -> None:
+def test_the_reader_is_160_lines_of_plain_python_that_know_nothing_of_ours() -> None:
     text = READER.read_text()
-    assert len(text.splitlines()) <= 150
+    assert len(text.splitlines()) <= 160
     imported = {
         name.split(".")[0]
         for node in ast.walk(ast.parse(text))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from redun.cli.graph import Argument, Graph
 from redun.core import codes
 from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, pack, unpack
 from redun.core.digest import Digest
 from redun.core.expression_table import Table, node_numbers
 from redun.core.frame import object_id
 from redun.core.objects import CallRecord
+from redun.store.call_graph import Argument, CallGraph
 
 #: Items looked at for one that was taken out of an argument.
 _SEARCHED: Final = 20_000
@@ -67,7 +67,7 @@ def argument_item(node: Sequence[Any], arguments: Sequence[Argument], index: int
 
 
 def origin_of(
-    graph: Graph, call: CallRecord, table: Table, item: Any, value: Digest | None, *, prefer: str = ""
+    graph: CallGraph, call: CallRecord, table: Table, item: Any, value: Digest | None, *, prefer: str = ""
 ) -> Origin:
     """Returns where an item of a call's reduction came from.
 
@@ -140,7 +140,7 @@ def _members(item: Any) -> Iterator[Any]:
         yield from unpack(item.data)
 
 
-def _inside_of(graph: Graph, given: Sequence[Argument], item: Any) -> int | None:
+def _inside_of(graph: CallGraph, given: Sequence[Argument], item: Any) -> int | None:
     """The first argument that holds an item somewhere inside."""
     if item is None or type(item) is bool or item == "" or item == b"":
         return None

@@ -1,0 +1,79 @@
+"""The settings of the project that a command is run in: read once, and only where there are any."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redun.core.project_files import has_settings
+
+if TYPE_CHECKING:
+    from redun.cli.context import Settings
+    from redun.executor.config.records import ProjectSettings
+
+#: Where `Settings.project` was not looked for yet.
+UNREAD = object()
+
+
+def project_settings(found: Settings) -> ProjectSettings | None:
+    """Returns the settings of the project, or None where neither a file nor a variable sets any.
+
+    Raises:
+        ConfigError: if there are some that make no sense.
+    """
+    if found.project is UNREAD:
+        some = found.config is not None or has_settings(os.getcwd(), os.environ)
+        found.project = load_project(found) if some else None
+    project: ProjectSettings | None = found.project
+    return project
+
+
+def load_project(found: Settings) -> ProjectSettings:
+    """Returns the settings of the project, those of the command line among them; the defaults where there are none.
+
+    Raises:
+        ConfigError: if there are some that make no sense.
+    """
+    # Here and not at the top: a project without settings loads nothing of this.
+    from redun.executor.config.resolve import load_settings
+    from redun.executor.config.sources import given
+
+    here = Path.cwd()
+    options = [] if found.store is None else [given({("store", "path"): found.store}, "--store", here)]
+    return load_settings(here, environ=os.environ, named=found.config, given=options)
+
+
+def chosen_color(found: Settings) -> str | None:
+    """Returns the colour that the project's settings choose, or None. Settings that make no sense choose none: the
+    complaint about them must be printed in some colour."""
+    try:
+        project = project_settings(found)
+    except Exception:  # noqa: BLE001
+        return None
+    return None if project is None else project.color
+
+
+def own_packages(found: Settings) -> None:
+    """Makes the packages that the project's settings name count as the user's own.
+
+    Raises:
+        ConfigError: if there are settings that make no sense.
+    """
+    project = project_settings(found)
+    if project is not None and project.own_packages:
+        from redun.core.ownership import set_own_packages
+
+        set_own_packages(project.own_packages)
+
+
+def remark_line(project: ProjectSettings | None) -> str:
+    """Returns the line that tells which settings mean nothing here, or an empty text."""
+    if project is None or not project.remarks:
+        return ""
+    from redun.core.forms import printable
+    from redun.executor.config.showing import place_text
+
+    first, keys = project.remarks[0], ", ".join(remark.key for remark in project.remarks)
+    file = place_text(first.origin._replace(line=None))
+    return printable(f"{file}: without meaning here: {keys} (redun config show says what to do)")

@@ -1,0 +1,101 @@
+"""Which setting holds: the strongest place that sets it. Executors stand or fall whole; limits, tags and the
+context are merged name by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from redun.core.project_files import CONFIG_VARIABLE, find_files, named_files
+from redun.executor.config.collect import Entries, entries_of, merge, nested
+from redun.executor.config.executors import read_executors
+from redun.executor.config.records import (
+    GcSettings,
+    ProjectSettings,
+    PruneSettings,
+    Remark,
+    StoreSettings,
+)
+from redun.executor.config.sources import Source, read_source, variables
+
+
+def load_settings(
+    start: str | os.PathLike[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    named: str | None = None,
+    given: Sequence[Source] = (),
+) -> ProjectSettings:
+    """Returns the settings of the project around a directory.
+
+    Args:
+        start: where the search for files begins, upwards; what relative paths in variables count from.
+        environ: the environment; None: no variable sets anything.
+        named: a file or directory to read instead of the search; the user named it with `--config`.
+        given: places stronger than all others, the strongest first.
+
+    Raises:
+        ConfigError: if what is found cannot be read, or makes no sense.
+    """
+    variables_ = environ or {}
+    files = settings_files(start, environ=environ, named=named)
+    here = Path(os.path.abspath(start))
+    sources = [*given, *variables(variables_, here), *(read_source(path, variables_) for path in files)]
+    return resolve(sources, tuple(files))
+
+
+def settings_files(
+    start: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None, named: str | None = None
+) -> list[Path]:
+    """Returns the files that `load_settings` reads, the strongest first.
+
+    Raises:
+        ConfigError: if one is named and missing, or one that is found belongs to a stranger.
+    """
+    if named is not None:
+        return named_files(named, "--config")
+    by_variable = (environ or {}).get(CONFIG_VARIABLE)
+    return named_files(by_variable, CONFIG_VARIABLE) if by_variable else find_files(start)
+
+
+def resolve(sources: Sequence[Source], files: tuple[Path, ...] = ()) -> ProjectSettings:
+    """Returns what holds of the settings of several places, the strongest first.
+
+    Raises:
+        ConfigError: if a setting is unknown, or not what it may be, or contradicts another.
+    """
+    entries: Entries = {}
+    remarks: tuple[Remark, ...] = ()
+    for source in reversed(sources):
+        found = entries_of(source)
+        if source.whole:
+            for name in {path[1] for path in found if path[0] == "executors"}:
+                for path in [path for path in entries if path[:2] == ("executors", name)]:
+                    del entries[path]
+                remarks = tuple(remark for remark in remarks if not remark.key.startswith(f"executors.{name}."))
+        merge(entries, found)
+        remarks = (*source.remarks, *remarks)
+    return _record(entries, files, remarks)
+
+
+def _record(entries: Entries, files: tuple[Path, ...], remarks: tuple[Remark, ...]) -> ProjectSettings:
+    def section(name: str) -> dict[str, Any]:
+        return {path[1]: entry.value for path, entry in entries.items() if path[0] == name and len(path) == 2}
+
+    return ProjectSettings(
+        store=StoreSettings(**section("store")),
+        executors=MappingProxyType(read_executors(entries)),
+        limits=MappingProxyType(section("limits")),
+        context=MappingProxyType(nested(entries, ("context",))),
+        tags=MappingProxyType(section("tags")),
+        own_packages=section("code").get("own_packages", ()),
+        prune=PruneSettings(**section("prune")),
+        gc=GcSettings(**section("gc")),
+        color=section("display").get("color", "auto"),
+        entries=MappingProxyType(entries),
+        files=files,
+        remarks=remarks,
+    )

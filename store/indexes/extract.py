@@ -1,0 +1,138 @@
+"""What an object says of others, read from its bytes without more work than it takes: there may be a million."""
+
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from redun.core import codes
+from redun.core.codec import FIRST_OPAQUE_CODE, POINTER_HEADS, ExtType, references, unpack
+from redun.core.digest import Digest
+from redun.core.errors import MalformedObject
+from redun.core.objects import CallRecord
+from redun.core.shapes import SCHEMA
+
+_FILE_MARK: Final = bytes((codes.FILE, 0x93))
+#: How a call ends that made none: no children, no extras.
+_NO_CALLS: Final = b"\x90\x90"
+#: No value with fewer bytes holds a pointer or a file.
+_LEAST: Final = 8
+
+
+class CallEnds(NamedTuple):
+    """A call without what happened inside it: its task, arguments (or the tree that lists them), and result; and
+    whether it made no calls."""
+
+    task: bytes
+    args: Sequence[bytes]
+    result: bytes | None
+    leaf: bool
+
+
+def call_ends(payload: bytes, size: int) -> CallEnds:
+    """Returns the ends of a call, with ids of so many bytes.
+
+    Raises:
+        MalformedObject: if the bytes are not a call.
+    """
+    # By place: what `CallRecord.parse` does takes five times as long, and there may be 100,000 children.
+    head = len(POINTER_HEADS[size])
+    step = head + size
+    at = 2 + step
+    count = payload[at] - 0x90 if len(payload) > at else -1
+    if 0 <= count < 16:
+        end = at + 1 + count * step
+        args = [payload[start + head : start + step] for start in range(at + 1, end, step)]
+        end += 1 if payload[end : end + 1] == b"\xc0" else step  # the reduction
+        end += 1  # the outcome
+        result = None if payload[end : end + 1] == b"\xc0" else payload[end + head : end + step]
+        end += 1 if result is None else step
+        return CallEnds(payload[2 + head : 2 + step], args, result, payload[end:] == _NO_CALLS)
+    call = CallRecord.parse(payload)
+    return CallEnds(call.task, call.args, call.result, not call.children and not call.extras)
+
+
+def inner_calls(payload: bytes) -> list[Digest]:
+    """Returns the calls that a call made.
+
+    Raises:
+        MalformedObject: if the bytes are not a call.
+    """
+    call = CallRecord.parse(payload)
+    return list(dict.fromkeys(child for child in (*call.extras, *call.children) if child is not None))
+
+
+def may_hold(payload: bytes, size: int) -> bool:
+    """Returns whether it is worth looking for pointers and files in a value: nearly none has any."""
+    return len(payload) >= _LEAST and (POINTER_HEADS[size] in payload or _FILE_MARK in payload)
+
+
+def pointers_of(payload: bytes) -> list[Digest]:
+    """Returns what a value or tree points to, each once; nothing for bytes that are neither."""
+    try:
+        return list(dict.fromkeys(references(payload)))
+    except MalformedObject:
+        return []
+
+
+def files_of(payload: bytes) -> list[str]:
+    """Returns the paths of the files that a value holds, each once; nothing for bytes that are no value."""
+    if _FILE_MARK not in payload:
+        return []
+    try:
+        return list(dict.fromkeys(_paths(unpack(payload))))
+    except MalformedObject:
+        return []
+
+
+def _paths(item: Any) -> Iterator[str]:
+    stack = [item]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, dict):
+            stack += [*found.keys(), *found.values()]
+        elif isinstance(found, ExtType) and found.code < FIRST_OPAQUE_CODE:
+            inner = unpack(found.data)
+            path = _text(inner[1]) if found.code == codes.FILE and isinstance(inner, list) and len(inner) == 3 else None
+            if path is not None:
+                yield path
+            else:
+                stack.append(inner)
+        elif isinstance(found, (list, tuple)) and not isinstance(found, ExtType):
+            stack += found
+
+
+def _text(item: Any) -> str | None:
+    if isinstance(item, ExtType) and item.code == codes.SURROGATES:
+        return str(item.data, "utf-8", "surrogatepass")
+    return item if isinstance(item, str) else None
+
+
+class JobColumns(NamedTuple):
+    """Four columns of a page of jobs, one entry a job each: row numbers, calls, statuses, and how it was answered."""
+
+    numbers: list[int]
+    calls: list[bytes | None]
+    statuses: bytes
+    hows: bytes
+
+
+def job_columns(payload: bytes) -> JobColumns:
+    """Returns the columns of a page.
+
+    Raises:
+        MalformedObject: if the bytes are not a page of jobs.
+    """
+    try:
+        record = msgpack.unpackb(payload, ext_hook=_bare)
+        if record[0] != SCHEMA:
+            raise MalformedObject(f"jobs of schema {record[0]!r}", hint="a newer redun wrote this store; upgrade")
+        return JobColumns(list(accumulate(record[2])), record[3], record[5], record[6])
+    except (ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
+        raise MalformedObject(f"a page of jobs whose columns do not fit: {error}") from None
+
+
+def _bare(_: int, data: bytes) -> bytes:
+    return data
