@@ -9,7 +9,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.keys import LazyDefault, bind, call_key
 from redun.core.reduction import needs, reduce
-from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY
+from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, check_call_options
 from redun.core.values import Encoded
 from redun.executor.expansion import Expander, attach
 from redun.executor.fingerprints import Fingerprints
@@ -38,16 +38,28 @@ class Binder:
         names = [name for name, kind in job.task.params[: len(job.node.args)] if kind in (POSITIONAL_ONLY, POSITIONAL)]
         needed = {n: d.value for n, d in job.prepared.defaults.items() if isinstance(d, LazyDefault)}
         needed = {n: d for n, d in needed.items() if n not in names and n not in job.node.kwargs}
-        if not needed:
+        options = {n: value for n, value in job.task.lazy_options.items() if n not in job.options}
+        if not needed and not options:
             return False
         self._number(job)
-        job.reduction = reduce(self._encoder, needed)
+        job.reduction = reduce(self._encoder, [needed, options])
         job.extras = self._expander.expand(job.reduction, job)
         for number in needs([job.reduction.root]):
             unit = job.extras[number]
             assert unit is not None
             attach(job, unit)
         return job.waiting > 0
+
+    def choose_options(self, job: Job) -> None:
+        """Gives a job the options of its call that were expressions.
+
+        Raises:
+            RedunError: if one means nothing.
+        """
+        lazy = job.node.lazy_options or {}
+        found = {name: self._resolver.value(self._resolver.resolve(arg, job.units)) for name, arg in lazy.items()}
+        check_call_options(job.task.fullname, found)
+        job.choose_options({**(job.node.options or {}), **found})
 
     def bind(self, job: Job) -> None:
         """Gives a job its arguments, their ids and its key.
@@ -70,7 +82,7 @@ class Binder:
         node, units = job.node, job.units
         resolve = self._resolver.resolve
         args = [arg if type(arg) is Encoded and not arg.nodes else resolve(arg, units) for arg in node.args]
-        if len(args) == job.prepared.simple and not node.kwargs:
+        if len(args) == job.prepared.simple and not node.kwargs and not job.extras:
             job.args = args  # nearly every call: positional arguments, all given
             job.units = ()
             return
@@ -84,13 +96,17 @@ class Binder:
         job.units = ()
 
     def _defaults(self, job: Job) -> dict[str, Encoded]:
-        """The values of the defaults that were expressions."""
+        """The values of the defaults that were expressions; the job is given its options that were."""
         if not job.extras or job.reduction is None:
             return {}
         root, extras, value = job.reduction.root, job.extras, self._resolver.value
         assert isinstance(root, Encoded)
         decoder = Decoder(self._resolver.fetch, lambda number: value(result_of(extras, number)))
-        return {name: self._encoder.encode(found) for name, found in decoder.decode(root.payload).items()}
+        defaults, options = decoder.decode(root.payload)
+        if options:
+            check_call_options(job.task.fullname, options)
+            job.options = {**options, **job.options}
+        return {name: self._encoder.encode(found) for name, found in defaults.items()}
 
     def _gather(self, is_mapping: bool, parts: Any) -> Encoded:
         value = self._resolver.value

@@ -23,7 +23,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from redun.core.digest import Digest, Key
+from redun.core.context import EMPTY, Context
+from redun.core.digest import Digest
 from redun.core.errors import UNWRITABLE, CodecError, CycleError, RedunError
 from redun.core.keys import BindError
 from redun.core.objects import Flag, How, Why
@@ -37,6 +38,7 @@ from redun.executor.engine import ROOT
 from redun.executor.expansion import Expander, link
 from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import Control, Failure, Job, Method, Unit, is_method
+from redun.executor.leaders import Leaders, Meeting, remembers_failure
 from redun.executor.resolution import Fetch, Resolver
 from redun.executor.states import ENDED, State
 
@@ -48,6 +50,7 @@ class Evaluator:
         asks, runs, reduced, ended: commands; the scheduler takes them and empties the lists.
         counts: full name -> [pending, running, failed, cached, done] jobs.
         value, payload: read results; see `Resolver`.
+        leader, lead: tell and set whose answer the jobs of a key share; see `Leaders`.
         reducing: jobs whose bodies have returned and whose children have not all ended, oldest first.
         failed: whether a failure has reached the root.
         root: the root job.
@@ -66,7 +69,9 @@ class Evaluator:
         self.root: Job | None = None
         self._numbers = 0
         self._work: deque[Unit] = deque()
-        self._leaders: dict[Key, Job] = {}
+        self._leaders = Leaders(encoder)
+        self.leader = self._leaders.of
+        self.lead = self._leaders.lead
         ready = self._work.append
         self._resolver = Resolver(encoder, fetch)
         self._expander = Expander(encoder, self.fingerprints, ready)
@@ -84,11 +89,12 @@ class Evaluator:
 
     # -- events -------------------------------------------------------------------------------------------------------
 
-    def submit(self, expression: Any, *, settles: bool = False) -> Job:
+    def submit(self, expression: Any, *, settles: bool = False, context: Context = EMPTY) -> Job:
         """Starts evaluating; call once.
 
         Args:
             settles: whether all that does not depend on a failure goes on.
+            context: what jobs may ask for by name.
 
         Raises:
             CodecError: if the expression holds something that cannot be encoded.
@@ -98,12 +104,12 @@ class Evaluator:
         if reduction.root == 0 and len(nodes) == 1 and nodes[0].op == CALL:
             job = self._expander.job(nodes[0], None)
             self.root = job
-            job.settles = settles
+            _found(job, settles, context)
             self._expander.begin(job)
         else:
             job = self._expander.job(Node(CALL, ROOT.fullname, [], {}, None, ROOT), None)
             self.root = job
-            job.settles = settles
+            _found(job, settles, context)
             job.move(State.WAITING)
             self._number(job)
             self._count(job, 0, 1)
@@ -227,8 +233,10 @@ class Evaluator:
 
     def read_context(self, job: Job, path: str) -> tuple[bool, Any]:
         """Returns whether the context of a job has something at a path, and what."""
-        del job, path
-        return False, None
+        if not job.reads:
+            job.reads = {}
+        job.reads[path] = job.context.id_at(path, self.encoder)
+        return job.context.find(path)
 
     def _count(self, job: Job, old: int, new: int) -> None:
         counts = self.counts[job.task.fullname]
@@ -239,6 +247,8 @@ class Evaluator:
 
     def _key(self, job: Job) -> None:
         try:
+            if job.node.lazy_options is not None:
+                self._binder.choose_options(job)
             if job.prepared.lazy and not job.extras and self._binder.waits_for_defaults(job):
                 return
             self._binder.bind(job)
@@ -251,49 +261,38 @@ class Evaluator:
             return
         job.move(State.KEYED)
         assert job.key is not None
-        if self._joins(job, job.key):
+        meeting = self._leaders.meet(job, job.key)
+        if meeting is Meeting.ASK:
+            self.asks.append(job)
+        elif meeting is Meeting.JOIN:
             self.join(job)
         else:
-            self.asks.append(job)
+            assert job.leader is not None
+            assert job.leader.reduction is not None
+            self.hit(job, job.leader.reduction)
 
-    def _joins(self, job: Job, key: Key) -> bool:
-        """Whether the job shares another's answer at once. Where that holds externals, they are to be looked at first,
-        and a job without a cache shares only what ran in this execution: then it only remembers its leader."""
-        scope = job.cache_scope if job.options else "BACKEND"
-        if scope == "NONE":
-            return False
-        leader = self._leaders.setdefault(key, job)
-        if leader is job:
-            return False
-        if leader.state is State.CANCELLED:
-            self._leaders[key] = job
-            return False
-        if leader.check != job.check:
-            return False  # another call, whose key was made to be the same
-        if _remembers_failure(leader) and not job.handled:
-            self._leaders[key] = job  # nobody handles it here, so the body is to show whether it still fails
-            return False
-        job.leader = leader
-        if scope != "BACKEND" and not leader.has_run:
-            return False
-        result = leader.result
-        return result is None or (result.inspected and not result.externals and not result.code)
+    def _part(self, leader: Job) -> None:
+        """A job has taken a step: those of other contexts who joined it take that by themselves."""
+        for job in self._leaders.parting(leader):
+            leader.dependants.remove(job)
+            self._leave(job)
+            assert leader.reduction is not None
+            self.hit(job, leader.reduction)
+
+    def _leave(self, job: Job) -> None:
+        """Undoes that a job joined another."""
+        self._count(job, 3, 0)
+        job.move(State.KEYED)
+        job.how = How.RAN
+        job.waiting = 0
+        if self._leaders.contexts_differ:
+            self._leaders.part(job)
+        self.lead(job)
 
     def _number(self, job: Job) -> None:
         if job.number < 0:
             job.number = self._numbers
             self._numbers += 1
-
-    def leader(self, job: Job) -> Job:
-        """Returns the job whose answer those of its key may share."""
-        assert job.key is not None
-        return self._leaders[job.key]
-
-    def lead(self, job: Job) -> None:
-        """The job does not share its leader's answer: from here on it is the one of its key."""
-        job.leader = None
-        if job.key is not None:
-            self._leaders[job.key] = job
 
     # -- reductions and results ---------------------------------------------------------------------------------------
 
@@ -318,6 +317,8 @@ class Evaluator:
         except RedunError as error:
             self.fail(job, Failure(error, None, job))
             return
+        if self._leaders.contexts_differ:
+            self._part(job)
         link(job, reduction.root, job.units)
         if job.waiting == 0:
             self._work.append(job)
@@ -360,6 +361,9 @@ class Evaluator:
         assert leader is not None
         if leader.state is State.DONE:
             assert leader.result is not None
+            if leader.how is How.WHOLE and leader.context is not job.context and not self._leaders.alike(leader, job):
+                self._ask_again(job)
+                return
             job.move(State.DONE)
             job.result = leader.result
             self._unfinished.discard(job)
@@ -422,19 +426,15 @@ class Evaluator:
         sharing = []
         for other in job.dependants:
             if isinstance(other, Job) and other.leader is job and other.state is State.JOINED:
-                if _remembers_failure(job) and not other.handled:
+                if remembers_failure(job) and not other.handled:
                     self._ask_again(other)
                 else:
                     sharing.append(other)
         return sharing
 
     def _ask_again(self, job: Job) -> None:
-        """A job that joined another is not to share its failure: earlier runs remember that, and nobody handles it."""
-        self._count(job, 3, 0)
-        job.move(State.KEYED)
-        job.how = How.RAN
-        job.waiting = 0
-        self.lead(job)
+        """A job that joined another is not to share its answer after all."""
+        self._leave(job)
         self.asks.append(job)
 
     def _poison(self, unit: Unit) -> None:
@@ -452,7 +452,7 @@ class Evaluator:
         """All that a unit waited for has ended, and some of it failed: it fails with the first of these."""
         if not isinstance(unit, Job):
             if unit.scope is None or unit.scope.state not in ENDED:
-                self.fail(unit, _first_failure(unit, _arguments(unit)))
+                self.fail(unit, _first_failure(unit, unit.node.inputs()))
         elif unit.state is State.REDUCING:
             assert unit.reduction is not None
             self.fail(unit, _first_failure(unit, needs([unit.reduction.root])))
@@ -462,7 +462,7 @@ class Evaluator:
             failures = [extra.failure for extra in unit.extras if extra is not None and extra.failure is not None]
             self.fail(unit, failures[0])
         elif unit.state is State.WAITING:  # a call that was never made
-            failure = _first_failure(unit, _arguments(unit))
+            failure = _first_failure(unit, unit.node.inputs())
             self.cancel(unit)
             unit.failure = failure
             if unit.scope is None:
@@ -480,8 +480,12 @@ class Evaluator:
         return None
 
 
-def _arguments(unit: Unit) -> list[int]:
-    return needs([*unit.node.args, *unit.node.kwargs.values()])
+def _found(root: Job, settles: bool, context: Context) -> None:
+    """Gives the root job what it hands on to the others."""
+    root.settles = settles
+    if context is not EMPTY:
+        root.hands_on = True
+        root.context = context.updated(root.context.values)
 
 
 def _first_failure(unit: Unit, numbers: Iterable[int]) -> Failure:
@@ -491,10 +495,6 @@ def _first_failure(unit: Unit, numbers: Iterable[int]) -> Failure:
         if other is not None and other.failure is not None:
             return other.failure
     raise AssertionError("nothing that it waited for has failed")
-
-
-def _remembers_failure(job: Job) -> bool:
-    return job.failure is not None and job.how is not How.RAN
 
 
 def _column(job: Job) -> int:

@@ -63,6 +63,9 @@ class Expander:
                 link(unit, arg, units)
             for arg in unit.node.kwargs.values():
                 link(unit, arg, units)
+            if unit.node.lazy_options is not None:
+                for arg in unit.node.lazy_options.values():
+                    link(unit, arg, units)
         for unit in units:
             unit.units = units  # where its arguments are found; a job's own reduction takes their place later
             if unit.waiting == 0:
@@ -110,11 +113,11 @@ class Expander:
             unit.settles, unit.handled = settles, handled
             fresh.append((number, unit))
             if node.op != CONTROL:  # which decides for itself what it needs
-                stack += needs([*node.args, *node.kwargs.values()])
+                stack += node.inputs()
         for _, unit in sorted(fresh, key=_number):
             unit.units = units
             if unit.node.op != CONTROL:
-                for number in needs([*unit.node.args, *unit.node.kwargs.values()]):
+                for number in unit.node.inputs():
                     found = units[number]
                     assert found is not None
                     attach(unit, found)

@@ -14,6 +14,8 @@ from redun.core.objects import ExtRecord, Flag, HeadRecord, TaskSetRecord
 
 Put = Callable[[str, bytes], Digest]
 #: (full name, task id, ((parameter, id of its applied default), ...))
+#: (path of the context, id of the value there or None), sorted.
+Reads = tuple[tuple[str, Digest | None], ...]
 Entry = tuple[str, Digest, tuple[tuple[str, Digest], ...]]
 
 
@@ -37,7 +39,7 @@ class Footprints:
         self._sets: dict[frozenset[Entry], TaskSet] = {}
         self._singles: dict[tuple[Digest, tuple[tuple[str, Digest], ...]], TaskSet] = {}
         self._unions: dict[tuple[int, int], TaskSet] = {}
-        self._heads: dict[tuple[Digest, Digest | None, tuple[Flag, ...]], Digest] = {}
+        self._heads: dict[tuple[Digest, Digest | None, tuple[Flag, ...], Reads], Digest] = {}
         self._exts: dict[ExtRecord, Digest] = {}
 
     def single(self, fullname: str, task: Digest, defaults: tuple[tuple[str, Digest], ...]) -> TaskSet:
@@ -86,12 +88,12 @@ class Footprints:
             found = self._exts[node] = self._put("footprint", node.payload())
         return found
 
-    def head(self, tasks: TaskSet, ext: Digest | None, flags: tuple[Flag, ...]) -> Digest:
+    def head(self, tasks: TaskSet, ext: Digest | None, flags: tuple[Flag, ...], context: Reads = ()) -> Digest:
         """Returns the id of a footprint's head."""
         if tasks.digest is None:
             tasks.digest = self._put("footprint", TaskSetRecord(tuple(sorted(tasks.entries))).payload())
-        found = self._heads.get((tasks.digest, ext, flags))
+        found = self._heads.get((tasks.digest, ext, flags, context))
         if found is None:
-            record = HeadRecord(tasks=tasks.digest, flags=flags, ext=ext)
-            found = self._heads[tasks.digest, ext, flags] = self._put("footprint", record.payload())
+            record = HeadRecord(tasks=tasks.digest, flags=flags, context=context, ext=ext)
+            found = self._heads[tasks.digest, ext, flags, context] = self._put("footprint", record.payload())
         return found

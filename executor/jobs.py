@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from types import BuiltinMethodType, MethodType, ModuleType
 from typing import Any, Final
 
+from redun.core.context import EMPTY, Context, paths
 from redun.core.digest import Digest, Key
 from redun.core.errors import CannotEncode
 from redun.core.keys import Prepared
 from redun.core.objects import Flag, How, TraceRecord, Why
 from redun.core.reduction import CALL, Arg, Node, Reduction
-from redun.core.tasks import Task
+from redun.core.tasks import CONTEXT, EXPORTED, Task
 from redun.core.values import Encoded
 from redun.executor.states import ALLOWED, State, wrong_move
 
@@ -26,6 +27,7 @@ class Failure:
     origin: Job | None = None
 
 
+NO_OPTIONS: Final[dict[str, Any]] = {}
 #: Classes of errors.
 Errors = tuple[type[BaseException], ...]
 
@@ -151,20 +153,31 @@ class Job(Unit):
     #: Whether the user's own code among its arguments is part of its key.
     coded = False
     compared: Digest | None = None
+    context: Context = EMPTY
+    #: (path, id of the value) of what its subtree has read of the context, once it is recorded.
+    context_reads: tuple[tuple[str, Digest | None], ...] = ()
     executor = "default"
+    #: Options that the jobs below it have, too.
+    exported: dict[str, Any] = NO_OPTIONS
     ext: Digest | None = None
     extras: Sequence[Unit | None] = ()
     flags: tuple[Flag, ...] = ()
     how = How.RAN
+    #: What those of its key join, where contexts differ and matter.
+    joint: Key | None = None
     key: Key | None = None
     leader: Job | None = None
     #: Scheduler tasks among its units, and what they made: neither is a node of its reduction.
     made: list[Unit] = []
     number = -1
     partial: Digest | None = None
+    #: What it has read of the context itself.
+    reads: dict[str, Digest | None] = {}
     reduction: Reduction | None = None
     #: The calls of the memo row that answered: what is among them need not be written again.
     remembered: Any = None
+    #: Paths of the context that its call replaces.
+    replaced: Sequence[str] = ()
     #: What of its earlier result did not hold, as in its row.
     stale: tuple[tuple[Digest, Digest | None], ...] = ()
     started = 0
@@ -184,6 +197,8 @@ class Job(Unit):
     #: this is the same, for it is keyed anew in each process.
     check = 0
     head: Digest | None = None
+    #: Whether it has a context or options that the jobs below it have, too.
+    hands_on = False
     args: Sequence[Encoded] = ()
     ids: Sequence[Digest] = ()
     units: Sequence[Unit | None] = ()
@@ -192,9 +207,28 @@ class Job(Unit):
         super().__init__(node, scope)
         self.task = task
         self.prepared = prepared
-        self.options: dict[str, Any] = (
-            task.task_options if node.options is None else merged_options(task.task_options, node.options)
-        )
+        self.options: dict[str, Any] = task.task_options
+        if scope is not None and scope.hands_on:
+            self.hands_on = True
+            self.context = scope.context
+            self.exported = scope.exported
+        if node.options is not None or self.exported:
+            self.choose_options(node.options or NO_OPTIONS)
+
+    def choose_options(self, given: dict[str, Any]) -> None:
+        """Gives the job its options: those of the task, then what jobs above export, then those of the call."""
+        own = {name: value for name, value in given.items() if name not in (EXPORTED, CONTEXT)}
+        exported = given.get(EXPORTED)
+        if exported:
+            self.hands_on = True
+            self.exported = {**self.exported, **exported}
+        options = merged_options(self.task.task_options, self.exported) if self.exported else self.task.task_options
+        self.options = merged_options(options, own) if own else options
+        changes = given.get(CONTEXT)
+        if changes:
+            self.hands_on = True
+            self.context = self.context.updated(changes)
+            self.replaced = paths(changes)
 
     def move(self, state: State) -> None:
         """Changes the state.

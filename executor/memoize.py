@@ -130,7 +130,12 @@ class Memoizer:
 
     def _fails_again(self, job: Job, remembered: MemoCall) -> bool:
         """Fails the job with a recorded error, if that holds and is one that is handled."""
-        if self._verifier.holds(remembered.head, remembered.seq, finished=self.finished, shallow=False) is None:
+        if (
+            self._verifier.holds(
+                remembered.head, remembered.seq, finished=self.finished, shallow=False, context=self._context(job)
+            )
+            is None
+        ):
             return False
         try:
             record = CallRecord.parse(bytes(self._fetch(remembered.call)[1]))
@@ -271,7 +276,9 @@ class Memoizer:
 
     def _replay_whole(self, job: Job, remembered: MemoCall, shallow: bool) -> bool:
         """Answers with the ultimate result of a recorded call, if its footprint holds."""
-        head = self._verifier.holds(remembered.head, remembered.seq, finished=self.finished, shallow=shallow)
+        head = self._verifier.holds(
+            remembered.head, remembered.seq, finished=self.finished, shallow=shallow, context=self._context(job)
+        )
         if head is None:
             return False
         try:
@@ -288,6 +295,10 @@ class Memoizer:
         self._evaluator.hit(job, result, How.WHOLE)
         self._evaluator.counted(job, tally)
         return True
+
+    def _context(self, job: Job) -> Callable[[str], Digest | None]:
+        encoder = self._evaluator.encoder
+        return lambda path: job.context.id_at(path, encoder)
 
     def _tally(self, job: Job, call: Digest, head: HeadRecord) -> dict[str, int]:
         """Jobs by task inside a call, itself included: as kept, or by walking it."""

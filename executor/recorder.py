@@ -12,6 +12,7 @@ from typing import Any, Final
 from redun.core import codes, limits
 from redun.core.classes import UnavailableError
 from redun.core.codec import array_header, pointer_bytes
+from redun.core.context import is_within
 from redun.core.digest import Digest, Key
 from redun.core.errors import UNWRITABLE, RedunError
 from redun.core.keys import CodeExternal, error_key
@@ -144,6 +145,7 @@ class Recorder:
     def _follow(self, job: Job, leader: Job) -> None:
         job.call, job.head = leader.call, leader.head
         job.tasks, job.ext, job.flags = leader.tasks, leader.ext, leader.flags
+        job.context_reads = leader.context_reads
         if job.tasks is not None and (job.applied or job.node.options):
             self._add_own(job)
         if job.failure is not None:
@@ -154,7 +156,7 @@ class Recorder:
         assert job.head is not None
         head = self._verifier.head(job.head)
         job.tasks = self._footprints.known(self._verifier.task_set(head.tasks), head.tasks)
-        job.ext, job.flags = head.ext, head.flags
+        job.ext, job.flags, job.context_reads = head.ext, head.flags, head.context
         for name, digest, _ in job.tasks.entries:
             if digest not in self.sources:
                 self._source(name, digest)
@@ -304,7 +306,9 @@ class Recorder:
         job.tasks = parts.tasks
         job.flags = tuple(flags)[:1]
         job.ext = self._footprints.ext(parts.own, parts.children, parts.barriers)
-        job.head = self._footprints.head(job.tasks, job.ext, job.flags)
+        if job.reads or parts.reads:
+            job.context_reads = tuple(sorted({**parts.reads, **job.reads}.items()))
+        job.head = self._footprints.head(job.tasks, job.ext, job.flags, job.context_reads)
 
     def _add_own(self, job: Job) -> None:
         """Adds what only this job depended on to a footprint that it shares with another of its key: that one may have
@@ -312,6 +316,8 @@ class Recorder:
         parts = self._parts(job, job.extras)
         job.tasks = self._footprints.union(job.tasks, parts.tasks)
         job.flags = (*job.flags, *_own_flags(job), *parts.flags)[:1]
+        if parts.reads:
+            job.context_reads = tuple(sorted({**dict(job.context_reads), **parts.reads}.items()))
         if job.ext is not None:
             parts.children.append(job.ext)
         job.ext = self._footprints.ext(parts.own, parts.children, parts.barriers)
@@ -339,6 +345,9 @@ class Recorder:
             elif unit.ext is not None:
                 parts.children.append(unit.ext)
             parts.flags += (Flag(flag.name, flag.reason, unit.call) for flag in unit.flags)
+            for path, _ in unit.context_reads:
+                if not is_within(path, unit.replaced):
+                    parts.reads[path] = job.context.id_at(path, self._encoder)
         return parts
 
     def _externals(self, value: Encoded | Reduction) -> list[Digest]:
@@ -375,7 +384,7 @@ class Recorder:
 class _Parts:
     """What a footprint is made of."""
 
-    __slots__ = ("barriers", "children", "flags", "own", "tasks")
+    __slots__ = ("barriers", "children", "flags", "own", "reads", "tasks")
 
     def __init__(self, tasks: TaskSet) -> None:
         self.tasks = tasks
@@ -383,6 +392,7 @@ class _Parts:
         self.own: list[Digest] = []
         self.children: list[Digest] = []
         self.barriers: list[tuple[str, Digest]] = []
+        self.reads: dict[str, Digest | None] = {}
 
 
 def _own_flags(job: Job) -> list[Flag]:

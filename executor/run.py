@@ -15,6 +15,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from redun.core import limits
+from redun.core.context import EMPTY, Context
 from redun.core.errors import UNWRITABLE, RedunError, UnknownExecutor
 from redun.core.files import STATS
 from redun.core.keys import spread
@@ -63,9 +64,13 @@ class Run:
         whole: bool,
         observer: Observer | None,
         tags: Sequence[tuple[str, str]] = (),
+        keep_going: bool = False,
+        context: Context = EMPTY,
     ) -> None:
         self._store = store
         self._tags = tags
+        self._keep_going = keep_going
+        self._context = context
         self._live = live
         self._pool = pool
         self._observer = observer
@@ -106,7 +111,7 @@ class Run:
         statuses = STATS.backed_by(self._store.stat_memo_get, self._store.stat_memo_get_many)
         with stop_requests(self.stop), calm_collector(), statuses, closing(self._pending):
             try:
-                self._evaluator.submit(expression)
+                self._evaluator.submit(expression, settles=self._keep_going, context=self._context)
             except UNWRITABLE:
                 raise
             except RedunError as error:  # it cannot be stored, or a default of its task cannot

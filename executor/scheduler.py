@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from redun.core.concealed import redacted
+from redun.core.context import EMPTY, Context, plain
 from redun.core.errors import RunError, UnknownExecutor
 from redun.core.objects import Status
 from redun.core.tasks import running
@@ -40,6 +41,7 @@ class Scheduler:
         replay: whether a finished subtree may be replayed in one step, or every job is looked up by itself. The results
             are the same.
         observer: is told what happens.
+        keep_going: whether all that does not depend on a failure goes on.
         config: settings: a `redun.config.Config`, tables to make one of, or those of a project. Executors and tags are
             taken from it; `threads` is stronger.
 
@@ -56,6 +58,7 @@ class Scheduler:
         cache: bool = True,
         replay: Literal["whole", "step"] = "whole",
         observer: Observer | None = None,
+        keep_going: bool = False,
         config: Config | ProjectSettings | Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = None if config is None else _settings(config)
@@ -64,6 +67,7 @@ class Scheduler:
         self._cache = cache
         self._whole = replay == "whole"
         self._observer = observer
+        self._keep_going = keep_going
 
     def __enter__(self) -> Self:
         return self
@@ -71,15 +75,15 @@ class Scheduler:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         return None
 
-    def run(self, expression: Any, *, cache: bool | None = None) -> Any:
-        """Returns the value of an expression.
+    def run(self, expression: Any, *, cache: bool | None = None, context: Mapping[str, Any] | None = None) -> Any:
+        """Returns the value of an expression; arguments as in `execute`.
 
         Raises:
             Exception: what a task raised, if that was not handled.
             RunError: if the run could not go on for another reason, such as `sys.exit()` in a task.
             StoreError: if the store cannot be read or written.
         """
-        execution = self.execute(expression, argv=sys.argv, cache=cache)
+        execution = self.execute(expression, argv=sys.argv, cache=cache, context=context)
         if execution.status is Status.DONE:
             return execution.value
         error = execution.error
@@ -95,6 +99,7 @@ class Scheduler:
         info: Mapping[str, str] | None = None,
         cache: bool | None = None,
         tags: Sequence[tuple[str, str]] = (),
+        context: Mapping[str, Any] | None = None,
     ) -> Execution:
         """Runs an expression and returns how that went; a task's exception is in the answer, not raised.
 
@@ -103,6 +108,7 @@ class Scheduler:
             info: facts about the run, beside those that are always noted.
             cache: whether results of earlier executions are used; None: as the scheduler was told.
             tags: (name, value) pairs that the execution is known by; the settings' tags of other names come on top.
+            context: what tasks may ask for by name, over the context of the settings.
 
         Raises:
             StoreError: if the store cannot be read or written.
@@ -122,6 +128,8 @@ class Scheduler:
                 whole=self._whole,
                 observer=self._observer,
                 tags=self._tags(tags),
+                keep_going=self._keep_going,
+                context=self._context(context or {}),
             )
             return run.execute(expression)
         except BaseException:
@@ -129,6 +137,10 @@ class Scheduler:
             raise
         finally:
             pool.close()
+
+    def _context(self, given: Mapping[str, Any]) -> Context:
+        configured = {} if self.settings is None else plain(self.settings.context)
+        return Context(configured).updated(given) if configured or given else EMPTY
 
     def _tags(self, tags: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         names = {name for name, _ in tags}

@@ -22,6 +22,7 @@ from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import cache_scope
 
 Fetch = Callable[[Digest], tuple[str, Any]]
+ContextIds = Callable[[str], Digest | None]
 FetchMany = Callable[[Sequence[Digest]], list[tuple[str, Any] | None]]
 
 
@@ -42,17 +43,20 @@ class Verifier:
         self._exts: dict[Digest, tuple[int, bool]] = {}
         self._own: dict[Digest, tuple[int, bool]] = {}
 
-    def holds(self, head: Digest, seq: int, *, finished: int, shallow: bool) -> HeadRecord | None:
+    def holds(self, head: Digest, seq: int, *, finished: int, shallow: bool, context: ContextIds) -> HeadRecord | None:
         """Returns the head if its footprint holds, else None.
 
         Args:
             seq: number of the recording of the call, compared with the tasks that were superseded since.
             finished: number of bodies that have finished in this run: files may have changed since a smaller one.
             shallow: leaves external values inside the subtree unchecked.
+            context: gives the id of what the job's context has at a path.
         """
         try:
             record = self._part(head)
-            if not isinstance(record, HeadRecord) or record.flags or record.context:
+            if not isinstance(record, HeadRecord) or record.flags:
+                return None
+            if any(context(path) != found for path, found in record.context):
                 return None
             if self.superseded(record.tasks) > seq or not self._tasks_hold(record.tasks):
                 return None

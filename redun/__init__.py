@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from redun.core.context import get_context
     from redun.core.files import File
     from redun.core.functional import catch, catch_all, cond, throw
     from redun.core.namespace import get_current_namespace, namespace
@@ -36,6 +37,7 @@ __all__ = [
     "catch",
     "catch_all",
     "cond",
+    "get_context",
     "get_current_namespace",
     "get_task_registry",
     "namespace",
@@ -57,6 +59,7 @@ _HOMES = {
     "catch": ("redun.core.functional", "catch"),
     "catch_all": ("redun.core.functional", "catch_all"),
     "cond": ("redun.core.functional", "cond"),
+    "get_context": ("redun.core.context", "get_context"),
     "get_current_namespace": ("redun.core.namespace", "get_current_namespace"),
     "get_task_registry": ("redun.core.tasks", "get_task_registry"),
     "namespace": ("redun.core.namespace", "namespace"),

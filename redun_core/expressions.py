@@ -275,6 +275,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
+def is_lazy(value: Any) -> bool:
+    """Returns whether a value is an expression, or a built-in container that holds one."""
+    if isinstance(value, dict):
+        return any(map(is_lazy, value.values())) or any(map(is_lazy, value))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(is_lazy, value))
+    return isinstance(value, Expression)
+
+
 def node_ext(index: int) -> ExtType:
     """Returns what stands for the expression at that place of the table: 1, 2 or 4 bytes wide, the narrowest."""
     width = 1 if index < 0x100 else 2 if index < 0x10000 else 4

@@ -127,7 +127,7 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
         simple=len(kinds) if plain else -1,
         defaults=defaults,
         default_ids=default_ids,
-        lazy=any(isinstance(default, LazyDefault) for default in defaults.values()),
+        lazy=bool(task.lazy_options) or any(isinstance(default, LazyDefault) for default in defaults.values()),
         covers=frozenset(use.name for use in print_.record.uses if use.how in ("class", "function") and use.target),
         bindings=print_.bindings,
     )

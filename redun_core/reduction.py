@@ -50,11 +50,12 @@ class Node:
         task: the task itself where the expression was made in this process.
         args, kwargs: arguments as they were written.
         options: options given at the call.
+        lazy_options: those of them that hold expressions, which the job waits for.
         pinned: fingerprint that the task of that name must have.
         operand: where OUTER stands.
     """
 
-    __slots__ = ("args", "kwargs", "name", "op", "operand", "options", "pinned", "task")
+    __slots__ = ("args", "kwargs", "lazy_options", "name", "op", "operand", "options", "pinned", "task")
 
     def __init__(
         self,
@@ -73,6 +74,12 @@ class Node:
         self.task = task
         self.pinned: Digest | None = None
         self.operand: Operand | None = None
+        self.lazy_options: dict[str, Arg] | None = None
+
+    def inputs(self) -> list[int]:
+        """Returns the numbers of the nodes that it refers to, in order."""
+        lazy = self.lazy_options
+        return needs([*self.args, *self.kwargs.values(), *(lazy.values() if lazy else ())])
 
 
 class Reduction:
@@ -215,8 +222,21 @@ class _Table:
             node.kwargs[key] = arg
             parts.append(_PACKER.pack(key))
             parts.append(data)
-        parts.append(_EMPTY_MAP if not node.options else self.encoder.pack(_plain_options(node.options)))
+        if not node.options:
+            parts.append(_EMPTY_MAP)
+        else:
+            parts.append(_PACKER.pack_map_header(len(node.options)))
+            for key in sorted(node.options):
+                parts += (_PACKER.pack(key), self.option(node, key))
         return node, b"".join(parts)
+
+    def option(self, node: Node, name: str) -> bytes:
+        assert node.options is not None
+        arg, data = self.argument(node.options[name])
+        if type(arg) is int or arg.nodes:  # type: ignore[union-attr]  # no number: Encoded
+            node.options = {key: value for key, value in node.options.items() if key != name}
+            node.lazy_options = {**(node.lazy_options or {}), name: arg}
+        return data
 
     def outer(self, operand: Operand) -> Node:
         node = Node(OUTER, "", [], {})
@@ -285,7 +305,7 @@ def _post_order(root: Arg, nodes: list[Node]) -> list[int]:
             seen[number] = 1
             node = nodes[number]
             path.append(number)
-            stack.append(iter(needs([*node.args, *node.kwargs.values()])))
+            stack.append(iter(node.inputs()))
     return order
 
 
@@ -299,10 +319,6 @@ def _node_bytes(number: int) -> bytes:
     if number < 0x100:
         return b"\xd4\x41" + bytes((number,))
     return _PACKER.pack(node_ext(number))
-
-
-def _plain_options(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in sorted(options)}
 
 
 def read_reduction(payload: bytes) -> Reduction:
@@ -332,18 +348,23 @@ def _read_node(names: list[Any], row: list[Any], count: int) -> Node:
         name,
         [_read_arg(arg, count) for arg in args],
         {key: _read_arg(arg, count) for key, arg in kwargs.items()} if kwargs else kwargs,
-        _read_options(options) if options else None,
     )
+    if options:
+        _read_options(node, options, count)
     if type(name) is list:
         node.name, node.pinned = name[0], name[1].digest
     return node
 
 
-def _read_options(options: dict[str, Any]) -> dict[str, Any]:
-    if all(type(value) in PLAIN for value in options.values()):
-        return options
-    decoded: dict[str, Any] = Decoder(_fetch_none).decode(pack(options))
-    return decoded
+def _read_options(node: Node, options: dict[str, Any], count: int) -> None:
+    node.options = {}
+    for name, item in options.items():
+        arg = _read_arg(item, count)
+        if type(arg) is int or arg.nodes:  # type: ignore[union-attr]  # no number: Encoded
+            node.lazy_options = {**(node.lazy_options or {}), name: arg}
+        else:
+            assert isinstance(arg, Encoded)
+            node.options[name] = arg.obj if arg.plain else Decoder(_fetch_none).decode(pack(item))
 
 
 def _fetch_none(digest: Digest) -> tuple[str, Any]:

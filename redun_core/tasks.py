@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, cast, overload
 from redun.core import codes
 from redun.core.decoding import READERS, Decoder
 from redun.core.errors import CannotDecode, CannotEncode, DuplicateTask, TaskError, UnknownTask
-from redun.core.expressions import TaskCall
+from redun.core.expressions import Expression, TaskCall, is_lazy
 from redun.core.namespace import check_name, check_namespace, get_current_namespace
 from redun.core.sources import Capture, capture
 from redun.core.values import HANDLERS, PLAIN, Encoder
@@ -28,6 +28,9 @@ VAR_KEYWORD: Final = 4
 _CODE_MODES: Final = ("closure", "function", "version")
 _CHECKS: Final = ("full", "shallow")
 _SCOPES: Final = ("NONE", "CSE", "BACKEND")
+#: Options of a call that are none of its job alone: those for all jobs below it, and what it changes in their context.
+EXPORTED: Final = "_exported"
+CONTEXT: Final = "_context"
 #: Options of `@task` that are part of the task itself rather than of how its jobs run.
 _OWN: Final = frozenset({"name", "namespace", "version", "hash_includes", "nout", "code", "track_versions", "source"})
 
@@ -80,7 +83,9 @@ class Task(Generic[P, R]):
         self.hash_includes: tuple[Any, ...] = tuple(options.get("hash_includes") or ())
         self.track_versions: tuple[str, ...] = tuple(options.get("track_versions") or ())
         self.params, self.defaults = parameters(inner)
-        self.task_options: dict[str, Any] = {k: v for k, v in options.items() if k not in _OWN}
+        self.task_options: dict[str, Any] = {k: v for k, v in options.items() if k not in _OWN and not is_lazy(v)}
+        #: Options that are expressions, evaluated for each call as defaults are.
+        self.lazy_options: dict[str, Any] = {k: v for k, v in options.items() if k not in _OWN and is_lazy(v)}
         self.capture: Capture = capture(func)
         self._nout: int | None = options.get("nout")
         #: Parameters annotated as secrets.
@@ -145,8 +150,19 @@ class Task(Generic[P, R]):
         Raises:
             TaskError: if an option has a value that means nothing.
         """
-        _check_call_options(self.fullname, options)
-        return TaskWithOptions(self, options)
+        return TaskWithOptions(self, {}).options(**options)
+
+    def export_options(self, **options: Any) -> TaskWithOptions[P, R]:
+        """Returns the task with these options for the calls made through it and for all jobs below them.
+
+        Raises:
+            TaskError: as `options`.
+        """
+        return TaskWithOptions(self, {}).export_options(**options)
+
+    def update_context(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> TaskWithOptions[P, R]:
+        """Returns the task with changes to the context of the calls made through it and of all jobs below them."""
+        return TaskWithOptions(self, {}).update_context(changes, **more)
 
 
 class TaskWithOptions(Generic[P, R]):
@@ -160,12 +176,42 @@ class TaskWithOptions(Generic[P, R]):
         return cast(R, self.task.call_with(self.overrides, args, kwargs))
 
     def options(self, **options: Any) -> TaskWithOptions[P, R]:
-        """Returns the task with these options over those it has."""
-        _check_call_options(self.task.fullname, options)
+        """Returns the task with these options over those it has.
+
+        Raises:
+            TaskError: if an option has a value that means nothing.
+        """
+        check_call_options(self.task.fullname, options)
         return TaskWithOptions(self.task, {**self.overrides, **options})
+
+    def export_options(self, **options: Any) -> TaskWithOptions[P, R]:
+        """Returns the task with these options, for all jobs below its calls, too.
+
+        Raises:
+            TaskError: as `options`.
+        """
+        check_call_options(self.task.fullname, options)
+        exported = {**self.overrides.get(EXPORTED, {}), **options}
+        return TaskWithOptions(self.task, {**self.overrides, **options, EXPORTED: exported})
+
+    def update_context(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> TaskWithOptions[P, R]:
+        """Returns the task with changes to the context of its calls and of all jobs below them: mappings are merged,
+        and anything else replaced."""
+        before = self.overrides.get(CONTEXT, {})
+        return TaskWithOptions(self.task, {**self.overrides, CONTEXT: merged(merged(before, changes or {}), more)})
 
     def __repr__(self) -> str:
         return f"Task(fullname={self.task.fullname}, options={self.overrides})"
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values with the changes, mappings in mappings merged."""
+    result = dict(values)
+    for name, value in changes.items():
+        before = result.get(name)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        result[name] = merged(before, value) if both else value  # type: ignore[arg-type]  # `both` says so
+    return result
 
 
 def _unwrapped(func: Any) -> Any:
@@ -243,10 +289,16 @@ def _check_options(task: Task[..., Any]) -> None:
         raise TaskError(f"task {task.fullname}: code={task.code!r}", hint=f"one of {', '.join(_CODE_MODES)}")
     if task.code == "version" and task.version is None:
         raise TaskError(f'task {task.fullname}: code="version" without a version', hint='add version="1"')
-    _check_call_options(task.fullname, task.task_options)
+    check_call_options(task.fullname, task.task_options)
 
 
-def _check_call_options(fullname: str, options: Mapping[str, Any]) -> None:
+def check_call_options(fullname: str, options: Mapping[str, Any]) -> None:
+    """Checks the values of options that mean something to every executor; those that are lazy are checked later.
+
+    Raises:
+        TaskError: if one means nothing.
+    """
+    options = {name: value for name, value in options.items() if not isinstance(value, Expression)}
     cache = options.get("cache", True)
     if type(cache) is not bool:
         raise TaskError(f"task {fullname}: cache={cache!r}", hint="cache is True or False")
