@@ -429,14 +429,25 @@ class Store(NameAccess):
 
         return collect.collect_in(self._gc_parts(), self._session, options or collect.GcOptions(), progress)
 
-    def statistics(self, *, largest: int = 10, progress: Progress = no_progress) -> Statistics:
-        """Returns what the store holds: by kind of object and by task, and its largest values with who made them.
+    def statistics(self, *, largest: int = 10, quick: bool = False, progress: Progress = no_progress) -> Statistics:
+        """Returns what the store holds: by kind of object, by task and by age, how it grew, and its largest values with
+        who made them.
 
-        Every object is read, those that may lead to a large value two or three times.
+        The heads of all objects are read; to tell who made the largest values, also what may lead there; and unless it
+        is to be quick, every object, to tell what each execution was the first to name.
+
+        Args:
+            largest: of how many values it is told who made them.
+            quick: whether to leave out what takes following every pointer: ages, growth, and how often objects are
+                named.
+
+        Raises:
+            StoreDamaged: if the history, or an object that has to be read to tell who made another, is damaged.
         """
         from redun.store import statistics
 
-        return statistics.measure(self._backend, self._objects, self.executions(), largest, progress)
+        history = self.executions()
+        return statistics.measure(self._backend, self._objects, self.format, history, largest, progress, quick=quick)
 
     def index(self, *, progress: Progress = no_progress) -> Index:
         """Returns what answers questions against the direction of pointers: which jobs a task had, who made a value, who
