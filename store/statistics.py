@@ -24,7 +24,9 @@ _RAW: Final = bytes((RAW,))
 #: From here on the byte of the kind is the length of its name, which follows.
 _NAMED: Final = 0x80
 _NAMED_MARK: Final = bytes((_NAMED,))
-#: In front of the sweep's time there is an envelope like any other.
+#: Bytes of a row, on average, up to which rows are small.
+_SMALL: Final = 512
+#: In the trash the time of the sweep stands in front of the envelope.
 _TIME_BYTES: Final = 8
 
 
@@ -116,15 +118,16 @@ class Columns:
         #: Sizes up to here are not among the largest.
         self._floor = -1 if largest else 1 << 63
         skipped = _TIME_BYTES if table == "trash" else 0
-        total, at = backend.read(lambda txn: txn.count(table)), b""
+        total, at, small = backend.read(lambda txn: txn.count(table)), b"", False
         while True:
-            page = backend.heads(table, at, limits.SCAN_KEYS, skipped + HEAD_BYTES + SIZE_BYTES)
+            page = _page(backend, table, at, skipped, small=small)
             self.starts += b"".join([key[:8] for key, _, _ in page])
             self._add([(key, head[skipped:], size - skipped) for key, head, size in page] if skipped else page)
             progress("objects", len(self.sizes), max(total, len(self.sizes)))
             if len(page) < limits.SCAN_KEYS:
                 break
             at = page[-1][0] + b"\0"
+            small = sum([size for _, _, size in page]) < _SMALL * len(page)
         self.large = sorted(self._heap, reverse=True)
 
     def _add(self, page: list[tuple[bytes, bytes, int]]) -> None:
@@ -182,6 +185,15 @@ class Columns:
             for name, row, payload in zip(self.names, rows, self._payloads, strict=True)
         )
         return tuple(sorted(found, key=lambda total: -total.size))
+
+
+def _page(backend: Backend, table: str, at: bytes, skipped: int, *, small: bool) -> list[tuple[bytes, bytes, int]]:
+    """Returns keys with heads and sizes. Small rows are read whole, which takes half the time; ids are in no order of
+    size, so that those of the next page are as large as those of the last one."""
+    if not small:
+        return backend.heads(table, at, limits.SCAN_KEYS, skipped + HEAD_BYTES + SIZE_BYTES)
+    rows = backend.read(lambda txn: txn.scan(table, at, limits.SCAN_KEYS))
+    return [(key, env, len(env)) for key, env in rows]
 
 
 def _sizes(head: bytes, size: int) -> tuple[int, int]:
