@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from redun.store.journal import LiveInfo, LiveRun
     from redun.store.locate import find_store
     from redun.store.memo import MemoCall, MemoRow, MemoUpdate
+    from redun.store.mending.records import Mended, Repaired
+    from redun.store.mending.whole import repair
     from redun.store.meta import is_store
     from redun.store.problems import Problem
     from redun.store.readers import Reader
@@ -68,6 +70,7 @@ __all__ = [
     "MemoCall",
     "MemoRow",
     "MemoUpdate",
+    "Mended",
     "NotAStore",
     "NotFound",
     "Pointer",
@@ -78,6 +81,7 @@ __all__ = [
     "RefLogEntry",
     "RefMove",
     "RefMoved",
+    "Repaired",
     "RunUpdate",
     "Statistics",
     "Store",
@@ -96,6 +100,7 @@ __all__ = [
     "pack",
     "register_adapter",
     "register_kind",
+    "repair",
     "unpack",
 ]
 
@@ -116,6 +121,7 @@ _HOMES = {
     "MemoCall": "redun.store.memo",
     "MemoRow": "redun.store.memo",
     "MemoUpdate": "redun.store.memo",
+    "Mended": "redun.store.mending.records",
     "NotAStore": "redun.core.errors",
     "NotFound": "redun.core.errors",
     "Pointer": "redun.core.codec",
@@ -126,6 +132,7 @@ _HOMES = {
     "RefLogEntry": "redun.store.refs",
     "RefMove": "redun.store.batch",
     "RefMoved": "redun.core.errors",
+    "Repaired": "redun.store.mending.records",
     "RunUpdate": "redun.store.batch",
     "Statistics": "redun.store.statistics",
     "Store": "redun.store.store",
@@ -144,6 +151,7 @@ _HOMES = {
     "pack": "redun.core.codec",
     "register_adapter": "redun.core.adapters.registry",
     "register_kind": "redun.core.kinds",
+    "repair": "redun.store.mending.whole",
     "unpack": "redun.core.codec",
 }
 
