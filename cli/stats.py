@@ -72,6 +72,8 @@ def _document(counted: Statistics, size: int) -> dict[str, Any]:
 
 def _lines(counted: Statistics, size: int, *, quick: bool) -> Iterator[str]:
     yield from _summary(counted, size)
+    if not counted.kinds:
+        return
     yield ""
     yield f"{'KIND':<24} {'OBJECTS':>12} {'BYTES':>9} {'PACKED':>8} {'NAMED':>8}"
     for kind in counted.kinds:

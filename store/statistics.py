@@ -12,6 +12,7 @@ from redun.core.errors import StoreDamaged
 from redun.core.objects import ExecRecord
 from redun.store import compression
 from redun.store.growth import Age, Growth, Reached, follow
+from redun.store.history import counted
 from redun.store.makers import makers
 from redun.store.objects import HEAD_BYTES, IN_FILE, RAW, SIZE_BYTES, ZSTD, Objects, kind_of
 from redun.store.ports import Backend
@@ -213,7 +214,6 @@ class _History:
     """Counts executions while they go by."""
 
     def __init__(self, history: Iterable[tuple[Digest, ExecRecord]]) -> None:
-        self._history = history
         self._rows: dict[str, list[int]] = {}
         #: (id, when it began), newest first.
         self.starts: list[tuple[Digest, int]] = []
@@ -250,7 +250,7 @@ def measure(
     columns = Columns(backend, "objects", largest, progress)
     wanted = [digest for _, digest, _ in columns.large]
     made_by = makers(backend, objects, fmt, wanted, progress) if wanted else {}
-    seen = _History(history)
+    seen = _History(counted(history, progress))
     reached = (
         Reached() if quick else follow(backend, objects, fmt, columns.starts, seen.starts, columns.sizes, progress)
     )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from redun.store.gc.retention import KeepRules, Pruning
     from redun.store.indexes.gather import Source
     from redun.store.indexes.index import Index
+    from redun.store.lineage import LineageStep
     from redun.store.mending.aside import Aside
     from redun.store.mending.records import Repaired
     from redun.store.packs import Writable
@@ -396,12 +397,13 @@ class Store(NameAccess):
 
     # -- housekeeping --
 
-    def plan_pruning(self, rules: KeepRules) -> Pruning:
+    def plan_pruning(self, rules: KeepRules, *, progress: Progress = no_progress) -> Pruning:
         """Returns which executions stay by some rules, and which would go."""
         # Late, as all housekeeping: reading and writing never need it.
         from redun.store.gc import retention
 
-        return retention.plan(self._backend, self.executions(), rules, self.tags_of_executions)
+        listed = history.counted(self.executions(), progress)
+        return retention.plan(self._backend, listed, rules, self.tags_of_executions)
 
     def prune(self, pruning: Pruning) -> None:
         """Takes executions out of the history. What only they lead to is there until `collect_garbage` sweeps it.
@@ -463,6 +465,25 @@ class Store(NameAccess):
         from redun.store.indexes.opening import open_index
 
         return open_index(self._index_source(), None if self.read_only else self._write, progress)
+
+    def lineage(self, start: Digest, *, up: bool = True, depth: int | None = None) -> Iterator[LineageStep]:
+        """Returns the calls that a value, or what a call gave, came from, or those that took it and what came of it:
+        nearest first, each once, as they are found.
+
+        It tells of executions that are sealed. What it keeps in memory is less than 100 bytes a call that it has met,
+        and the largest expressions it passes.
+
+        Args:
+            start: the id of a value or a call.
+            up: whether to go to what it was made of, not to what was made of it.
+            depth: how far; 0 is those calls alone that gave it, or took it. None for all.
+
+        Raises:
+            StoreFull: as `index`.
+        """
+        from redun.store.lineage import lineage
+
+        return lineage(self, start, up=up, depth=depth)
 
     def rebuild_index(self, *, progress: Progress = no_progress) -> int:
         """Drops the tables of `index` and makes them again; returns how many executions they have. Nothing is lost with
