@@ -37,6 +37,9 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "unpin": ("redun.cli.pin", "unpin", "Let go of what was pinned."),
     "prune": ("redun.cli.prune", "prune", "Choose which executions stay."),
     "gc": ("redun.cli.gc", "gc", "Sweep what no execution leads to."),
+    "backup": ("redun.cli.backup", "backup", "Write the store as one file."),
+    "restore": ("redun.cli.restore", "restore", "Make a store of a backup."),
+    "convert": ("redun.cli.convert", "convert", "Name objects in another way."),
     "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),
 }
 

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
         ValueTooDeep,
     )
     from redun.core.kinds import register_kind
+    from redun.store.backup import Backup
     from redun.store.batch import Batch, RefMove, RunUpdate
+    from redun.store.converting import Conversion, convert
     from redun.store.fsck import check
     from redun.store.gc.collect import Collection, GcOptions
     from redun.store.gc.retention import KeepRules, Pruning
@@ -50,16 +52,19 @@ if TYPE_CHECKING:
     from redun.store.problems import Problem
     from redun.store.readers import Reader
     from redun.store.refs import RefLogEntry
+    from redun.store.restoring import Restored, restore
     from redun.store.statistics import Statistics
     from redun.store.store import Store
     from redun.store.transaction import Transaction
 
 __all__ = [
+    "Backup",
     "Batch",
     "CannotDecode",
     "CannotEncode",
     "CodecError",
     "Collection",
+    "Conversion",
     "Digest",
     "DigestCollision",
     "GcOptions",
@@ -82,6 +87,7 @@ __all__ = [
     "RefMove",
     "RefMoved",
     "Repaired",
+    "Restored",
     "RunUpdate",
     "Statistics",
     "Store",
@@ -95,22 +101,26 @@ __all__ = [
     "Transaction",
     "ValueTooDeep",
     "check",
+    "convert",
     "find_store",
     "is_store",
     "pack",
     "register_adapter",
     "register_kind",
     "repair",
+    "restore",
     "unpack",
 ]
 
 #: Name -> the module that owns it.
 _HOMES = {
+    "Backup": "redun.store.backup",
     "Batch": "redun.store.batch",
     "CannotDecode": "redun.core.errors",
     "CannotEncode": "redun.core.errors",
     "CodecError": "redun.core.errors",
     "Collection": "redun.store.gc.collect",
+    "Conversion": "redun.store.converting",
     "Digest": "redun.core.digest",
     "DigestCollision": "redun.core.errors",
     "GcOptions": "redun.store.gc.collect",
@@ -133,6 +143,7 @@ _HOMES = {
     "RefMove": "redun.store.batch",
     "RefMoved": "redun.core.errors",
     "Repaired": "redun.store.mending.records",
+    "Restored": "redun.store.restoring",
     "RunUpdate": "redun.store.batch",
     "Statistics": "redun.store.statistics",
     "Store": "redun.store.store",
@@ -146,12 +157,14 @@ _HOMES = {
     "Transaction": "redun.store.transaction",
     "ValueTooDeep": "redun.core.errors",
     "check": "redun.store.fsck",
+    "convert": "redun.store.converting",
     "find_store": "redun.store.locate",
     "is_store": "redun.store.meta",
     "pack": "redun.core.codec",
     "register_adapter": "redun.core.adapters.registry",
     "register_kind": "redun.core.kinds",
     "repair": "redun.store.mending.whole",
+    "restore": "redun.store.restoring",
     "unpack": "redun.core.codec",
 }
 
