@@ -116,7 +116,7 @@ WORDS = {
 def test_what_commands_print_as_json_is_one_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert WORDS.keys() == ALL.keys() - NO_JSON.keys()
+    assert WORDS.keys() >= ALL.keys() - NO_JSON.keys()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / FLOW).write_text(WORKFLOW)
@@ -125,7 +125,7 @@ def test_what_commands_print_as_json_is_one_document(
     with Store.open(tmp_path / ".redun" / "store") as store:
         new, old = (digest.hex() for digest, _ in store.executions())
     capsys.readouterr()
-    for name, words in WORDS.items():
+    for name, words in ((name, WORDS[name]) for name in WORDS if name in ALL):
         assert main([*name.split(), "--json", *(word.format(new=new, old=old) for word in words)]) == 0, name
         assert json.loads(capsys.readouterr().out) is not None, name
     forget()
