@@ -113,9 +113,9 @@ def _summary(counted: Statistics, size: int) -> Iterator[str]:
 
 
 def _times(much: int | None, size: int) -> str:
-    """Returns how many times larger a number of bytes is than what is stored; nothing where it is as large."""
+    """Returns how many times larger a number of bytes is than what is stored; nothing where it is not."""
     ratio = 1.0 if much is None or not size else much / size
-    return "" if 0.95 < ratio < 1.05 else f"{ratio:,.1f}x"
+    return f"{ratio:,.1f}x" if ratio >= 1.05 else ""
 
 
 def _by_age(counted: Statistics) -> Iterator[str]:

@@ -89,7 +89,7 @@ WORDS = {
     "init": [],
     "run": [FLOW, "main"],
     "log": [],
-    "explain": ["make"],
+    "explain": ["-"],
     "diff": ["{old}", "{new}"],
     "show": ["main"],
     "cat-object": ["{new}"],
