@@ -100,7 +100,8 @@ def test_a_program_reads_the_settings_of_its_project(redun: Callable[..., Done],
 def test_a_project_of_the_other_program_runs_as_it_is(redun: Callable[..., Done], tmp_path: Path):
     (tmp_path / ".redun").mkdir()
     (tmp_path / ".redun" / "redun.ini").write_text(
-        "# redun configuration.\n\n[backend]\ndb_uri = sqlite:///redun.db\n\n[executors.default]\ntype = local\nmax_workers = 20\n"
+        "# redun configuration.\n\n[backend]\ndb_uri = sqlite:///redun.db\n\n"
+        "[executors.default]\ntype = local\nmax_workers = 20\n"
     )
     done = redun("run", "w.py", "small")
     assert done.stdout == "1\n"
