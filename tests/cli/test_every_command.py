@@ -120,6 +120,7 @@ def test_what_commands_print_as_json_is_one_document(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / FLOW).write_text(WORKFLOW)
+    (tmp_path / "redun.toml").write_text("")
     for number in "12":
         assert main(["-q", "run", FLOW, "main", "--n", number]) == 0
     with Store.open(tmp_path / ".redun" / "store") as store:
