@@ -72,8 +72,9 @@ def remark_line(project: ProjectSettings | None) -> str:
     if project is None or not project.remarks:
         return ""
     from redun.core.forms import printable
+    from redun.executor.config.records import Origin
     from redun.executor.config.showing import place_text
 
-    first, keys = project.remarks[0], ", ".join(remark.key for remark in project.remarks)
-    file = place_text(first.origin._replace(line=None))
+    keys = ", ".join(remark.key for remark in project.remarks)
+    file = place_text(Origin(project.remarks[0].origin.source))
     return printable(f"{file}: without meaning here: {keys} (redun config show says what to do)")
