@@ -74,14 +74,14 @@ def _task_names(backend: Backend, objects: Objects, fmt: ObjectFormat) -> dict[b
 def forget(work: Work) -> None:
     """Removes rows of the cache that are damaged or lead to what is not there, and what hides a lost object from the
     next run: it asks for each step on the way to what made it, and makes that again."""
-    solidity = Solidity(work)
+    steps_are, calls_are = Solidity(work, code=False), Solidity(work, code=True)
     damaged, rows, steps = 0, 0, 0
     lacking = "cached results are forgotten, so that what they lack is made again"
     inside = "cached calls are not replayed whole, so that what is lost inside is made again"
     batch: list[tuple[bytes, MemoRow | None, bytes | None]] = []
     for key, data in scan_prefix(work.backend, "memo", b""):
         row = decode_row(Key(key), data, work.format.size)
-        left = None if row is None else _left(work, row, solidity)
+        left = None if row is None else _left(work, row, steps_are, calls_are)
         if left is not None and left == row:
             continue
         damaged += row is None
@@ -99,18 +99,18 @@ def forget(work: Work) -> None:
         work.note("cache", "", f"{inside}: {steps:,}")
 
 
-def _left(work: Work, row: MemoRow, solidity: Solidity) -> MemoRow | None:
+def _left(work: Work, row: MemoRow, steps_are: Solidity, calls_are: Solidity) -> MemoRow | None:
     """What stays of a row: without a sound reduction, nothing."""
     named = [row.reduction, *(digest for call in row.calls for digest in (call.call, call.head))]
     there = kinds(work.backend, named)
-    if there.get(row.reduction) != ("expr" if row.is_expr else "value") or not solidity.is_solid(row.reduction):
+    if there.get(row.reduction) != ("expr" if row.is_expr else "value") or not steps_are.is_solid(row.reduction):
         return None
 
     def stays(call: bytes, head: bytes) -> bool:
-        if there.get(call) != "call" or there.get(head) != "footprint" or not solidity.is_solid(head):  # type: ignore[arg-type]
+        if there.get(call) != "call" or there.get(head) != "footprint" or not steps_are.is_solid(head):  # type: ignore[arg-type]
             return False
         # Of a call without others inside, only arguments can be lost, and these were made elsewhere.
-        return not row.is_expr or solidity.is_solid(call)  # type: ignore[arg-type]
+        return not row.is_expr or calls_are.is_solid(call)  # type: ignore[arg-type]
 
     calls = tuple(call for call in row.calls if stays(call.call, call.head))
     if calls or not row.calls:
