@@ -80,9 +80,10 @@ def path(ctx: click.Context, as_json: bool, named: str | None) -> int:
     """
     import os
 
+    from redun.cli.project import working_directory
     from redun.executor.config.resolve import settings_files
 
-    files = settings_files(os.getcwd(), environ=os.environ, named=named or settings(ctx).config)
+    files = settings_files(working_directory(), environ=os.environ, named=named or settings(ctx).config)
     if as_json:
         write_out(_json([str(file) for file in files]))
     else:

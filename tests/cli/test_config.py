@@ -241,3 +241,14 @@ def test_doctor_tells_of_the_settings(shell: Shell) -> None:
     write("[limits]\ndb = 0\n")
     shell("doctor", code=2)
     assert "redun.toml:2: limits.db is 0; expected a whole number" in shell.out
+
+
+def test_a_working_directory_that_is_gone_is_said_to_be(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for words in (("log",), ("config", "show"), ("config", "path")):
+        assert "the working directory is gone" in shell(*words, code=3)

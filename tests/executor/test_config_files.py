@@ -52,6 +52,7 @@ def test_a_project_without_files_has_the_defaults(load: Load):
     assert settings.store == (None, "normal")
     assert {name: executor.type for name, executor in settings.executors.items()} == {
         "default": "threads",
+        "threads": "alias",
         "processes": "processes",
         "process": "alias",
         "dask": "dask",

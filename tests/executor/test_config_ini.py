@@ -165,7 +165,7 @@ key = ${ANYTHING}
     )
     assert found["executors.short"] == "executors.batch, which it stands for, is not there"
     assert {remark.origin.line for remark in settings.remarks if remark.key == "backend.automigrate"} == {4}
-    assert set(settings.executors) == {"default", "processes", "process", "dask"}
+    assert set(settings.executors) == {"default", "threads", "processes", "process", "dask"}
 
 
 def test_an_executor_that_redun_toml_defines_is_not_remarked_on(tmp_path: Path):
