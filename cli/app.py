@@ -31,12 +31,16 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "config": ("redun.cli.config", "config", "Show settings, and where each came from."),
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
     "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound."),
+    "reindex": ("redun.cli.reindex", "reindex", "Make the indexes anew."),
     "stats": ("redun.cli.stats", "stats", "Say what the store holds."),
     "tag": ("redun.cli.tag", "tag", "Tag executions, jobs, tasks, calls and values."),
     "pin": ("redun.cli.pin", "pin", "Keep something, whatever is pruned."),
     "unpin": ("redun.cli.pin", "unpin", "Let go of what was pinned."),
     "prune": ("redun.cli.prune", "prune", "Choose which executions stay."),
     "gc": ("redun.cli.gc", "gc", "Sweep what no execution leads to."),
+    "backup": ("redun.cli.backup", "backup", "Write the store as one file."),
+    "restore": ("redun.cli.restore", "restore", "Make a store of a backup."),
+    "convert": ("redun.cli.convert", "convert", "Name objects in another way."),
     "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),
 }
 

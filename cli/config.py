@@ -14,7 +14,7 @@ from redun.core.forms import printable
 # Our executor floor is imported inside functions: help loads none of it.
 if TYPE_CHECKING:
     from redun.executor.config.listing import Row
-    from redun.executor.config.records import ProjectSettings
+    from redun.executor.config.records import Origin, ProjectSettings
 
 #: Characters of a key and of a value that other rows are lined up with.
 _KEY_WIDTH: Final = 32
@@ -80,9 +80,10 @@ def path(ctx: click.Context, as_json: bool, named: str | None) -> int:
     """
     import os
 
+    from redun.cli.project import working_directory
     from redun.executor.config.resolve import settings_files
 
-    files = settings_files(os.getcwd(), environ=os.environ, named=named or settings(ctx).config)
+    files = settings_files(working_directory(), environ=os.environ, named=named or settings(ctx).config)
     if as_json:
         write_out(_json([str(file) for file in files]))
     else:
@@ -121,13 +122,17 @@ def _document(project: ProjectSettings, found: Sequence[Row]) -> dict[str, Any]:
     return {
         "files": [str(file) for file in project.files],
         "settings": [
-            {"key": key_text(row.path), "value": masked(row.path, row.value), "from": row.origin._asdict()}
+            {"key": key_text(row.path), "value": masked(row.path, row.value), "from": _place(row.origin)}
             for row in found
         ],
         "without_meaning": [
-            {"key": remark.key, "text": remark.text, "from": remark.origin._asdict()} for remark in project.remarks
+            {"key": remark.key, "text": remark.text, "from": _place(remark.origin)} for remark in project.remarks
         ],
     }
+
+
+def _place(origin: Origin) -> dict[str, Any]:
+    return {"source": origin.source, "line": origin.line}
 
 
 def _json(document: Any) -> str:

@@ -17,7 +17,7 @@ import click
 
 from redun.cli.colors import CHOICES, Paint, painter, wants_color, write_escaped
 from redun.cli.exits import OutputLost, UsageError
-from redun.cli.project import UNREAD, chosen_color, project_settings
+from redun.cli.project import UNREAD, chosen_color, project_settings, working_directory
 from redun.core.errors import NotAStore
 
 # Our store floor is imported inside functions: help and usage errors look for no store.
@@ -124,7 +124,7 @@ def locate_store(found: Settings) -> Path | None:
 
     named = found.named_store() or _configured_store(found)
     if named is None:
-        return find_store(_here())
+        return find_store(working_directory())
     path, by = named
     try:
         return store_at(path)
@@ -153,7 +153,7 @@ def existing_store(found: Settings) -> Path:
     """
     path = locate_store(found)
     if path is None:
-        here = _here()
+        here = working_directory()
         hint = "redun init makes one; redun run does too"
         raise NotAStore(f"no store in {here} or above", path=str(here), hint=hint)
     return path
@@ -171,7 +171,7 @@ def open_or_create_store(found: Settings) -> Store:
 
     path = locate_store(found)
     if path is None:
-        path = create_store(_here())
+        path = create_store(working_directory())
     return Store.open(path, durability=_durability(found))
 
 
@@ -185,7 +185,7 @@ def config_dir(found: Settings) -> Path:
 
     path = locate_store(found)
     if path is None:
-        return _here() / CONFIG_NAME
+        return working_directory() / CONFIG_NAME
     return path.parent if path.name == STORE_NAME else path
 
 
@@ -201,14 +201,6 @@ def _configured_store(found: Settings) -> tuple[str, str] | None:
 def _durability(found: Settings) -> Literal["normal", "durable"]:
     project = project_settings(found)
     return "normal" if project is None else project.store.durability
-
-
-def _here() -> Path:
-    try:
-        return Path.cwd()
-    except OSError as error:
-        hint = "change to a directory that exists"
-        raise NotAStore(f"the working directory is gone: {error.strerror}", hint=hint) from None
 
 
 def debugging(found: Settings | None) -> bool:

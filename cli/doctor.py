@@ -95,7 +95,9 @@ def _store(found: Settings) -> Iterator[Finding]:
     try:
         path = locate_store(found)
         here = Path.cwd()
-    except (ConfigError, NotAStore, OSError) as error:
+    except ConfigError:
+        return  # it was told of above, and nobody knows what store is meant
+    except (NotAStore, OSError) as error:
         yield bad("store", error)
         return
     if path is None:

@@ -15,6 +15,7 @@ FORMAT: Final = 4
 UNAVAILABLE: Final = 5
 DAMAGED: Final = 6
 INTERNAL: Final = 7
+REPAIRED: Final = 10
 DAMAGE_REMAINS: Final = 11
 UNCHECKED: Final = 12
 INTERRUPTED: Final = 130
@@ -28,6 +29,7 @@ EXIT_CODES: Final[tuple[tuple[int, str], ...]] = (
     (UNAVAILABLE, "the store is full, read-only or locked"),
     (DAMAGED, "the store is damaged"),
     (INTERNAL, "an executor failed, or redun itself did"),
+    (REPAIRED, "fsck --repair: there was damage, and it is repaired"),
     (DAMAGE_REMAINS, "fsck: there is damage"),
     (UNCHECKED, "fsck: the store could not be checked"),
     (INTERRUPTED, "interrupted (Ctrl-C, SIGTERM, SIGHUP)"),

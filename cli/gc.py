@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,9 +14,6 @@ from redun.cli.units import Duration, Size, size_text
 if TYPE_CHECKING:
     from redun.store import Collection
 
-#: `redun.store.gc.collect.EXPIRY_S` as people write it; help loads no store.
-_EXPIRY: Final = "7d"
-
 
 @click.command(short_help="Sweep what no execution leads to.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be swept, and change nothing.")
@@ -27,9 +24,8 @@ _EXPIRY: Final = "7d"
 @click.option(
     "--expire",
     type=Duration(),
-    show_default=_EXPIRY,
     metavar="AGE",
-    help="What was swept longer ago is removed for good; `now` removes all of it.",
+    help="What was swept longer ago is removed for good (default: 7d); `now` removes all of it.",
 )
 @click.option("--compact", is_flag=True, help="Give bytes back to the file system; removes all that was swept.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -31,12 +31,6 @@ class Graph(CallGraph):
         task = None if call is None else self.task(call.task)
         return "?" if task is None else printable(task.fullname)
 
-    def task_name(self, digest: Digest | None) -> str | None:
-        """Returns the full name of a call's task as stored, or None where it is not known."""
-        call = self.call(digest)
-        task = None if call is None else self.task(call.task)
-        return None if task is None else task.fullname
-
     def name(self, call: CallRecord | None) -> str:
         """Returns the name of a call's task without its namespace, safe to print."""
         return base_name(self.fullname(call))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from redun.core.errors import NotAStore
 from redun.core.project_files import has_settings
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def project_settings(found: Settings) -> ProjectSettings | None:
         ConfigError: if there are some that make no sense.
     """
     if found.project is UNREAD:
-        some = found.config is not None or has_settings(os.getcwd(), os.environ)
+        some = found.config is not None or has_settings(working_directory(), os.environ)
         found.project = load_project(found) if some else None
     project: ProjectSettings | None = found.project
     return project
@@ -39,7 +40,7 @@ def load_project(found: Settings) -> ProjectSettings:
     from redun.executor.config.resolve import load_settings
     from redun.executor.config.sources import given
 
-    here = Path.cwd()
+    here = working_directory()
     options = [] if found.store is None else [given({("store", "path"): found.store}, "--store", here)]
     return load_settings(here, environ=os.environ, named=found.config, given=options)
 
@@ -67,13 +68,27 @@ def own_packages(found: Settings) -> None:
         set_own_packages(project.own_packages)
 
 
+def working_directory() -> Path:
+    """Returns the working directory.
+
+    Raises:
+        NotAStore: if it is gone.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        hint = "change to a directory that exists"
+        raise NotAStore(f"the working directory is gone: {error.strerror}", hint=hint) from None
+
+
 def remark_line(project: ProjectSettings | None) -> str:
     """Returns the line that tells which settings mean nothing here, or an empty text."""
     if project is None or not project.remarks:
         return ""
     from redun.core.forms import printable
+    from redun.executor.config.records import Origin
     from redun.executor.config.showing import place_text
 
-    first, keys = project.remarks[0], ", ".join(remark.key for remark in project.remarks)
-    file = place_text(first.origin._replace(line=None))
+    keys = ", ".join(remark.key for remark in project.remarks)
+    file = place_text(Origin(project.remarks[0].origin.source))
     return printable(f"{file}: without meaning here: {keys} (redun config show says what to do)")

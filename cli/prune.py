@@ -12,6 +12,7 @@ from redun.cli.exits import UsageError
 from redun.cli.history_view import clock
 from redun.cli.project import project_settings
 from redun.cli.render import SHORT_ID
+from redun.cli.steps import steps
 from redun.cli.tag_options import read_tag_option
 from redun.cli.units import Duration
 from redun.core.forms import printable
@@ -56,15 +57,16 @@ def prune(
 
     since = None if keep_within is None else time.time_ns() // 1000 - keep_within * 1_000_000
     rules = KeepRules(last=keep_last or 0, since=since, tags=tuple(map(read_tag_option, keep_tag)))
-    with open_store(settings(ctx), read_only=dry_run) as store:
-        pruning = store.plan_pruning(rules)
+    quiet = settings(ctx).quiet
+    with open_store(settings(ctx), read_only=dry_run) as store, steps(wanted=not quiet) as progress:
+        pruning = store.plan_pruning(rules, progress=progress)
         if not dry_run:
             store.prune(pruning)
     if as_json:
         import json
 
         write_out(json.dumps(_document(pruning, dry_run=dry_run)) + "\n")
-    elif not settings(ctx).quiet:
+    elif not quiet:
         _print(pruning, dry_run=dry_run)
 
 

@@ -67,7 +67,11 @@ class _Wishes(NamedTuple):
     "--no-cache", is_flag=True, help="Use no result of an earlier execution; results are stored all the same."
 )
 @click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Task bodies that run at once (default: 20)."
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Task bodies that run at once (also: REDUN_JOBS; default: 20).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 @click.option(
@@ -98,9 +102,9 @@ class _Wishes(NamedTuple):
     help="Record *** for the arguments of the task; what it hands on or returns is recorded all the same.",
 )
 @click.option("-t", "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag the execution; may be repeated.")
-@click.option("--project", metavar="NAME", help="Tag the execution: project=NAME.")
+@click.option("--project", metavar="NAME", help="Tag the execution: project=NAME (also: REDUN_PROJECT).")
 @click.option("--doc", metavar="TEXT", help="Tag the execution: doc=TEXT.")
-@click.option("-u", "--user", metavar="NAME", help="Tag the execution: user=NAME.")
+@click.option("-u", "--user", metavar="NAME", help="Tag the execution: user=NAME (also: REDUN_USER).")
 @click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the task.")
 @common_options
 @click.argument("target", metavar="FILE_OR_MODULE")

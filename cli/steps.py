@@ -29,7 +29,7 @@ class Steps:
         now = time.monotonic()
         if self._live and now >= self._due:
             self._due, self._shown = now + _AGAIN_S, True
-            sys.stderr.write(f"{_CLEAR}{what}: {done:,} of {total:,}")
+            sys.stderr.write(f"{_CLEAR}{what}: {done:,}" + (f" of {total:,}" if total else ""))
             sys.stderr.flush()
 
     def clear(self) -> None:

@@ -22,9 +22,8 @@ CONFIG_VARIABLE: Final = "REDUN_CONFIG"
 #: Variables that set something, but the one that names the store: who asks for the store, asks for that one first.
 VARIABLE_NAMES: Final = (CONFIG_VARIABLE, "REDUN_JOBS", "REDUN_USER", "REDUN_PROJECT")
 #: A `pyproject.toml` in which this is not found says nothing about us. What it finds may still be none.
-_MENTIONS: Final = re.compile(
-    rb"""tool["']?[ \t]*\.[ \t]*["']?redun|^[ \t]*\[[ \t]*["']?tool["']?[ \t]*\]|^[ \t]*["']?tool["']?[ \t]*=""",
-    re.MULTILINE,
+_MENTIONS: Final = (
+    rb"""(?m)tool["']?[ \t]*\.[ \t]*["']?redun|^[ \t]*\[[ \t]*["']?tool["']?[ \t]*\]|^[ \t]*["']?tool["']?[ \t]*="""
 )
 
 
@@ -92,9 +91,11 @@ def named_files(path: str | os.PathLike[str], by: str) -> list[Path]:
 def _mentions_us(path: str) -> bool:
     try:
         with open(path, "rb") as file:
-            return _MENTIONS.search(file.read()) is not None
+            data = file.read()
     except OSError:
         return False  # nobody says that it is about us
+    # Compiled here: where there is no such file, nobody waits for it.
+    return b"redun" in data and re.search(_MENTIONS, data) is not None
 
 
 def _refuse_strangers(found: list[Path]) -> None:

@@ -37,27 +37,34 @@ if TYPE_CHECKING:
         ValueTooDeep,
     )
     from redun.core.kinds import register_kind
+    from redun.store.backup import Backup
     from redun.store.batch import Batch, RefMove, RunUpdate
+    from redun.store.converting import Conversion, convert
     from redun.store.fsck import check
     from redun.store.gc.collect import Collection, GcOptions
     from redun.store.gc.retention import KeepRules, Pruning
     from redun.store.journal import LiveInfo, LiveRun
     from redun.store.locate import find_store
     from redun.store.memo import MemoCall, MemoRow, MemoUpdate
+    from redun.store.mending.records import Mended, Repaired
+    from redun.store.mending.whole import repair
     from redun.store.meta import is_store
     from redun.store.problems import Problem
     from redun.store.readers import Reader
     from redun.store.refs import RefLogEntry
+    from redun.store.restoring import Restored, restore
     from redun.store.statistics import Statistics
     from redun.store.store import Store
     from redun.store.transaction import Transaction
 
 __all__ = [
+    "Backup",
     "Batch",
     "CannotDecode",
     "CannotEncode",
     "CodecError",
     "Collection",
+    "Conversion",
     "Digest",
     "DigestCollision",
     "GcOptions",
@@ -68,6 +75,7 @@ __all__ = [
     "MemoCall",
     "MemoRow",
     "MemoUpdate",
+    "Mended",
     "NotAStore",
     "NotFound",
     "Pointer",
@@ -78,6 +86,8 @@ __all__ = [
     "RefLogEntry",
     "RefMove",
     "RefMoved",
+    "Repaired",
+    "Restored",
     "RunUpdate",
     "Statistics",
     "Store",
@@ -91,21 +101,26 @@ __all__ = [
     "Transaction",
     "ValueTooDeep",
     "check",
+    "convert",
     "find_store",
     "is_store",
     "pack",
     "register_adapter",
     "register_kind",
+    "repair",
+    "restore",
     "unpack",
 ]
 
 #: Name -> the module that owns it.
 _HOMES = {
+    "Backup": "redun.store.backup",
     "Batch": "redun.store.batch",
     "CannotDecode": "redun.core.errors",
     "CannotEncode": "redun.core.errors",
     "CodecError": "redun.core.errors",
     "Collection": "redun.store.gc.collect",
+    "Conversion": "redun.store.converting",
     "Digest": "redun.core.digest",
     "DigestCollision": "redun.core.errors",
     "GcOptions": "redun.store.gc.collect",
@@ -116,6 +131,7 @@ _HOMES = {
     "MemoCall": "redun.store.memo",
     "MemoRow": "redun.store.memo",
     "MemoUpdate": "redun.store.memo",
+    "Mended": "redun.store.mending.records",
     "NotAStore": "redun.core.errors",
     "NotFound": "redun.core.errors",
     "Pointer": "redun.core.codec",
@@ -126,6 +142,8 @@ _HOMES = {
     "RefLogEntry": "redun.store.refs",
     "RefMove": "redun.store.batch",
     "RefMoved": "redun.core.errors",
+    "Repaired": "redun.store.mending.records",
+    "Restored": "redun.store.restoring",
     "RunUpdate": "redun.store.batch",
     "Statistics": "redun.store.statistics",
     "Store": "redun.store.store",
@@ -139,11 +157,14 @@ _HOMES = {
     "Transaction": "redun.store.transaction",
     "ValueTooDeep": "redun.core.errors",
     "check": "redun.store.fsck",
+    "convert": "redun.store.converting",
     "find_store": "redun.store.locate",
     "is_store": "redun.store.meta",
     "pack": "redun.core.codec",
     "register_adapter": "redun.core.adapters.registry",
     "register_kind": "redun.core.kinds",
+    "repair": "redun.store.mending.whole",
+    "restore": "redun.store.restoring",
     "unpack": "redun.core.codec",
 }
 

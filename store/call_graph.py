@@ -90,6 +90,12 @@ class CallGraph:
             self._tasks[digest] = None if payload is None else TaskRecord.parse(payload)
         return self._tasks[digest]
 
+    def task_name(self, digest: Digest | None) -> str | None:
+        """Returns the full name of a call's task as stored, or None where it is not known."""
+        call = self.call(digest)
+        task = None if call is None else self.task(call.task)
+        return None if task is None else task.fullname
+
     def table(self, call: CallRecord | None) -> Table | None:
         """Returns the expression that a call's body returned, or None where it returned a plain value."""
         if call is None or call.reduction is None:

@@ -10,6 +10,7 @@ from redun.store.blobs import BlobArea
 from redun.store.check_names import check_derived, check_logs, check_memo, check_refs, check_runs
 from redun.store.check_objects import ObjectCheck
 from redun.store.journal import Journal
+from redun.store.lost import losses
 from redun.store.ports import Backend
 from redun.store.problems import Problem, Progress
 
@@ -26,6 +27,9 @@ def check_tables(
     if level >= 2:
         looks += [check_refs(backend), check_logs(backend), check_runs(backend, journal)]
         looks += [check_memo(backend, fmt, progress), check_derived(backend)]
+        known = sum(1 for _ in losses(backend))
+        if known:
+            progress("known losses", known, known)
     for look in looks:
         try:
             yield from look

@@ -11,6 +11,7 @@ from redun.core.objects import ExecRecord, JobsRecord, TreeRecord
 from redun.store import lost
 from redun.store.gc.shallow import Missing, all_shallow
 from redun.store.ports import Backend
+from redun.store.problems import Progress
 from redun.store.refs import EXECUTIONS, all_refs
 
 Get = Callable[[Digest], tuple[str, bytes]]
@@ -64,6 +65,13 @@ def _entry(get: Get, digest: Digest) -> tuple[int, Digest, ExecRecord]:
         raise StoreDamaged(f"a chain of executions leads to the {kind} {digest.hex()}", hint="redun fsck")
     record = ExecRecord.parse(payload)
     return -record.start, digest, record
+
+
+def counted(listed: Iterator[tuple[Digest, ExecRecord]], progress: Progress) -> Iterator[tuple[Digest, ExecRecord]]:
+    """Returns the executions, and says how many have gone by; nobody knows how many there will be."""
+    for number, item in enumerate(listed, 1):
+        progress("executions", number, 0)
+        yield item
 
 
 def job_pages(backend: Backend, get: Get, pages: Sequence[Digest]) -> Iterator[JobsRecord]:

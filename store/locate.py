@@ -146,6 +146,15 @@ def create_store(
     return store
 
 
+def store_place(directory: str | os.PathLike[str]) -> Path:
+    """Returns where the store of a project is, or would be.
+
+    Raises:
+        NotAStore: if `.redun` is a pointer file that leads nowhere, or admits no look inside.
+    """
+    return store_of(directory) or _absolute(directory) / CONFIG_NAME / STORE_NAME
+
+
 def object_format_of(store: Path) -> str:
     """Returns the name of the object format of a store.
 
@@ -197,16 +206,27 @@ def _make(config: Path, object_format: str | None) -> Path:
             raise StoreFormatError(f"the store {store} has object format {found}", path=str(store), hint=hint)
         return store
     from redun.store import Store
-    from redun.store.filesystem import make_directory, refuse_network, write_whole
+    from redun.store.filesystem import make_directory, refuse_network
 
     refuse_network(store)  # before anything is left there that would be in the way of a pointer file
     make_directory(config)
-    ignore = config / ".gitignore"
-    if not ignore.exists():
-        write_whole(ignore, "*\n")
+    ignore_in_git(config)
     made = Store.init(store) if object_format is None else Store.init(store, object_format=object_format)
     made.close()
     return store
+
+
+def ignore_in_git(config: Path) -> None:
+    """Sees to it that git leaves out what lies in a `.redun`.
+
+    Raises:
+        OSError: if the file that says so cannot be written.
+    """
+    from redun.store.filesystem import write_whole
+
+    ignore = config / ".gitignore"
+    if not ignore.exists():
+        write_whole(ignore, "*\n")
 
 
 def _point(config: Path, home: Path) -> None:

@@ -198,6 +198,12 @@ def last_seq(txn: ReadTransaction) -> int:
     return int.from_bytes(txn.get("meta", _SEQ_KEY) or b"", "big")
 
 
+def raise_seq(txn: WriteTransaction, number: int) -> None:
+    """Sees to it that numbers given out from now on are greater than this one."""
+    if number > last_seq(txn):
+        txn.put("meta", _SEQ_KEY, _number(number))
+
+
 def next_seq(txn: WriteTransaction, count: int = 1) -> int:
     """Returns the first of `count` numbers that this store has not given out before, in increasing order."""
     last = last_seq(txn)

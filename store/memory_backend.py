@@ -183,9 +183,15 @@ class MemoryBackend:
             finally:
                 self._inside = False
 
-    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes]]:
+    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes, int]]:
         """See `Backend.heads`."""
-        return [(key, value[:size]) for key, value in self.read(lambda txn: txn.scan(table, start, limit))]
+        return [(key, value[:size], len(value)) for key, value in self.read(lambda txn: txn.scan(table, start, limit))]
+
+    def space(self) -> tuple[int, int]:
+        """Returns the bytes of keys and values, and none free."""
+        with self._lock:
+            rows = (row for table in self._tables.values() for row in table.rows.items())
+            return sum(len(key) + len(value) for key, value in rows), 0
 
     def last_transaction(self) -> int:
         """See `Backend.last_transaction`."""

@@ -146,15 +146,19 @@ def read_identity(backend: Backend) -> Format | None:
     return Format(object_format(found[b"objects"].decode("ascii", "replace")), found[b"id"])
 
 
+#: Row of the table `meta`: how what is put is compressed.
+COMPRESSION: Final = b"compression"
+
+
 def read_compression(backend: Backend) -> str:
     """Returns how what is put is compressed; `none` where nothing was said, or what this program cannot do."""
-    found = backend.read(lambda txn: txn.get("meta", b"compression"))
+    found = backend.read(lambda txn: txn.get("meta", COMPRESSION))
     return "zstd" if found == b"zstd" else "none"
 
 
 def write_compression(backend: Backend, name: str) -> None:
     """Says how what is put from now on is compressed. What is there stays as it is."""
-    backend.write(lambda txn: txn.put("meta", b"compression", name.encode()))
+    backend.write(lambda txn: txn.put("meta", COMPRESSION, name.encode()))
 
 
 def check_identity(backend: Backend, fmt: Format, directory: Path) -> None:

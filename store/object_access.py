@@ -137,7 +137,8 @@ class ObjectAccess:
             raise
 
     def resolve(self, prefix_hex: str, limit: int = 20) -> list[tuple[str, Digest]]:
-        """Returns (kind, id) of the objects whose id in hexadecimal starts so: at most `limit`, in the order of ids."""
+        """Returns (kind, id) of the objects whose id in hexadecimal starts so: at most `limit`, in the order of ids. If
+        there is none, of those that had such an id before the store was converted to another object format."""
         prefix = prefix_hex.lower()
         try:
             start = bytes.fromhex(prefix + "0" * (len(prefix) % 2))
@@ -146,7 +147,11 @@ class ObjectAccess:
 
         def scan(txn: ReadTransaction) -> list[tuple[bytes, bytes]]:
             keys = txn.scan_keys("objects", start, limit)
-            return txn.get_many("objects", [key for key in keys if key.hex().startswith(prefix)])
+            found = txn.get_many("objects", [key for key in keys if key.hex().startswith(prefix)])
+            if found:
+                return found
+            former = [new for old, new in txn.scan("former", start, limit) if old.hex().startswith(prefix)]
+            return txn.get_many("objects", sorted(set(former)))
 
         return [(kind_of(env), Digest(key)) for key, env in self._backend.read(scan)]
 

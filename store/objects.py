@@ -53,7 +53,8 @@ _first: Final = itemgetter(0)
 Rows = list[tuple[bytes, bytes]]
 
 
-def _file_row(kind: str, size: int) -> bytes:
+def file_row(kind: str, size: int) -> bytes:
+    """Returns the envelope of an object whose payload of that many bytes lies in a file."""
     return _FILE_HEADS[kind] + size.to_bytes(SIZE_BYTES, "big")
 
 
@@ -97,7 +98,7 @@ class Objects:
             for digest, (kind, payload) in objects.items()
         ]
         if blobs:
-            rows += [(digest, _file_row("blob", size)) for digest, size in blobs.items()]
+            rows += [(digest, file_row("blob", size)) for digest, size in blobs.items()]
         rows.sort(key=_first)
         self._blobs.settle()
         return rows
@@ -105,7 +106,7 @@ class Objects:
     def _large(self, digest: bytes, kind: str, payload: bytes) -> bytes:
         if len(payload) > limits.INLINE_BYTES:
             self.write_file(digest, kind, payload)
-            return _file_row(kind, len(payload))
+            return file_row(kind, len(payload))
         packed = compression.packed(kind, payload)
         return _RAW_HEADS[kind] + payload if packed is None else _ZSTD_HEADS[kind] + packed
 
@@ -155,7 +156,7 @@ class Objects:
         finally:
             staged.discard()
         self._blobs.settle()
-        return digest, [(digest, _file_row(kind, size))]
+        return digest, [(digest, file_row(kind, size))]
 
     def _keep(self, staged: Staged, digest: bytes, kind: str, offered: bytes | memoryview, *, damaged: bool) -> None:
         """Gives a file its place, which another writer may have taken since it was looked at."""
@@ -371,7 +372,7 @@ def scan(backend: Backend, kind: str | None) -> Iterator[tuple[Digest, str]]:
     start = b""
     while True:
         page = backend.heads("objects", start, limits.SCAN_KEYS, HEAD_BYTES)
-        for digest, head in page:
+        for digest, head, _ in page:
             found = kind_of(head)
             if kind is None or kind == found:
                 yield Digest(digest), found

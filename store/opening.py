@@ -42,7 +42,24 @@ def open_directory(directory: Path, *, read_only: bool, durability: str) -> Open
         NotAStore, StoreFormatError, StoreLocked, StoreReadOnly, StoreDamaged, StoreError: as `Store.open`.
     """
     check_durability(durability)
-    fmt = meta.read_format(directory)
+    while True:
+        fmt = meta.read_format(directory)
+        try:
+            return _opened(directory, fmt, read_only=read_only, durability=durability)
+        except StoreError:
+            # Converted by another process in the meantime: it is another store now, with another FORMAT.
+            if not _is_other(directory, fmt):
+                raise
+
+
+def _is_other(directory: Path, fmt: meta.Format) -> bool:
+    try:
+        return meta.read_format(directory) != fmt
+    except StoreError:
+        return False
+
+
+def _opened(directory: Path, fmt: meta.Format, *, read_only: bool, durability: str) -> Opened:
     self_test([fmt.object_format])
     filesystem.refuse_network(directory)
     session = None if read_only else _join_session(directory)

@@ -156,8 +156,13 @@ class Backend(Protocol):
         """
         ...
 
-    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes]]:
-        """Returns what `ReadTransaction.scan` does, with the first `size` bytes of each value and the rest not read."""
+    def heads(self, table: str, start: bytes, limit: int, size: int) -> list[tuple[bytes, bytes, int]]:
+        """Returns the keys that `ReadTransaction.scan` does, each with the first `size` bytes of its value and the size
+        of the whole, of which the rest is not read."""
+        ...
+
+    def space(self) -> tuple[int, int]:
+        """Returns how many bytes of the data file hold something, and how many are free for what is written next."""
         ...
 
     def last_transaction(self) -> int:

@@ -35,7 +35,8 @@ class Problem(NamedTuple):
 
 
 Progress = Callable[[str, int, int], None]
-"""Called now and then with what is being looked at (`data file`, `objects`, `cache`), how many of how many are done."""
+"""Called now and then with what is being looked at (`data file`, `objects`, `cache`), how many of how many are done; 0
+where nobody knows of how many."""
 
 
 def no_progress(what: str, done: int, total: int) -> None:

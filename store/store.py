@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from redun.store.gc.retention import KeepRules, Pruning
     from redun.store.indexes.gather import Source
     from redun.store.indexes.index import Index
+    from redun.store.lineage import LineageStep
     from redun.store.mending.aside import Aside
     from redun.store.mending.records import Repaired
     from redun.store.packs import Writable
@@ -396,12 +397,13 @@ class Store(NameAccess):
 
     # -- housekeeping --
 
-    def plan_pruning(self, rules: KeepRules) -> Pruning:
+    def plan_pruning(self, rules: KeepRules, *, progress: Progress = no_progress) -> Pruning:
         """Returns which executions stay by some rules, and which would go."""
         # Late, as all housekeeping: reading and writing never need it.
         from redun.store.gc import retention
 
-        return retention.plan(self._backend, self.executions(), rules, self.tags_of_executions)
+        listed = history.counted(self.executions(), progress)
+        return retention.plan(self._backend, listed, rules, self.tags_of_executions)
 
     def prune(self, pruning: Pruning) -> None:
         """Takes executions out of the history. What only they lead to is there until `collect_garbage` sweeps it.
@@ -429,14 +431,25 @@ class Store(NameAccess):
 
         return collect.collect_in(self._gc_parts(), self._session, options or collect.GcOptions(), progress)
 
-    def statistics(self, *, largest: int = 10, progress: Progress = no_progress) -> Statistics:
-        """Returns what the store holds: by kind of object and by task, and its largest values with who made them.
+    def statistics(self, *, largest: int = 10, quick: bool = False, progress: Progress = no_progress) -> Statistics:
+        """Returns what the store holds: by kind of object, by task and by age, how it grew, and its largest values with
+        who made them.
 
-        Every object is read, those that may lead to a large value two or three times.
+        The heads of all objects are read; to tell who made the largest values, also what may lead there; and unless it
+        is to be quick, every object, to tell what each execution was the first to name.
+
+        Args:
+            largest: of how many values it is told who made them.
+            quick: whether to leave out what takes following every pointer: ages, growth, and how often objects are
+                named.
+
+        Raises:
+            StoreDamaged: if the history, or an object that has to be read to tell who made another, is damaged.
         """
         from redun.store import statistics
 
-        return statistics.measure(self._backend, self._objects, self.executions(), largest, progress)
+        history = self.executions()
+        return statistics.measure(self._backend, self._objects, self.format, history, largest, progress, quick=quick)
 
     def index(self, *, progress: Progress = no_progress) -> Index:
         """Returns what answers questions against the direction of pointers: which jobs a task had, who made a value, who
@@ -452,6 +465,25 @@ class Store(NameAccess):
         from redun.store.indexes.opening import open_index
 
         return open_index(self._index_source(), None if self.read_only else self._write, progress)
+
+    def lineage(self, start: Digest, *, up: bool = True, depth: int | None = None) -> Iterator[LineageStep]:
+        """Returns the calls that a value, or what a call gave, came from, or those that took it and what came of it:
+        nearest first, each once, as they are found.
+
+        It tells of executions that are sealed. What it keeps in memory is less than 100 bytes a call that it has met,
+        and the largest expressions it passes.
+
+        Args:
+            start: the id of a value or a call.
+            up: whether to go to what it was made of, not to what was made of it.
+            depth: how far; 0 is those calls alone that gave it, or took it. None for all.
+
+        Raises:
+            StoreFull: as `index`.
+        """
+        from redun.store.lineage import lineage
+
+        return lineage(self, start, up=up, depth=depth)
 
     def rebuild_index(self, *, progress: Progress = no_progress) -> int:
         """Drops the tables of `index` and makes them again; returns how many executions they have. Nothing is lost with

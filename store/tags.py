@@ -83,6 +83,34 @@ def of_object(digest: Digest) -> Thing:
     return Thing("object", about=digest)
 
 
+class RefNames:
+    """The names of the refs of tags, which have hashes of an object format in them."""
+
+    def __init__(self, fmt: ObjectFormat) -> None:
+        self._format = fmt
+
+    def prefix(self, thing: Thing) -> str:
+        """Returns how the refs of all tags of a thing begin."""
+        if thing.about is not None:
+            place = thing.about.hex()
+        elif thing.kind == "task":
+            place = self._hash(thing.name)
+        else:
+            place = thing.name.replace(" ", "/")
+        return f"{TAGS}{thing.kind}/{place}/"
+
+    def ref(self, thing: Thing, tag: Tag) -> str:
+        """Returns the name of the ref of a tag."""
+        return f"{self.prefix(thing)}{self.hashed(tag.name)}{self._hash(tag.name, tag.value)[:16]}"
+
+    def hashed(self, name: str) -> str:
+        """Returns how the last word of the ref of a tag of that name begins."""
+        return self._hash(name)[:8] + "-"
+
+    def _hash(self, *texts: str) -> str:
+        return self._format.hash("\0".join(texts).encode()).hex()
+
+
 class Tags:
     """The tags of a store.
 
@@ -101,6 +129,7 @@ class Tags:
     ) -> None:
         self._backend = backend
         self._format = fmt
+        self._names = RefNames(fmt)
         self._get_many = get_many
         self._has = has
         self._put = put
@@ -109,7 +138,7 @@ class Tags:
 
     def of(self, thing: Thing) -> list[Tag]:
         """Returns the tags of a thing by name, those that an execution was run with among them."""
-        notes = {tag.pair: (tag, is_given) for _, tag, is_given in self._notes(self._prefix(thing))}
+        notes = {tag.pair: (tag, is_given) for _, tag, is_given in self._notes(self._names.prefix(thing))}
         found = [tag for tag in thing.given if tag.pair not in notes]
         return sorted([*found, *(tag for tag, is_given in notes.values() if is_given)])
 
@@ -123,7 +152,7 @@ class Tags:
     def find(self, name: str | None = None, value: str | None = None) -> Iterator[tuple[Thing, Tag]]:
         """Returns what was tagged, and how: with any tag, with one of that name, or with exactly that. What executions
         were run with is not among it."""
-        hashed = None if name is None else self._hashed(name)
+        hashed = None if name is None else self._names.hashed(name)
         for kind in KINDS:
             for thing, tag, is_given in self._notes(f"{TAGS}{kind}/", hashed):
                 if is_given and name in (None, tag.name) and value in (None, tag.value):
@@ -181,7 +210,7 @@ class Tags:
         while True:
             if thing.about is not None and not self._has(thing.about):
                 raise NotFound(f"no object {thing.about.hex()} in this store")
-            refs = all_refs(self._backend, self._prefix(thing))
+            refs = all_refs(self._backend, self._names.prefix(thing))
             pairs, taken = change({tag.pair: tag for tag in self.of(thing)})
             added = [Tag(name, value, author, time.time_ns() // 1000) for name, value in pairs]
             objects: dict[Digest, tuple[str, bytes]] = {}
@@ -207,7 +236,7 @@ class Tags:
         tag: Tag,
         topic: str | None,
     ) -> RefMove:
-        name = self.ref_name(thing, tag)
+        name = self._names.ref(thing, tag)
         note: Digest | None = None
         if topic is not None:
             payload = NoteRecord(topic, thing.about, _subject(thing), (tag.pair,), tag.time, tag.author).payload()
@@ -215,27 +244,6 @@ class Tags:
             objects[note] = ("note", payload)
         reason = f"{'untag' if topic != _GIVEN else 'tag'} {tag.name}"
         return RefMove(name, note, refs.get(name), reason)
-
-    # -- names --------------------------------------------------------------------------------------------------------
-
-    def _prefix(self, thing: Thing) -> str:
-        if thing.about is not None:
-            place = thing.about.hex()
-        elif thing.kind == "task":
-            place = self._hash(thing.name)
-        else:
-            place = thing.name.replace(" ", "/")
-        return f"{TAGS}{thing.kind}/{place}/"
-
-    def ref_name(self, thing: Thing, tag: Tag) -> str:
-        """Returns the name of the ref of a tag."""
-        return f"{self._prefix(thing)}{self._hashed(tag.name)}{self._hash(tag.name, tag.value)[:16]}"
-
-    def _hashed(self, name: str) -> str:
-        return self._hash(name)[:8] + "-"
-
-    def _hash(self, *texts: str) -> str:
-        return self._format.hash("\0".join(texts).encode()).hex()
 
 
 def read_note(payload: bytes) -> tuple[Thing, Tag, bool] | None:

@@ -73,8 +73,7 @@ def settings_of(config: Config | ProjectSettings | Mapping[str, Any]) -> Project
 def _unfolded(config: Mapping[str, Any]) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     for name, value in config.items():
-        if not isinstance(name, str):
-            raise ConfigError(f"a key of Config is {name!r}; expected a text")
+        _check_name(name)
         *outer, last = name.split(".")
         table = tables
         for part in outer:
@@ -91,7 +90,14 @@ def _unfolded(config: Mapping[str, Any]) -> dict[str, Any]:
     return tables
 
 
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise ConfigError(f"a key of Config is {name!r}; expected a text")
+
+
 def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
+    for name in table:
+        _check_name(name)
     return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in table.items()}
 
 

@@ -66,22 +66,16 @@ def _check_cluster(name: str, table: dict[str, Entry]) -> None:
         _fail(name, "arguments", table["arguments"].origin, "stands without factory", "they are what it is called with")
 
 
-def _check_alias(executor: ExecutorSettings, known: dict[str, ExecutorSettings]) -> None:
-    seen = [executor.name]
-    while executor.target is not None:
-        if executor.target not in known:
-            others = [name for name in known if name not in seen]
-            _fail(
-                executor.name,
-                "target",
-                executor.origin,
-                f"is {executor.target}, which is no executor",
-                did_you_mean(executor.target, others),
-            )
-        seen.append(executor.target)
-        if executor.target in seen[:-1]:
-            _fail(executor.name, "target", executor.origin, f"leads in a ring: {' -> '.join(seen)}")
-        executor = known[executor.target]
+def _check_alias(alias: ExecutorSettings, known: dict[str, ExecutorSettings]) -> None:
+    seen, target = [alias.name], alias.target
+    while target is not None:
+        if target not in known:
+            hint = did_you_mean(target, [name for name in known if name not in seen])
+            _fail(seen[-1], "target", known[seen[-1]].origin, f"is {target}, which is no executor", hint)
+        if target in seen:
+            _fail(alias.name, "target", alias.origin, f"leads in a ring: {' -> '.join([*seen, target])}")
+        seen.append(target)
+        target = known[target].target
 
 
 def _fail(name: str, key: str, origin: Origin, message: str, hint: str = "") -> NoReturn:

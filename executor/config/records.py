@@ -1,23 +1,41 @@
 """Settings as the rest of redun reads them: typed, frozen, each with where it came from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 
-class Origin(NamedTuple):
-    """Where a setting came from.
+class Origin:
+    """Where a setting came from. Lines are looked for when somebody asks: hardly anybody does.
 
     Attributes:
         source: the path of a file, the name of an environment variable, an option, or `default`.
-        line: the line in that file, if one is known.
     """
 
-    source: str
-    line: int | None = None
+    __slots__ = ("_line", "source")
+
+    def __init__(self, source: str, line: int | Callable[[], int | None] | None = None) -> None:
+        self.source = source
+        self._line = line
+
+    @property
+    def line(self) -> int | None:
+        """The line in that file, if one is known."""
+        if callable(self._line):
+            self._line = self._line()
+        return self._line
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origin) and (self.source, self.line) == (other.source, other.line)
+
+    def __hash__(self) -> int:
+        return hash(self.source)
 
     def __str__(self) -> str:
         return self.source if self.line is None else f"{self.source}:{self.line}"
+
+    def __repr__(self) -> str:
+        return f"Origin({self})"
 
 
 class Entry(NamedTuple):

@@ -19,6 +19,7 @@ from redun.executor.config.records import (
     Remark,
     StoreSettings,
 )
+from redun.executor.config.showing import key_text
 from redun.executor.config.sources import Source, read_source, variables
 
 
@@ -75,10 +76,28 @@ def resolve(sources: Sequence[Source], files: tuple[Path, ...] = ()) -> ProjectS
             for name in {path[1] for path in found if path[0] == "executors"}:
                 for path in [path for path in entries if path[:2] == ("executors", name)]:
                     del entries[path]
-                remarks = tuple(remark for remark in remarks if not remark.key.startswith(f"executors.{name}."))
+                own = key_text(("executors", name))
+                remarks = tuple(
+                    remark for remark in remarks if remark.key != own and not remark.key.startswith(f"{own}.")
+                )
         merge(entries, found)
         remarks = (*source.remarks, *remarks)
+    remarks = (*remarks, *_lost_aliases(entries, remarks))
     return _record(entries, files, remarks)
+
+
+def _lost_aliases(entries: Entries, remarks: tuple[Remark, ...]) -> list[Remark]:
+    """Takes out aliases of executors that are not there because they mean nothing here; returns what to say of them."""
+    gone = {remark.key for remark in remarks}
+    lost = []
+    for path, entry in list(entries.items()):
+        stands_for = key_text(("executors", str(entry.value)))
+        there = any(other[:2] == ("executors", entry.value) for other in entries)
+        if path[0] == "executors" and path[2] == "target" and stands_for in gone and not there:
+            lost.append(Remark(key_text(path[:2]), f"{stands_for}, which it stands for, is not there", entry.origin))
+            for other in [other for other in entries if other[:2] == path[:2]]:
+                del entries[other]
+    return lost
 
 
 def _record(entries: Entries, files: tuple[Path, ...], remarks: tuple[Remark, ...]) -> ProjectSettings:

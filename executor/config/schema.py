@@ -37,6 +37,7 @@ TYPES: Final = ("threads", "processes", "futures", "dask", "alias")
 #: Executors that are there without being configured: name -> (type, target of an alias).
 BUILT_IN: Final = {
     "default": ("threads", None),
+    "threads": ("alias", "default"),
     "processes": ("processes", None),
     "process": ("alias", "processes"),
     "dask": ("dask", None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -21,7 +20,7 @@ _SHOWN_CHARS: Final = 60
 
 def key_text(path: Iterable[str]) -> str:
     """Returns a key as TOML writes it: `executors.default.workers`."""
-    return ".".join(part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False) for part in path)
+    return ".".join(part if _BARE.fullmatch(part) else _quoted(part) for part in path)
 
 
 def value_text(path: Iterable[str], value: Any) -> str:
@@ -93,5 +92,11 @@ def _toml(value: Any, *, hidden: bool) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return json.dumps(_CREDENTIALS.sub(rf"\1{MASK}@", value), ensure_ascii=False)
+        return _quoted(_CREDENTIALS.sub(rf"\1{MASK}@", value))
     return str(value)
+
+
+def _quoted(text: str) -> str:
+    import json  # here: nothing is shown of settings that make sense, unless somebody asks
+
+    return json.dumps(text, ensure_ascii=False)

@@ -136,6 +136,9 @@ class _Lines:
         self._lines: dict[tuple[str, ...], int] | None = None
 
     def origin(self, key: tuple[str, ...]) -> Origin:
+        return Origin(str(self._path), lambda: self._line(key))
+
+    def _line(self, key: tuple[str, ...]) -> int | None:
         if self._lines is None:
             from redun.executor.config.toml_lines import key_lines
 
@@ -143,7 +146,7 @@ class _Lines:
         full = (*self._prefix, *key)
         while full and full not in self._lines:
             full = full[:-1]
-        return Origin(str(self._path), self._lines.get(full))
+        return self._lines.get(full)
 
 
 def toml_origin(path: Path, text: str) -> Callable[[tuple[str, ...]], Origin]:

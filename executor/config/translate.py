@@ -96,7 +96,7 @@ def translate(sections: Mapping[str, Any], *, ours: bool = False) -> Translated:
                 _executor(found, name, executor)
         elif section in _SECTIONS:
             for path, value in _leaves((section,), table):
-                if path not in _USUAL or _plain(value) != _USUAL[path]:
+                if path not in _USUAL or (value.raw if isinstance(value, Text) else value) != _USUAL[path]:
                     found.remark(path, value, _SECTIONS[section])
         elif ours or section in ("limits", "tags"):
             for path, value in _leaves((section,), table):

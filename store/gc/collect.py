@@ -15,6 +15,8 @@ from redun.store.gc import retention, shallow, tagged, trash
 from redun.store.gc.reach import Reach
 from redun.store.gc.shallow import Missing
 from redun.store.gc.sweep import Amount, Write, counted, empty, forget_unreached, remove_unnamed, sweep, unreached
+from redun.store.indexes.forget import forget
+from redun.store.indexes.gather import Source
 from redun.store.journal import LiveInfo, now
 from redun.store.memo import last_seq
 from redun.store.objects import Objects
@@ -163,6 +165,8 @@ class Collector:
             self._progress("swept", sum(amount.objects for amount in swept.values()), reach.total - reach.count)
         rows_forgotten = forget_unreached(parts.backend, parts.write, parts.format, reach, newest, dry=options.dry)
         emptied = Amount() if options.dry else self._empty()
+        if emptied.objects:
+            forget(Source(parts.backend, parts.objects, parts.format), parts.write, self._progress)
         if options.compact and not options.dry:
             parts.backend.compact()
         return Collection(

@@ -33,6 +33,9 @@ _STEP: Final = 1000
 class Reach:
     """The objects that are there when it is made, and those of them that were reached so far.
 
+    Args:
+        starts: the first eight bytes of all ids as numbers, in their order, where they are known.
+
     Attributes:
         count, size: how many objects were reached, and their bytes as stored, files included.
         total: how many objects there are.
@@ -48,12 +51,13 @@ class Reach:
         fmt: ObjectFormat,
         shallow: Mapping[Digest, Missing],
         progress: Progress,
+        starts: array[int] | None = None,
     ) -> None:
         self._backend = backend
         self._shallow = shallow
         self._objects = objects
         self._progress = progress
-        self._starts = _starts(backend)
+        self._starts = _starts(backend) if starts is None else starts
         self._marks = bytearray(len(self._starts))
         #: The standard deviation of a place from where it is expected is half the root, at most.
         self._slack = 2 * isqrt(len(self._starts)) + 8

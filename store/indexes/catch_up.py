@@ -179,13 +179,12 @@ class CatchUp:
                 self._jobs += len(batch) * PAGE_NUMBERS
                 self._progress("jobs", min(self._jobs, self._total), self._total)
                 if gatherer.rows.count() >= _PORTION:
-                    self._flush(state, State(next_number), gatherer.rows, [*done, run])
-                    state, done = State(next_number), []
+                    state, done = self._flush(state, next_number, gatherer.rows, [*done, run]), []
                     gatherer = self._gatherer(state)
             done.append(run._replace(complete=True))
             next_number = max(next_number, run.first + PAGE_NUMBERS)
             complete += 1
-        self._flush(state, State(next_number), gatherer.rows, done)
+        self._flush(state, next_number, gatherer.rows, done)
         self._progress("jobs", self._total, self._total)
         return complete
 
@@ -200,7 +199,8 @@ class CatchUp:
 
         return Gatherer(self._source, known)
 
-    def _flush(self, before: State, after: State, rows: Rows, runs: list[IndexedRun]) -> None:
+    def _flush(self, before: State, next_number: int, rows: Rows, runs: list[IndexedRun]) -> State:
+        after = before._replace(next=next_number, torn=False)
         portions = list(_portions(rows))
         if len(portions) > 1:
             torn = before._replace(torn=True)
@@ -222,6 +222,7 @@ class CatchUp:
                 txn.put(layout.KNOWN, *of_known)
 
         self._write(finish)
+        return after
 
 
 def _pages(source: Source, record: ExecRecord) -> Iterator[bytes | None]:
@@ -269,7 +270,7 @@ def _move(txn: WriteTransaction, before: State, after: State) -> None:
         _Moved: if it is not where it was.
     """
     now = State.of(_state_row(txn))
-    if now is None or now.next != before.next or (before.torn and not now.torn):
+    if now is None or now._replace(torn=before.torn) != before or (before.torn and not now.torn):
         raise _Moved
     txn.put(layout.STATE, *after.row())
 

@@ -110,6 +110,8 @@ class Gatherer:
         self._task_keys: dict[bytes, bytes | None] = {}
         #: The only argument of calls that have one: it may be the tree that lists them.
         self._only: dict[bytes, set[bytes]] = {}
+        #: Calls that jobs were compared with: they are kept, whether the executions that made them are or not.
+        self._compared: set[bytes] = set()
         sets = self.rows.sets
         self._calls, self._ids = (
             sets[layout.CALLS].setdefault(layout.ALL, []),
@@ -127,8 +129,9 @@ class Gatherer:
             self._page(page, jobs, whole)
         calls = list(jobs)
         known = self._known(calls)
-        inside: set[bytes] = set()
+        inside = self._compared
         values = self._some_calls(calls, known, whole, jobs, inside)
+        self._compared = set()
         walked = set(calls)
         while inside:
             inside -= walked
@@ -141,10 +144,11 @@ class Gatherer:
 
     def _page(self, page: Page, jobs: dict[bytes, list[bytes]], whole: set[bytes]) -> None:
         try:
-            numbers, calls, statuses, hows = job_columns(page.payload)
+            numbers, calls, statuses, hows, compared = job_columns(page.payload)
         except MalformedObject:
             return
         function, head, ids = self._source.format.hash, b"job " + page.uuid, self._ids
+        self._compared.update(compared)
         status_rows = self.rows.sets[layout.STATUS]
         places = range(page.first, page.first + len(numbers))
         for number, place, call, status, how in zip(numbers, places, calls, statuses, hows, strict=True):

@@ -255,6 +255,9 @@ class Index:
 
     def consumers(self, value: Digest) -> Iterator[tuple[Digest, int]]:
         """Yields (call, place) of the calls that took a value as an argument, once for each place, from 0 on."""
+        found = self._read(value)
+        if found is not None and found[0] == "tree":
+            return  # it lists arguments, and is none
         for start in self._others(layout.ARGUMENTS, value):
             for call, payload in self._found(start, "call"):
                 args = CallRecord.parse(payload).args

@@ -54,6 +54,7 @@ _PATH: Final = 400
 _STATE_KEY: Final = b"state"
 _HIGHEST: Final = (1 << 8 * JOB) - 1
 _UUID: Final = 16
+_REMOVALS: Final = 4
 
 
 def job_bytes(number: int) -> bytes:
@@ -77,23 +78,26 @@ class State(NamedTuple):
     Attributes:
         next: the number of the next execution's first job.
         torn: whether somebody is in the middle of writing, or died there: what is there is true, and not all.
+        removals: how often rows were removed: whoever has looked for rows before that has to look again.
     """
 
-    next: int = 1 << 9
+    next: int = limits.PAGE_ROWS
     torn: bool = False
+    removals: int = 0
 
     def row(self) -> tuple[bytes, bytes]:
         """Returns the row of `STATE`."""
-        body = bytes((VERSION, self.torn)) + job_bytes(self.next)
+        body = bytes((VERSION, self.torn)) + job_bytes(self.next) + self.removals.to_bytes(_REMOVALS, "big")
         return _STATE_KEY, with_checksum(_STATE_KEY, body)
 
     @classmethod
     def of(cls, row: bytes | None) -> Self | None:
         """Returns the state of a row, None if there is none of this version."""
         body = None if row is None else body_of(_STATE_KEY, row)
-        if body is None or len(body) != 2 + JOB or body[0] != VERSION:
+        if body is None or len(body) != 2 + JOB + _REMOVALS or body[0] != VERSION:
             return None
-        return cls(int.from_bytes(body[2:], "big"), bool(body[1]))
+        removals = int.from_bytes(body[-_REMOVALS:], "big")
+        return cls(int.from_bytes(body[2 : 2 + JOB], "big"), bool(body[1]), removals)
 
     @staticmethod
     def key() -> bytes:

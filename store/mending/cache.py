@@ -3,10 +3,11 @@ again."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from redun.core import limits
-from redun.core.digest import Key
+from redun.core.digest import Digest, Key, ObjectFormat
 from redun.core.errors import MalformedObject, StoreDamaged
 from redun.core.frame import object_id
 from redun.core.objects import CallRecord, Outcome, TaskRecord
@@ -14,9 +15,9 @@ from redun.store.check_objects import kinds
 from redun.store.checksums import body_of, with_checksum
 from redun.store.memo import MemoRow, decode_row, encode_row, next_seq
 from redun.store.mending.solid import Solidity
-from redun.store.mending.work import Work
-from redun.store.objects import HEAD_BYTES, kind_of, raw_row
-from redun.store.ports import WriteTransaction, scan_prefix
+from redun.store.mending.work import Work, Write
+from redun.store.objects import HEAD_BYTES, Objects, kind_of, raw_row
+from redun.store.ports import Backend, WriteTransaction, scan_prefix
 
 _NUMBER_BYTES: Final = 8
 
@@ -31,20 +32,20 @@ def mend_derived(work: Work) -> None:
             work.note("derived", table, f"{len(damaged):,} damaged rows of table {table} are removed")
     marks = [key for key, row in scan_prefix(work.backend, "superseded", b"") if body_of(key, row) is None]
     if marks:
-        names = _task_names(work)
-        doubt(work, {key: names.get(key, "") for key in marks})
+        names = _task_names(work.backend, work.objects, work.format)
+        _doubt(work.write, {key: names.get(key, "") for key in marks})
         words = ", ".join(sorted({names.get(key, key.hex()) for key in marks}))
         work.note(
             "derived", "superseded", f"calls of {words} that were recorded so far are not replayed whole any more"
         )
 
 
-def doubt_all(work: Work) -> None:
+def doubt_all(backend: Backend, objects: Objects, fmt: ObjectFormat) -> None:
     """Marks all tasks: calls that were recorded so far are not to be believed."""
-    doubt(work, _task_names(work))
+    _doubt(backend.write, _task_names(backend, objects, fmt))
 
 
-def doubt(work: Work, marks: dict[bytes, str]) -> None:
+def _doubt(write: Write, marks: dict[bytes, str]) -> None:
     """Marks tasks, by the hash of their names."""
 
     def put(txn: WriteTransaction) -> None:
@@ -53,21 +54,19 @@ def doubt(work: Work, marks: dict[bytes, str]) -> None:
             "superseded", sorted((key, with_checksum(key, number + name.encode())) for key, name in marks.items())
         )
 
-    work.write(put)
+    write(put)
 
 
-def _task_names(work: Work) -> dict[bytes, str]:
+def _task_names(backend: Backend, objects: Objects, fmt: ObjectFormat) -> dict[bytes, str]:
     names: dict[bytes, str] = {}
     start = b""
-    while page := work.backend.heads("objects", start, limits.SCAN_KEYS, HEAD_BYTES):
-        for digest, head in page:
-            try:
-                found = work.payload(digest) if kind_of(head) == "task" else None
-                name = None if found is None else TaskRecord.parse(found[1]).fullname
-            except (StoreDamaged, MalformedObject):
-                continue
-            if name is not None:
-                names[work.format.hash(name.encode())] = name
+    while page := backend.heads("objects", start, limits.SCAN_KEYS, HEAD_BYTES):
+        for digest, head, _ in page:
+            with suppress(StoreDamaged, MalformedObject):
+                env = backend.read(lambda txn, key=digest: txn.get("objects", key)) if kind_of(head) == "task" else None  # type: ignore[misc]
+                if env is not None:
+                    name = TaskRecord.parse(bytes(objects.open(Digest(digest), env)[1])).fullname
+                    names[fmt.hash(name.encode())] = name
         start = page[-1][0] + b"\0"
     return names
 
@@ -75,14 +74,14 @@ def _task_names(work: Work) -> dict[bytes, str]:
 def forget(work: Work) -> None:
     """Removes rows of the cache that are damaged or lead to what is not there, and what hides a lost object from the
     next run: it asks for each step on the way to what made it, and makes that again."""
-    solidity = Solidity(work)
+    steps_are, calls_are = Solidity(work, code=False), Solidity(work, code=True)
     damaged, rows, steps = 0, 0, 0
     lacking = "cached results are forgotten, so that what they lack is made again"
     inside = "cached calls are not replayed whole, so that what is lost inside is made again"
     batch: list[tuple[bytes, MemoRow | None, bytes | None]] = []
     for key, data in scan_prefix(work.backend, "memo", b""):
         row = decode_row(Key(key), data, work.format.size)
-        left = None if row is None else _left(work, row, solidity)
+        left = None if row is None else _left(work, row, steps_are, calls_are)
         if left is not None and left == row:
             continue
         damaged += row is None
@@ -100,18 +99,18 @@ def forget(work: Work) -> None:
         work.note("cache", "", f"{inside}: {steps:,}")
 
 
-def _left(work: Work, row: MemoRow, solidity: Solidity) -> MemoRow | None:
+def _left(work: Work, row: MemoRow, steps_are: Solidity, calls_are: Solidity) -> MemoRow | None:
     """What stays of a row: without a sound reduction, nothing."""
     named = [row.reduction, *(digest for call in row.calls for digest in (call.call, call.head))]
     there = kinds(work.backend, named)
-    if there.get(row.reduction) != ("expr" if row.is_expr else "value") or not solidity.is_solid(row.reduction):
+    if there.get(row.reduction) != ("expr" if row.is_expr else "value") or not steps_are.is_solid(row.reduction):
         return None
 
     def stays(call: bytes, head: bytes) -> bool:
-        if there.get(call) != "call" or there.get(head) != "footprint" or not solidity.is_solid(head):  # type: ignore[arg-type]
+        if there.get(call) != "call" or there.get(head) != "footprint" or not steps_are.is_solid(head):  # type: ignore[arg-type]
             return False
         # Of a call without others inside, only arguments can be lost, and these were made elsewhere.
-        return not row.is_expr or solidity.is_solid(call)  # type: ignore[arg-type]
+        return not row.is_expr or calls_are.is_solid(call)  # type: ignore[arg-type]
 
     calls = tuple(call for call in row.calls if stays(call.call, call.head))
     if calls or not row.calls:

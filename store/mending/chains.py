@@ -76,7 +76,7 @@ class Chains:
             self._present = {}
             start = b""
             while page := self._work.backend.heads("objects", start, limits.SCAN_KEYS, HEAD_BYTES):
-                for key, head in page:
+                for key, head, _ in page:
                     with suppress(StoreDamaged, MalformedObject):
                         found = self._work.payload(key) if kind_of(head) == "exec" else None
                         if found is not None:

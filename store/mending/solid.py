@@ -24,11 +24,13 @@ _UNKNOWN, _SOLID, _HOLLOW = 0, 1, 2
 class Solidity:
     """Answers for one object after another, and looks at each only once. An object takes nine bytes of memory.
 
-    What every run puts again by itself does not count: tasks, and the defaults of their parameters.
+    Args:
+        code: whether tasks and their code count. Whoever asks for a call puts its task by that.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, *, code: bool) -> None:
         self._work = work
+        self._code = code
         self._starts = _starts(work.backend)
         self._verdicts = bytearray(len(self._starts))
 
@@ -70,7 +72,7 @@ class Solidity:
             if env[0] == IN_FILE and kind_of(env) == "blob":
                 return []
             kind, content = self._work.objects.open(digest, env)
-            return _children(kind, bytes(content))
+            return _children(kind, bytes(content), code=self._code)
         except (StoreDamaged, MalformedObject):
             return None
 
@@ -80,8 +82,12 @@ class Solidity:
         return at if at < len(self._starts) and self._starts[at] == start else -1
 
 
-def _children(kind: str, payload: bytes) -> list[Digest]:
-    if kind in ("blob", "task", "source"):
+def _children(kind: str, payload: bytes, *, code: bool) -> list[Digest]:
+    if kind == "blob":
+        return []
+    if code:
+        return list(references(payload))
+    if kind in ("task", "source"):
         return []
     if kind == "footprint" and isinstance(parse_footprint(payload), TaskSetRecord):
         return []

@@ -63,7 +63,15 @@ def test_a_level_looks_no_deeper(place: Path, capsys: Capture) -> None:
 def test_json_has_the_same_facts(place: Path, capsys: Capture) -> None:
     store = str(place / ".redun" / "store")
     assert redun(["fsck", "--json", "--level", "1"]) == exits.OK
-    sound = {"store": store, "level": 1, "sound": True, "objects": 0, "cache_entries": None, "problems": []}
+    sound = {
+        "store": store,
+        "level": 1,
+        "sound": True,
+        "objects": 0,
+        "cache_entries": None,
+        "known_losses": None,
+        "problems": [],
+    }
     assert json.loads(capsys.readouterr().out) == sound
     digest = _damage(place)
     assert redun(["fsck", "--json"]) == exits.DAMAGE_REMAINS

@@ -142,6 +142,11 @@ def test_stats_say_what_there_is_and_who_made_what_is_large(shell: Shell) -> Non
     text = shell("stats", "--largest", "2")
     assert "4 executions, " in text
     assert [line.split()[-1] for line in text.splitlines()[-2:]] == ["main", "main"]
+    assert "within a day" in text
     found = json.loads(shell("stats", "--json"))
+    assert found["ages"][0]["executions"] == 4
+    assert len(found["growth"]) == 4
+    quick = json.loads(shell("stats", "--quick", "--json"))
+    assert (quick["ages"], quick["growth"], quick["kinds"][0]["named"]) == ([], [], None)
     assert {kind["kind"] for kind in found["kinds"]} >= {"value", "call", "exec", "jobs"}
     assert {task["fullname"]: task["ran"] for task in found["tasks"]} == {"main": 4, "make": 8}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from redun.cli.app import main
+from redun.core.codec import pack
+from redun.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +58,26 @@ def test_init_takes_no_store_option(capsys: pytest.CaptureFixture[str]) -> None:
 def test_quiet_init_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", "-q"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_init_says_as_json_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["init", "--json", "-q"])
+    made = json.loads(capsys.readouterr().out)
+    where = f"{tmp_path}/.redun/store"
+    assert made == {"made": True, "store": where, "object_format": "xxh3-128", "compression": "none"}
+    main(["init", "--json"])
+    assert json.loads(capsys.readouterr().out) == {**made, "made": False}
+
+
+def test_compression_is_chosen_at_first_or_later(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("backports.zstd" if sys.version_info < (3, 14) else "compression.zstd")
+    assert main(["init", "--object-format", "sha256", "--compression", "zstd"]) == 0
+    assert capsys.readouterr().out.endswith("(object format sha256, compression zstd)\n")
+    with Store.open(tmp_path / ".redun" / "store") as store:
+        store.put("value", pack("text " * 2000))
+        assert store.compression == "zstd"
+    main(["init", "--compression", "none"])
+    capsys.readouterr()
+    main(["init", "--json"])
+    assert json.loads(capsys.readouterr().out)["compression"] == "none"
+    assert main(["fsck"]) == 0

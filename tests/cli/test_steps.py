@@ -34,6 +34,15 @@ def test_on_a_terminal_the_line_is_shown_and_cleared_at_the_end(
     assert terminal.getvalue().endswith("2,000\r\x1b[K")
 
 
+def test_where_nobody_knows_of_how_many_the_number_stands_alone(
+    monkeypatch: pytest.MonkeyPatch, terminal: Terminal
+) -> None:
+    monkeypatch.setattr("sys.stderr", terminal)
+    with steps(wanted=True) as progress:
+        progress("executions", 1000, 0)
+        assert terminal.getvalue().endswith("executions: 1,000")
+
+
 def test_room_is_made_for_other_lines_once(monkeypatch: pytest.MonkeyPatch, terminal: Terminal) -> None:
     monkeypatch.setattr("sys.stderr", terminal)
     with steps(wanted=True) as progress:

@@ -60,3 +60,19 @@ def test_a_store_that_takes_no_part_is_named_with_those_that_do():
     done = _python("-m", "benchmarks.stores", "--who", "nonsense")
     assert done.returncode == 1
     assert "no 'nonsense': there are ours, " in done.stderr
+
+
+def test_years_of_use_are_measured_on_stores_that_runs_have_filled(tmp_path: Path):
+    words = ("--jobs", "100", "200", "--cases", "log,gc", "--dir", str(tmp_path))
+    done = _python("-m", "benchmarks.years", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "200 jobs: redun gc " in done.stdout
+    assert "gc: 200 jobs / 100 jobs" in done.stdout
+    assert "of 3 targets are reached" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_case_that_is_not_there_is_named_with_those_that_are():
+    done = _python("-m", "benchmarks.years", "--cases", "nonsense")
+    assert done.returncode == 1
+    assert "no case 'nonsense': there are log, " in done.stderr

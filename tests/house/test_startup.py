@@ -67,6 +67,16 @@ def test_a_run_loads_nothing_heavy(tmp_path: Path, bare: set[str]):
     assert heavy(found, bare) == set()
 
 
+def test_who_has_no_settings_loads_nothing_that_reads_them(tmp_path: Path):
+    (tmp_path / "w.py").write_text("from redun import task\n\n\n@task()\ndef main() -> int:\n    return 1\n")
+    (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['redun-core']\n")
+    for words in (["run", "w.py", "main"], ["log"]):
+        found = loaded("from redun.cli.app import main; main()", *words, cwd=tmp_path)
+        assert "redun.core.project_files" in found
+        assert {name for name in found if name.startswith("redun.executor.config.")} == set()
+        assert {"tomllib", "configparser"} & found == set()
+
+
 def test_the_face_loads_a_name_only_when_it_is_asked_for(tmp_path: Path, bare: set[str]):
     assert {name for name in loaded("import redun", cwd=tmp_path) if name.startswith("redun.")} == set()
     found = loaded("from redun import task", cwd=tmp_path)

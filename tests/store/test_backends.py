@@ -127,8 +127,8 @@ def test_a_scan_sees_keys_that_come_and_go_between_its_pages(backend: Backend, m
 
 def test_heads_are_the_first_bytes_of_the_values_of_a_scan(backend: Backend) -> None:
     _put(backend, "objects", (b"a", b"1"), (b"b", b"2" * 100_000), (b"c", b""), (b"d", b"4444"))
-    assert backend.heads("objects", b"", 3, 2) == [(b"a", b"1"), (b"b", b"22"), (b"c", b"")]
-    assert backend.heads("objects", b"bb", 9, 3) == [(b"c", b""), (b"d", b"444")]
+    assert backend.heads("objects", b"", 3, 2) == [(b"a", b"1", 1), (b"b", b"22", 100_000), (b"c", b"", 0)]
+    assert backend.heads("objects", b"bb", 9, 3) == [(b"c", b"", 0), (b"d", b"444", 4)]
     assert backend.heads("memo", b"", 9, 3) == []
 
 
@@ -171,3 +171,104 @@ def test_a_closed_backend_answers_with_an_error(backend: Backend) -> None:
     for attempt in attempts:
         with pytest.raises(StoreError, match="closed"):
             attempt()
+
+
+def test_space_grows_with_what_is_put_and_is_free_when_it_is_gone(backend: Backend) -> None:
+    before, _ = backend.space()
+    _put(backend, "objects", *((b"%04d" % number, b"x" * 1000) for number in range(500)))
+    full, _ = backend.space()
+    assert full >= before + 500_000
+    backend.write(lambda txn: [txn.delete("objects", b"%04d" % number) for number in range(500)])
+    used, free = backend.space()
+    assert used < full - 500_000
+    assert free >= 500_000 or used == before  # in memory nothing is kept that is free
+
+
+# -- sets of rows -----------------------------------------------------------------------------------------------------
+
+ROWS = [bytes((first, second)) * 6 for first in (0, 1, 127, 255) for second in (0, 3, 255)]
+
+
+def _add_rows(backend: Backend, key: bytes, rows: list[bytes]) -> None:
+    backend.write(lambda txn: txn.add_rows("ix.tasks", key, rows))
+
+
+def _rows(backend: Backend, key: bytes, start: bytes = b"", limit: int = 99, *, back: bool = False) -> list[bytes]:
+    return backend.read(lambda txn: txn.rows("ix.tasks", key, start, limit, back=back))
+
+
+def test_rows_of_a_key_are_in_order_and_each_once(backend: Backend) -> None:
+    _add_rows(backend, b"key", ROWS[::2])
+    _add_rows(backend, b"key", ROWS)
+    assert _rows(backend, b"key") == ROWS
+    assert _rows(backend, b"key", back=True) == ROWS[::-1]
+    assert _rows(backend, b"other") == _rows(backend, b"other", back=True) == []
+
+
+def test_rows_are_read_from_a_start_up_or_down(backend: Backend) -> None:
+    _add_rows(backend, b"key", ROWS)
+    for at, row in enumerate(ROWS):
+        assert _rows(backend, b"key", row, 2) == ROWS[at : at + 2]
+        assert _rows(backend, b"key", row + b"\0") == ROWS[at + 1 :]
+        assert _rows(backend, b"key", row, 2, back=True) == ROWS[:at][::-1][:2]
+        assert _rows(backend, b"key", row + b"\0", back=True) == ROWS[: at + 1][::-1]
+    assert _rows(backend, b"key", b"\1") == ROWS[3:]
+    assert _rows(backend, b"key", b"\1", back=True) == ROWS[:3][::-1]
+
+
+def test_keys_do_not_share_rows(backend: Backend) -> None:
+    for number, key in enumerate((b"a", b"ab", b"b")):
+        _add_rows(backend, key, ROWS[number : number + 2])
+    for number, key in enumerate((b"a", b"ab", b"b")):
+        assert _rows(backend, key) == ROWS[number : number + 2]
+        assert _rows(backend, key, ROWS[-1] + b"\xff", back=True) == ROWS[number : number + 2][::-1]
+        assert backend.read(lambda txn, key=key: txn.count_rows("ix.tasks", key)) == 2  # type: ignore[misc]
+    assert backend.read(lambda txn: txn.row_keys("ix.tasks")) == [b"a", b"ab", b"b"]
+    assert backend.read(lambda txn: (txn.count_rows("ix.tasks"), txn.count("ix.tasks"))) == (6, 6)
+    assert backend.read(lambda txn: txn.count_rows("ix.tasks", b"c")) == 0
+
+
+def test_the_first_row_from_each_start_is_found(backend: Backend) -> None:
+    _add_rows(backend, b"k", ROWS)
+    starts = [b"\0", ROWS[1], ROWS[1] + b"\0", b"\xff" * 13]
+    found = backend.read(lambda txn: txn.seek_rows("ix.tasks", b"k", starts))
+    assert found == [ROWS[0], ROWS[1], ROWS[2], None]
+    assert backend.read(lambda txn: txn.seek_rows("ix.tasks", b"j", starts)) == [None] * 4
+
+
+def test_rows_are_removed_and_tables_cleared(backend: Backend) -> None:
+    for key in (b"a", b"b"):
+        _add_rows(backend, key, ROWS)
+    backend.write(lambda txn: txn.remove_rows("ix.tasks", b"a", [ROWS[0], ROWS[4], bytes(12)[:-1] + b"x"]))
+    assert _rows(backend, b"a") == [*ROWS[1:4], *ROWS[5:]]
+    backend.write(lambda txn: txn.remove_rows("ix.tasks", b"b", ROWS))
+    assert backend.read(lambda txn: txn.row_keys("ix.tasks")) == [b"a"]
+    _put(backend, "ix.files", (b"k", b"v"))
+    backend.write(lambda txn: [txn.clear("ix.tasks"), txn.clear("ix.files")])
+    assert backend.read(lambda txn: (txn.count("ix.tasks"), txn.count("ix.files"))) == (0, 0)
+
+
+def test_rows_of_a_write_that_failed_are_not_there(backend: Backend) -> None:
+    _add_rows(backend, b"k", ROWS[:3])
+
+    def fail(txn: WriteTransaction) -> None:
+        txn.add_rows("ix.tasks", b"k", ROWS)
+        txn.remove_rows("ix.tasks", b"k", ROWS[:1])
+        txn.clear("ix.status")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        backend.write(fail)
+    assert _rows(backend, b"k") == ROWS[:3]
+
+
+def test_many_rows_of_many_keys_stay_in_order(backend: Backend) -> None:
+    every = {
+        key: {bytes((key[0] * 7 % 251, n % 256, n * 31 % 256, n >> 8)) * 3 for n in range(2000)} for key in (b"x", b"y")
+    }
+    for key, rows in every.items():
+        ordered = sorted(rows)
+        for part in (ordered[::3], ordered[1::3], ordered[2::3], ordered[1000:]):
+            _add_rows(backend, key, part)
+    for key, rows in every.items():
+        assert _rows(backend, key, limit=5000) == sorted(rows)

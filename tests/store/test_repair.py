@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from redun.core.codec import Pointer, pack
+from redun.core.codec import pack
 from redun.core.digest import Digest
 from redun.core.objects import JobRow
-from redun.store import Batch, RunUpdate, Store
+from redun.store import Store
 from redun.store.lost import losses
 from redun.store.memo import MemoCall, MemoRow, encode_row
 from redun.store.mending.records import Repaired

@@ -1,0 +1,1 @@
+"""What a store costs after years of use."""

@@ -1,0 +1,180 @@
+"""Reading a whole store to copy it elsewhere: each object once, verified, and after everything that it points to.
+
+In that order a copy is closed at every moment: what is there leads to nothing that is not. It holds however long the
+reading takes and whatever is put meanwhile, since an object is put after, or together with, what it points to, and
+never changes; only collecting garbage has to wait. So no transaction lasts longer than one look at a few objects.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from redun.core import limits
+from redun.core.codec import POINTER_HEADS, references
+from redun.core.digest import Digest, ObjectFormat
+from redun.core.errors import MalformedObject, StoreDamaged, StoreLocked, StoreReadOnly
+from redun.store import locks, lost
+from redun.store.gc import trash
+from redun.store.gc.shallow import Missing, all_shallow
+from redun.store.objects import Objects
+from redun.store.ports import Backend, ReadTransaction
+
+#: So many bytes of an id tell where in the sorted list of ids it is.
+_START: Final = 8
+_REPAIR: Final = "redun fsck --repair"
+
+
+class Loaded(NamedTuple):
+    """An object: its payload (a view of its file where it lies in one), and what it points to and is there."""
+
+    kind: str
+    payload: bytes | memoryview
+    points_to: Sequence[Digest]
+
+
+class Source:
+    """The objects of a store that is copied.
+
+    Args:
+        backend, objects, fmt: those of the store.
+    """
+
+    def __init__(self, backend: Backend, objects: Objects, fmt: ObjectFormat) -> None:
+        self._backend = backend
+        self._objects = objects
+        self._head = POINTER_HEADS[fmt.size]
+        self._declared = all_shallow(backend)
+        self._lost = {digest for digest, _ in lost.losses(backend)}
+
+    def load(self, digest: Digest) -> Loaded:
+        """Returns an object, verified.
+
+        Raises:
+            StoreDamaged: if it is missing or does not fit its id.
+        """
+
+        def look(txn: ReadTransaction) -> bytes | None:
+            env = txn.get("objects", digest)
+            if env is None:
+                return next((thrown for _, thrown in trash.find(txn, [digest])), None)
+            return env
+
+        env = self._backend.read(look)
+        if env is None:
+            raise StoreDamaged(f"object {digest.hex()} is pointed to and missing", hint=_REPAIR)
+        kind, payload = self._objects.open(digest, env)
+        return Loaded(kind, payload, self._points_to(digest, kind, payload))
+
+    def _points_to(self, digest: Digest, kind: str, payload: bytes | memoryview) -> Sequence[Digest]:
+        if kind == "blob" or (isinstance(payload, bytes) and self._head not in payload):
+            return ()
+        try:
+            found = references(payload)
+        except MalformedObject as error:
+            raise StoreDamaged(f"{kind} {digest.hex()} cannot be read: {error.message}", hint=_REPAIR) from error
+        if self._declared.get(digest, Missing(0)):
+            return self.present(found)
+        return [inner for inner in found if inner not in self._lost] if self._lost else found
+
+    def present(self, digests: Iterable[Digest]) -> list[Digest]:
+        """Returns those of the ids that name an object."""
+        wanted = sorted(set(digests))
+        return [Digest(found) for found in self._backend.read(lambda txn: txn.present("objects", wanted))]
+
+    def children_first(self, root: Digest, is_done: Callable[[Digest], bool]) -> Iterator[tuple[Digest, Loaded]]:
+        """Returns what can be reached from an object and is not done, itself included, each after what it points to.
+
+        The caller has to see to it that what it was given is done when it asks for the next one.
+
+        Raises:
+            StoreDamaged: as `load`.
+        """
+        waiting = [root]
+        while waiting:
+            digest = waiting[-1]
+            if is_done(digest):
+                waiting.pop()
+                continue
+            loaded = self.load(digest)
+            before = [inner for inner in loaded.points_to if not is_done(inner)]
+            if before:
+                waiting += before  # and this one is read again after them: none of those above is kept in memory
+                continue
+            waiting.pop()
+            yield digest, loaded
+
+
+def ids(backend: Backend) -> Iterator[list[bytes]]:
+    """Returns the ids of all objects in their order, in pages."""
+    start = b""
+    while True:
+        page = backend.read(lambda txn, at=start: txn.scan_keys("objects", at, limits.SCAN_KEYS))  # type: ignore[misc]
+        yield page
+        if len(page) < limits.SCAN_KEYS:
+            return
+        start = page[-1] + b"\0"
+
+
+class Marks:
+    """Which objects of a store were dealt with: nine bytes for each of those that it has when this is made."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._starts = array("Q")
+        for page in ids(backend):
+            self._starts.frombytes(b"".join([key[:_START] for key in page]))
+        if sys.byteorder == "little":
+            self._starts.byteswap()
+        self._marks = bytearray(len(self._starts))
+        #: Those that the list does not have, or cannot tell from another.
+        self._others: set[bytes] = set()
+        self.total = len(self._starts)
+
+    def add(self, digest: bytes) -> None:
+        """Marks an object."""
+        at = self._place(digest)
+        if at < 0:
+            self._others.add(digest)
+        else:
+            self._marks[at] = 1
+
+    def has(self, digest: bytes) -> bool:
+        """Returns whether an object was marked."""
+        at = self._place(digest)
+        return digest in self._others if at < 0 else bool(self._marks[at])
+
+    def _place(self, digest: bytes) -> int:
+        start, starts = int.from_bytes(digest[:_START], "big"), self._starts
+        at = bisect_left(starts, start)
+        if at == len(starts) or starts[at] != start:
+            return -1
+        is_alone = at + 1 == len(starts) or starts[at + 1] != start
+        return at if is_alone else -1
+
+
+@contextmanager
+def no_collection(directory: Path | None) -> Iterator[None]:
+    """Keeps garbage from being collected meanwhile, where there is the right to.
+
+    Raises:
+        StoreLocked: if it is just being collected.
+    """
+    if directory is None:
+        yield
+        return
+    try:
+        turn = locks.take(directory / "gc.lock")
+    except StoreReadOnly:  # then others may collect; what they take too early is missed and said so
+        yield
+        return
+    if turn is None:
+        raise StoreLocked(f"gc is at work in {directory}", path=str(directory), hint="try again when it has ended")
+    try:
+        yield
+    finally:
+        turn.release()

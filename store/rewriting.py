@@ -1,0 +1,122 @@
+"""Writing a payload anew with other ids in it: what another object format makes of an object.
+
+Ids are pointers, which are found without knowing what a payload means. What else needs to be known:
+what is sorted by ids, or by bytes that hold some, is sorted anew; and the value that stands for code (`redun.code`)
+holds its id as bytes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from redun.core import limits
+from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, pack, unpack
+from redun.core.digest import Digest
+
+NewId = Callable[[bytes], Digest]
+"""Gives the id that stands for an old one."""
+
+#: Values whose items are sorted by their encoded bytes.
+_SETS: Final = (2, 3)
+_ADAPTED: Final = 4
+#: Those that begin with the name of a class, function or task.
+_NAMING: Final = (5, 6, 7, 8, 9, 10, 11, 12, 13)
+_CODE: Final = "redun.code"
+_CODE_BYTES: Final = _CODE.encode()
+#: Places in records of what is sorted by ids.
+_TASK_INCLUDES: Final = 8
+_EXEC_SOURCES: Final = 13
+_TASK_SET: Final = ("tasks", 2)
+#: Python's frames for a level of a value.
+_FRAMES: Final = 8
+
+
+def may_change(payload: bytes, pointer_head: bytes) -> bool:
+    """Returns whether there may be an id in a payload. There is none in most, and searching costs next to nothing."""
+    return pointer_head in payload or _CODE_BYTES in payload
+
+
+def rewritten(kind: str, payload: bytes, new_id: NewId) -> bytes:
+    """Returns the payload with new ids in the place of the old.
+
+    Raises:
+        MalformedObject: if it cannot be read.
+    """
+    try:
+        return _rewritten(kind, payload, new_id)
+    except RecursionError:
+        with _deeper():
+            return _rewritten(kind, payload, new_id)
+
+
+def _rewritten(kind: str, payload: bytes, new_id: NewId) -> bytes:
+    record = _mapped(unpack(payload), new_id)
+    if kind == "task":
+        record[_TASK_INCLUDES].sort()
+    elif kind == "exec":
+        record[_EXEC_SOURCES].sort()
+    elif kind == "footprint" and record[1] == _TASK_SET[0]:
+        record[_TASK_SET[1]].sort()
+    return pack(record)
+
+
+def _mapped(item: Any, new_id: NewId) -> Any:
+    kind = type(item)
+    if kind is Pointer:
+        return Pointer(new_id(bytes(item)))  # a pointer is never equal to the same bytes
+    if kind is list:
+        return [_mapped(inner, new_id) for inner in item]
+    if kind is dict:
+        return {_mapped(key, new_id): _mapped(value, new_id) for key, value in item.items()}
+    if kind is ExtType and item.code < FIRST_OPAQUE_CODE:
+        inner = _mapped(unpack(item.data), new_id)
+        if item.code == _ADAPTED and inner[:1] == [_CODE]:
+            inner[1][1] = bytes(new_id(inner[1][1]))
+        data = pack(inner)
+        if item.code in _SETS and data != item.data:
+            data = pack(sorted(inner, key=pack))
+        return ExtType(item.code, data)
+    return item
+
+
+def codes_in(payload: bytes) -> list[tuple[str, Digest]]:
+    """Returns the name and id of each piece of code that a value stands for or has inside."""
+    if _CODE_BYTES not in payload:
+        return []
+    pairs = (inner[1] for code, inner in _extensions(payload) if code == _ADAPTED and inner[:1] == [_CODE])
+    return [(state[0], Digest(state[1])) for state in pairs]
+
+
+def names_in(payload: bytes) -> set[str]:
+    """Returns the names of the classes, functions and tasks that occur in a value."""
+    return {inner[0] for code, inner in _extensions(payload) if code in _NAMING and type(inner[0]) is str}
+
+
+def _extensions(payload: bytes) -> Iterator[tuple[int, list[Any]]]:
+    waiting = [unpack(payload)]
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is list:
+            waiting += item
+        elif kind is dict:
+            waiting += [*item, *item.values()]
+        elif kind is ExtType and item.code < FIRST_OPAQUE_CODE:
+            inner = unpack(item.data)
+            waiting.append(inner)
+            if inner:
+                yield item.code, inner
+
+
+@contextmanager
+def _deeper() -> Iterator[None]:
+    """Admits as many calls inside each other as the deepest value needs."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES * limits.VALUE_DEPTH + before))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
