@@ -1,11 +1,18 @@
-"""A store against a model of dictionaries, with closing, reopening, crashes of runs, refused and collided batches."""
+"""A store against a model of dictionaries: what is put, moved, remembered and run, with refused and broken batches,
+closing and reopening, pruning, collecting garbage, compacting, and processes that are killed at any of it.
+
+A process that is killed is a real one: it writes to the store, or collects garbage in it, tells how far it has come,
+and gets SIGKILL. What it had told must be there; of what came after, a part that makes sense by itself.
+"""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import settings
@@ -18,12 +25,39 @@ from redun.core.digest import Digest, Key
 from redun.core.errors import RefMoved
 from redun.core.frame import object_id
 from redun.core.objects import ExecRecord, How, JobRow, Status, Why
-from redun.store import Batch, LiveRun, MemoRow, MemoUpdate, RunUpdate, Store
+from redun.store import Batch, GcOptions, KeepRules, LiveRun, MemoRow, MemoUpdate, RunUpdate, Store, check
 from redun.store.memo import merge
 
 _KEYS = [Key(b"key-%d" % i) for i in range(4)]
 _NAMES = ["a", "b/c"]
+_KILLED = "killed"
 _KINDS = ["value", "blob", "tool.thing"]
+_EXPIRED = GcOptions(expiry_s=0)
+_COMPACT = GcOptions(compact=True)
+
+#: Says what it has done, line by line, and goes on until it is killed or has done ten things.
+_CHILD = """
+import sys
+from redun.core.codec import pack
+from redun.core.objects import How, JobRow, Status, Why
+from redun.store import Batch, GcOptions, RunUpdate, Store
+
+path, what, mark = sys.argv[1:]
+with Store.open(path) as store:
+    if what == "run":
+        run = store.begin_run(["killed"], {})
+        print(run.uuid.hex(), flush=True)
+        for i in range(10):
+            with store.transaction() as txn:
+                new = txn.put("value", pack([mark, i]))
+                txn.set_ref("killed", new, expected=txn.ref("killed"), reason=str(i))
+            rows = tuple(JobRow(n, None, -1, Status.DONE, How.RAN, Why.FIRST, n, 1) for n in range(i + 1))
+            store.commit(Batch(run=RunUpdate(run.uuid, (), rows, (), rows=i + 1)))
+            print(i, flush=True)
+    else:
+        store.collect_garbage(GcOptions(compact=what == "compact"), lambda *step: print(*step, flush=True))
+    print("end", flush=True)
+"""
 
 
 class _StoreMachine(RuleBasedStateMachine):
@@ -31,18 +65,27 @@ class _StoreMachine(RuleBasedStateMachine):
 
     objects = Bundle("objects")
 
-    @initialize(where=st.sampled_from(["memory", "lmdb"]), fmt=st.sampled_from(["xxh3-128", "sha256"]))
-    def make(self, where: str, fmt: str) -> None:
+    @initialize(
+        where=st.sampled_from(["memory", "lmdb"]),
+        fmt=st.sampled_from(["xxh3-128", "sha256"]),
+        compression=st.sampled_from(["none", "zstd"]),
+    )
+    def make(self, where: str, fmt: str, compression: Literal["none", "zstd"]) -> None:
         self.directory = Path(tempfile.mkdtemp()) if where == "lmdb" else None
         self.store = (
-            Store.memory(fmt) if self.directory is None else Store.init(self.directory / "s", object_format=fmt)
+            Store.memory(fmt, compression=compression)
+            if self.directory is None
+            else Store.init(self.directory / "s", object_format=fmt, compression=compression)
         )
         self.items: dict[Digest, tuple[str, bytes]] = {}
+        self.ever: dict[Digest, tuple[str, bytes]] = {}
+        self.pointers: dict[Digest, Digest] = {}
         self.rows: dict[Key, MemoRow] = {}
         self.refs: dict[str, Digest] = {}
-        self.moves: dict[str, list[Digest | None]] = {name: [] for name in _NAMES}
-        self.live: dict[bytes, tuple[LiveRun, RunUpdate]] = {}
+        self.moves: dict[str, list[Digest | None]] = {name: [] for name in [*_NAMES, _KILLED]}
+        self.live: dict[bytes, tuple[LiveRun | None, RunUpdate]] = {}
         self.sealed: list[tuple[bytes, Status, int]] = []
+        self.pruned: set[bytes] = set()
         self._watch()
 
     def _watch(self) -> None:
@@ -57,23 +100,40 @@ class _StoreMachine(RuleBasedStateMachine):
 
     @rule(target=objects, payload=st.binary(max_size=30).map(pack), kind=st.sampled_from(_KINDS))
     def put(self, payload: bytes, kind: str) -> Digest:
+        return self._put(kind, payload)
+
+    def _put(self, kind: str, payload: bytes) -> Digest:
         digest = self.store.put(kind, payload)
-        self.items[digest] = (kind, payload)
+        self.items[digest] = self.ever[digest] = (kind, payload)
         return digest
+
+    @rule(target=objects, words=st.integers(0, 2))
+    def put_compressible(self, words: int) -> Digest:
+        return self._put("value", pack("some words " * (100 + words)))
 
     @rule(target=objects, fill=st.integers(0, 2))
     def put_large(self, fill: int) -> Digest:
         payload = bytes([fill]) * (limits.INLINE_BYTES + 1)
         digest = self.store.put_blob([payload[:100], payload[100:]], len(payload))
-        self.items[digest] = ("blob", payload)
+        self.items[digest] = self.ever[digest] = ("blob", payload)
         return digest
 
     @rule(target=objects, child=objects)
     def put_pointer(self, child: Digest) -> Digest:
-        payload = pack([Pointer(child)])
-        digest = self.store.put("value", payload)
-        self.items[digest] = ("value", payload)
+        self._have(child)
+        digest = self._put("value", pack([Pointer(child)]))
+        self.pointers[digest] = child
         return digest
+
+    def _have(self, digest: Digest | None) -> None:
+        """Whoever names an object has put it, and all that it points to, since the last collection, or finds it."""
+        chain = []
+        while digest is not None:
+            chain.append(digest)
+            digest = self.pointers.get(digest)
+        if not self.items.keys() >= set(chain):
+            for missing in reversed(chain):
+                self._put(*self.ever[missing])
 
     @rule(
         key=st.sampled_from(_KEYS),
@@ -83,10 +143,12 @@ class _StoreMachine(RuleBasedStateMachine):
         extra=st.binary(max_size=9).map(pack),
     )
     def remember(self, key: Key, reduction: Digest, call: Digest | None, caused: bool, extra: bytes) -> None:
+        self._have(reduction)
+        self._have(call)
         update = MemoUpdate(key, "task", reduction, True, call, call, caused)
         digest = object_id(self.store.format, "value", extra)
         self.store.commit(Batch({digest: ("value", extra)}, [update]))
-        self.items[digest] = ("value", extra)
+        self.items[digest] = self.ever[digest] = ("value", extra)
         (found,) = self.store.lookup({digest: ("value", extra)}, [key])
         seq = found.calls[0].seq if found is not None and found.calls else 0
         expected, _ = merge(self.rows.get(key), update, seq)
@@ -95,6 +157,7 @@ class _StoreMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(_NAMES), new=st.none() | objects, expected=st.none() | objects)
     def move(self, name: str, new: Digest | None, expected: Digest | None) -> None:
+        self._have(new)
         if expected != self.refs.get(name):
             with pytest.raises(RefMoved):
                 self.store.set_ref(name, new, expected=expected, reason="test")
@@ -136,6 +199,7 @@ class _StoreMachine(RuleBasedStateMachine):
             return
         assert all_fit
         self.items.update(zip(digests, puts, strict=True))
+        self.ever.update(zip(digests, puts, strict=True))
         self.refs = refs
         for name, new in made:
             self.moves[name].append(new)
@@ -166,6 +230,7 @@ class _StoreMachine(RuleBasedStateMachine):
         if self.live:
             uuid = data.draw(st.sampled_from(sorted(self.live)))
             run, update = self.live.pop(uuid)
+            assert run is not None
             self._finish(run, update, Status.DONE)
 
     def _finish(self, run: LiveRun, update: RunUpdate, status: Status) -> None:
@@ -182,13 +247,117 @@ class _StoreMachine(RuleBasedStateMachine):
             with Store.open(self.directory / "s", read_only=True) as store:
                 assert {live.uuid for live in store.live_runs() if not live.alive} == set(self.live)
                 self._check(store)
+        self._open()
+
+    def _open(self) -> None:
+        """Opens the store, which seals the runs that have ended without."""
+        assert self.directory is not None
         self.store = Store.open(self.directory / "s")
         before = {uuid for uuid, _, _ in self.sealed}
         for _, record in reversed(list(self.store.executions())):
             if record.uuid not in before:
                 _, update = self.live.pop(record.uuid)
                 self.sealed.append((record.uuid, Status.INTERRUPTED, len(update.tail) + len(update.running)))
+        assert not self.live
         self._watch()
+
+    # -- pruning and collecting ---------------------------------------------------------------------------------------
+
+    @rule(last=st.integers(0, 3))
+    def prune(self, last: int) -> None:
+        self.look()
+        self.store.prune(self.store.plan_pruning(KeepRules(last=last)))
+        listed = [uuid for uuid, _, _ in self.sealed if uuid not in self.pruned]
+        self.pruned.update(listed[: max(len(listed) - last, 0)])
+        self._watch()
+
+    @rule(options=st.sampled_from([GcOptions(), GcOptions(dry=True), _EXPIRED, _COMPACT]))
+    def collect(self, options: GcOptions) -> None:
+        """What nothing leads to goes to the trash, where whoever asks for it finds it, unless that is emptied, too."""
+        reached = self._reached()
+        collection = self.store.collect_garbage(options)
+        assert sum(amount.objects for amount in collection.swept.values()) >= len(self.items.keys() - reached)
+        if options.dry:
+            return
+        assert collection.alone or options == GcOptions()
+        self.rows = {key: row for key, old in self.rows.items() if (row := self._collected(old, reached)) is not None}
+        if options != GcOptions():
+            gone = sorted(self.items.keys() - reached)
+            assert self.store.get_many(gone) == [None] * len(gone)
+            self.items = {digest: item for digest, item in self.items.items() if digest in reached}
+
+    def _reached(self) -> set[Digest]:
+        reached: set[Digest] = set()
+        for digest in self.refs.values():
+            at: Digest | None = digest
+            while at is not None:
+                reached.add(at)
+                at = self.pointers.get(at)
+        return reached
+
+    @staticmethod
+    def _collected(row: MemoRow, reached: set[Digest]) -> MemoRow | None:
+        """A row of the cache after what it names was swept."""
+        calls = tuple(call for call in row.calls if {call.call, call.head} <= reached)
+        return row._replace(calls=calls) if row.reduction in reached and (calls or not row.calls) else None
+
+    # -- processes that are killed ------------------------------------------------------------------------------------
+
+    @rule(what=st.sampled_from(["run", "gc", "compact"]), lines=st.integers(0, 9), mark=st.uuids().map(str))
+    def kill(self, what: str, lines: int, mark: str) -> None:
+        """Closes the store; another process works on it, and is killed after so many lines or at its end."""
+        if self.directory is None:
+            return
+        self.store.close()
+        command = [sys.executable, "-c", _CHILD, str(self.directory / "s"), what, mark]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = [line for line in (process.stdout.readline() for _ in range(lines)) if line]
+            process.kill()
+            told += process.stdout.read().splitlines()
+        # It sealed what this process had left; what it had begun itself is sealed here.
+        with Store.open(self.directory / "s", read_only=True) as store:
+            self._learn(store, what, mark, told)
+        self._open()
+        assert not list(check(self.directory / "s", level=1))
+
+    def _learn(self, store: Store, what: str, mark: str, told: list[str]) -> None:
+        """Finds out how far the process has come: at least as far as it has told, and not halfway."""
+        if what == "run":
+            self._learn_run(store, mark, told)
+            return
+        reached = self._reached()
+        assert store.get_many(sorted(reached)) == [self.items[digest] for digest in sorted(reached)]
+        for digest, found in zip(sorted(self.items), store.get_many(sorted(self.items)), strict=True):
+            assert found == self.items[digest] or (found is None and what == "compact" and digest not in reached)
+            if found is None:
+                del self.items[digest]
+        for key, found_row in zip(_KEYS, store.lookup({}, _KEYS), strict=True):
+            old = self.rows.pop(key, None)
+            assert found_row == old or (old is not None and found_row == self._collected(old, reached))
+            assert found_row != old or "end\n" not in told or old is None or old == self._collected(old, reached)
+            if found_row is not None:
+                self.rows[key] = found_row
+
+    def _learn_run(self, store: Store, mark: str, told: list[str]) -> None:
+        live = [info for info in store.live_runs() if info.argv == ("killed",)]
+        values = [pack([mark, i]) for i in range(10)]
+        digests = [object_id(store.format, "value", value) for value in values]
+        ref = store.ref(_KILLED)
+        count = digests.index(ref) + 1 if ref in digests else 0
+        assert count >= len(told) - 1 - ("end\n" in told)
+        for digest, value in zip(digests[:count], values, strict=False):
+            self.items[digest] = self.ever[digest] = ("value", value)
+        assert not any(map(store.has, digests[count:]))
+        if count:
+            self.moves[_KILLED] += digests[:count]
+            self.refs[_KILLED] = digests[count - 1]
+        if told:
+            (info,) = live
+            assert info.uuid.hex() == told[0].strip()
+        for info in live:
+            assert len(info.tail) in (count, count - 1, 0)
+            self.live[info.uuid] = (None, RunUpdate(info.uuid, (), info.tail, info.running, rows=len(info.tail)))
 
     @invariant()
     def agrees(self) -> None:
@@ -204,14 +373,16 @@ class _StoreMachine(RuleBasedStateMachine):
         assert [item for item in store.objects() if item[0] in self.items] == [(d, self.items[d][0]) for d in digests]
         assert store.lookup(self.items, _KEYS) == [self.rows.get(key) for key in _KEYS]
         assert {n: d for n, d in store.refs().items() if not n.startswith("executions/")} == self.refs
-        assert {n: [e.new for e in reversed(store.reflog(n))] for n in _NAMES} == self.moves
+        assert {n: [e.new for e in reversed(store.reflog(n))] for n in self.moves} == self.moves
         found = [(r.uuid, r.status, self._rows_of(store, r)) for _, r in store.executions()]
-        assert found[::-1] == self.sealed
+        assert found[::-1] == [told for told in self.sealed if told[0] not in self.pruned]
 
     @staticmethod
     def _rows_of(store: Store, record: ExecRecord) -> int:
         return sum(len(page.rows) for page in store.job_pages(record.pages))
 
 
+_TORTURE = settings.default is not None and settings.default.max_examples > 1000
+
 TestStore: Any = _StoreMachine.TestCase
-TestStore.settings = settings(max_examples=25, stateful_step_count=25)
+TestStore.settings = settings(max_examples=500 if _TORTURE else 25, stateful_step_count=50 if _TORTURE else 25)
