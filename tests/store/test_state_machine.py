@@ -344,7 +344,7 @@ class _StoreMachine(RuleBasedStateMachine):
         values = [pack([mark, i]) for i in range(10)]
         digests = [object_id(store.format, "value", value) for value in values]
         ref = store.ref(_KILLED)
-        count = digests.index(ref) + 1 if ref in digests else 0
+        count = digests.index(ref) + 1 if ref is not None and ref in digests else 0
         assert count >= len(told) - 1 - ("end\n" in told)
         for digest, value in zip(digests[:count], values, strict=False):
             self.items[digest] = self.ever[digest] = ("value", value)
