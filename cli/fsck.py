@@ -108,7 +108,7 @@ def _problem_line(problem: Problem, paint: Paint, *, plan: bool) -> str:
 def _plan(problem: Problem) -> str:
     from redun.store.mending.records import PLANS
 
-    return PLANS[problem.what]
+    return PLANS.get(problem.what, PLANS["derived"])
 
 
 def _known(counts: dict[str, int]) -> str:

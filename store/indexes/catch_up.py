@@ -15,6 +15,7 @@ from typing import Any, Final
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject
 from redun.core.objects import ExecRecord, TreeRecord
+from redun.store.history import present
 from redun.store.indexes import layout
 from redun.store.indexes.gather import Gatherer, Page, Rows, Source, known_calls
 from redun.store.indexes.layout import PAGE_NUMBERS, IndexedRun, State
@@ -66,7 +67,7 @@ def unseen(source: Source, tables: Backend) -> list[tuple[Digest, ExecRecord]]:
             if record is None:
                 break  # the chain was cut there
             chain.append((digest, record))
-            digest = record.parent
+            digest = present(source.backend, record.parent)
         chains.append(chain)
     return list(_merged(chains))
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from redun.core.errors import StoreDamaged, StoreLocked
 from redun.store import locks
+from redun.store.indexes import catch_up
 from redun.store.lost import losses
 from redun.store.mending import cache, damaged, names, runs
 from redun.store.mending.records import Repaired
@@ -82,6 +83,9 @@ def _round(work: Work, problems: list[Problem]) -> None:
     found: dict[str, list[str]] = {}
     for problem in problems:
         found.setdefault(problem.what, []).append(problem.where)
+    if problems and ("derived" in found or catch_up.read_state(work.backend) is not None):
+        catch_up.drop(work.write)  # first: what is made anew from now on knows of what follows
+        work.note("derived", "indexes", "indexes are removed: whoever asks them makes them again")
     if "derived" in found:
         cache.mend_derived(work)
     damaged.take_out(work, [bytes.fromhex(where) for word in ("object", "blob") for where in found.get(word, ())])
