@@ -167,7 +167,10 @@ class Evaluator:
         self._count(job, 1, 0)
 
     def returned(self, job: Job, value: Any) -> None:
-        """The body returned."""
+        """The body returned: a value, or (in another process) the reduction that this is."""
+        if type(value) is Reduction:
+            self._take(job, value)
+            return
         try:
             reduction = reduce(self.encoder, value, self.pin)
         except UNWRITABLE:

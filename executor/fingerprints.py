@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.keys import Prepared, code_id, prepare, renewed
 from redun.core.tasks import Task
+
+#: Why the result of a body answers no later run, where `have_moved`.
+REBOUND: Final = "a name that its code uses was given another meaning while the run went on"
 
 _Code: TypeAlias = tuple[Any, Task[..., Any] | None, Digest | None, dict[Digest, tuple[str, bytes]]]
 

@@ -20,11 +20,17 @@ from redun.executor.states import ALLOWED, State, wrong_move
 
 @dataclass(slots=True)
 class Failure:
-    """An error with the traceback of where it was raised, and the job in which that happened."""
+    """An error with the traceback of where it was raised, and the job in which that happened.
+
+    `told` and `traces`, of an error that was raised in another process: it as a value, and its traceback with those of
+    its causes.
+    """
 
     error: BaseException
     trace: TraceRecord | None
     origin: Job | None = None
+    told: Encoded | None = None
+    traces: tuple[TraceRecord, ...] = ()
 
 
 NO_OPTIONS: Final[dict[str, Any]] = {}
@@ -149,6 +155,8 @@ class Job(Unit):
 
     # What most jobs never set is an attribute of the class: a run makes many jobs, and each assignment counts.
     applied: tuple[str, ...] = ()
+    #: How often its body was begun, where workers were lost.
+    attempts = 1
     caused = False
     #: Whether the user's own code among its arguments is part of its key.
     coded = False

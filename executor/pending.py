@@ -74,6 +74,20 @@ class Pending:
         self._written.add(digest)
         self.blobs[digest] = len(data) if isinstance(data, bytes) else data.nbytes
 
+    def adopt_blob(self, digest: Digest, size: int) -> None:
+        """Takes over a blob whose file another process of this run has written.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        self.store.confirm_blob(digest)
+        self._written.add(digest)
+        self.blobs[digest] = size
+
+    def is_unwritten(self, digest: Digest) -> bool:
+        """Returns whether an object is not in the store yet. A blob whose file is written counts as stored."""
+        return digest in self.encoder.objects or digest in self.objects or digest in self._writer.objects
+
     def write(self, batch: Batch) -> None:
         """Begins to write a batch, once the one before is written.
 

@@ -116,7 +116,7 @@ class Recorder:
             job.started,
             job.stopped - job.started if job.stopped >= 0 else -1,
             job.executor,
-            1,
+            job.attempts,
             job.compared,
             job.head,
             job.trace,
@@ -131,8 +131,7 @@ class Recorder:
         if known is not None:
             return known[1]
         digest: Digest | None = None
-        for error in reversed(causes(failure.error)):
-            record = trace_of(error)
+        for record in reversed(failure.traces or [trace_of(error) for error in causes(failure.error)]):
             digest = self._encoder.put(
                 "trace", TraceRecord(record.summary, record.frames, record.notes, digest).payload()
             )
@@ -212,7 +211,7 @@ class Recorder:
             if job.partial is None:
                 job.partial = self._partial(job, None)
             return
-        error = self._told(failure.error)
+        error = failure.told or self._told(failure.error)
         reduction = job.reduction
         expr = self._expr_id(reduction) if reduction is not None and reduction.nodes and job.units else None
         told = self._encoder.identify(error)

@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from itertools import chain, islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from redun.core import limits
 from redun.core.context import EMPTY, Context
@@ -27,18 +28,22 @@ from redun.executor.compare import Comparer
 from redun.executor.dispatch import Dispatcher
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
-from redun.executor.fingerprints import Fingerprints
+from redun.executor.fingerprints import REBOUND, Fingerprints
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import Memoizer
 from redun.executor.observer import Execution, Observer
 from redun.executor.pending import Pending
-from redun.executor.pools.threads import Answer, Reply, ThreadPool, Work
+from redun.executor.pools.choice import Pools
+from redun.executor.pools.contract import Answer, Reply, Told, Work
 from redun.executor.recorder import Recorder
 from redun.executor.states import State
 from redun.executor.stopping import stop_requests
 from redun.executor.telling import Teller
 from redun.executor.verify import Verifier
 from redun.store import Batch, LiveRun, RunUpdate, Store
+
+if TYPE_CHECKING:
+    from redun.executor.pools.crossing import Crossing, FarWork
 
 #: Jobs asked for at a time: small enough that a pool is busy early, large enough to make one transaction worth it.
 _ASK: Final = 1000
@@ -58,7 +63,7 @@ class Run:
         self,
         store: Store,
         live: LiveRun,
-        pool: ThreadPool,
+        pools: Pools,
         *,
         read_cache: bool,
         whole: bool,
@@ -72,7 +77,7 @@ class Run:
         self._keep_going = keep_going
         self._context = context
         self._live = live
-        self._pool = pool
+        self._pools = pools
         self._observer = observer
         encoder = Encoder(store.format)
         self._pending = Pending(store, encoder)
@@ -90,7 +95,8 @@ class Run:
         )
         self._recorder = Recorder(self._evaluator, self._verifier, live.uuid)
         self._teller = Teller(observer, store, live.uuid, self._pending.fetch, self._evaluator.payload)
-        self._dispatcher = Dispatcher(pool, self._work)
+        self._dispatcher = Dispatcher(pools.near, self._work)
+        self._crossings: list[Crossing] = []
         self._unwritten = 0
         self._deadline = 0.0
         self._shown = 0.0
@@ -124,8 +130,10 @@ class Run:
     def stop(self) -> None:
         """Asks the run to stop: nothing new starts, and what has finished is recorded. Any thread may ask."""
         self._stopping = True
-        self._pool.wake()
-        timer = threading.Timer(_GRACE_SECONDS, self._pool.interrupt)  # a body that was tiny so far may not be any more
+        self._pools.wake()
+        timer = threading.Timer(
+            _GRACE_SECONDS, self._pools.near.interrupt
+        )  # a body that was tiny so far may not be any more
         timer.daemon = True
         timer.start()
 
@@ -138,14 +146,14 @@ class Run:
                 continue
             self._record()
             if evaluator.failed:
-                self._pool.halt()
+                dispatcher.halt()
             else:
                 reply = dispatcher.run_alone()
                 if reply is not None:
                     self._digest(reply)
                     continue
                 dispatcher.send()
-            if self._pool.messages:
+            if dispatcher.messages:
                 self._collect()
             elif not evaluator.failed and not dispatcher.waiting:
                 if evaluator.root is None or evaluator.root.state in (State.DONE, State.FAILED):
@@ -175,14 +183,42 @@ class Run:
                     self._teller.inner(job)
 
     def _queue(self, job: Job) -> None:
-        name = job.options.get("executor", "default")
-        if name not in ("default", "threads"):
-            error = UnknownExecutor(
-                f"task {job.task.fullname} wants executor {name!r}", hint="there is `default` so far"
-            )
-            self._evaluator.raised(job, Failure(error, trace_of(error), job))
-            return
+        if job.options and ("executor" in job.options or "mode" in job.options):
+            try:
+                self._choose(job)
+            except UNWRITABLE:
+                raise
+            except Exception as error:  # noqa: BLE001  a factory of the user's may raise anything
+                self._evaluator.raised(job, Failure(error, trace_of(error), job))
+                return
         self._dispatcher.add(job)
+
+    def _choose(self, job: Job) -> None:
+        """Finds the pool that the job's options name, and makes it where no job has wanted it before.
+
+        Raises:
+            UnknownExecutor: if there is none.
+            Exception: whatever its factory raises.
+        """
+        try:
+            name = self._pools.name(job.options)
+        except UnknownExecutor as error:
+            raise UnknownExecutor(f"task {job.task.fullname}: {error.message}", hint=error.hint) from None
+        defaults = self._pools.options(name)
+        if defaults:
+            job.options = {**defaults, **job.options}
+        if name != "default" and not self._dispatcher.has(name):
+            far = self._pools.is_far(name)
+            pool = self._pools.open(name, self._cross)
+            self._dispatcher.open(name, pool, partial(self._far, self._crossings[-1]) if far else self._work, far=far)
+        job.executor = name
+
+    def _cross(self, shares_files: bool, spool: str) -> Crossing:
+        # Here and not at the top: most runs have threads only.
+        from redun.executor.pools.crossing import Crossing
+
+        self._crossings.append(Crossing(self._evaluator, self._pending, shares_files=shares_files, spool=spool))
+        return self._crossings[-1]
 
     # -- the pool -----------------------------------------------------------------------------------------------------
 
@@ -194,21 +230,36 @@ class Run:
         except Exception as error:  # noqa: BLE001  decoding may run the user's own __setstate__
             evaluator.raised(job, Failure(error, trace_of(error), job))
             return None
-        evaluator.started(job)
+        self._begin(job)
+        if job.prepared.simple >= 0:
+            return Work(job, job.task.func, values, {})
+        args, kwargs = spread(job.task, values)
+        return Work(job, job.task.func, args, kwargs)
+
+    def _far(self, crossing: Crossing, job: Job) -> FarWork | None:
+        """Returns what a far pool needs to run the job; None where its arguments are missing, which fails it."""
+        try:
+            work = crossing.work(job)
+        except UNWRITABLE:
+            raise
+        except RedunError as error:
+            self._evaluator.raised(job, Failure(error, trace_of(error), job))
+            return None
+        self._begin(job)
+        return work
+
+    def _begin(self, job: Job) -> None:
+        self._evaluator.started(job)
         job.started = self._now()
         job.stopped = -1
         if not self._dispatcher.is_tiny(job):
             self._owe(1)  # a body that lasts is seen while it runs, also by whoever looks after a crash
         if self._teller.tells:
             self._teller.job("Run", job)
-        if job.prepared.simple >= 0:
-            return Work(job, job.task.func, values, {})
-        args, kwargs = spread(job.task, values)
-        return Work(job, job.task.func, args, kwargs)
 
     def _collect(self) -> None:
         timeout = max(self._deadline - time.monotonic(), 0.0) if self._unwritten else _PROGRESS_SECONDS
-        reply = self._pool.take(timeout)
+        reply = self._pools.take(timeout)
         if reply is not None:
             self._digest(reply)
         self._tick()
@@ -218,25 +269,33 @@ class Run:
         for answer in answers:
             self._feed(answer)
         for work in left:
-            self._evaluator.requeued(self._dispatcher.returned(work))
+            job = self._dispatcher.returned(work)
+            if job is not None:
+                self._evaluator.requeued(job)
 
     def _feed(self, answer: Answer) -> None:
         if self._stopping and isinstance(answer.value, KeyboardInterrupt):
             return  # it was cut short, and is recorded with what runs still
         job = self._dispatcher.done(answer)
+        if job is None:
+            return  # it was cancelled
         self._memoizer.finished += 1
         job.started = (answer.started - self._start_ns) // 1000
         job.stopped = (answer.stopped - self._start_ns) // 1000
         if answer.nested:
             job.unkept = "its body ran expressions itself"
-        if self._evaluator.fingerprints.have_moved(job.task, coded=job.coded):
-            job.unkept = "a name that its code uses was given another meaning while the run went on"
+        if answer.attempts > 1:
+            job.attempts = answer.attempts
+        if answer.unkept:
+            job.unkept = answer.unkept
+        elif self._evaluator.fingerprints.have_moved(job.task, coded=job.coded):
+            job.unkept = REBOUND
         if any(arg.externals for arg in job.args):
             self._check_inputs(job)
         if answer.ok:
             self._evaluator.returned(job, answer.value)
         else:
-            self._evaluator.raised(job, Failure(answer.value, trace_of(answer.value), job))
+            self._evaluator.raised(job, _failure_of(answer.value, job))
 
     def _check_inputs(self, job: Job) -> None:
         changed = [e for arg in job.args for e in arg.externals if not e.is_valid()]
@@ -319,15 +378,16 @@ class Run:
 
     def _wind_down(self) -> None:
         """Waits a moment for bodies that are about to end; a thread cannot be stopped from outside."""
-        self._pool.halt()
+        self._dispatcher.halt()
         end = time.monotonic() + _GRACE_SECONDS
-        while self._pool.messages and time.monotonic() < end:
-            reply = self._pool.take(end - time.monotonic())
+        while self._dispatcher.messages and time.monotonic() < end:
+            reply = self._pools.take(end - time.monotonic())
             if reply is not None:
                 self._digest(reply)
             self._evaluator.advance()
+        in_flight = self._dispatcher.in_flight
         for job in self._evaluator.unfinished():
-            if job not in self._dispatcher.in_flight and job.state is not State.REDUCING and job.number >= 0:
+            if job not in in_flight and job.state is not State.REDUCING and job.number >= 0:
                 self._evaluator.cancel(job)
 
     def _seal(self, failure: Failure | None) -> Execution:
@@ -384,6 +444,12 @@ class Run:
 
     def _counts(self) -> list[TaskCount]:
         return [TaskCount(name, *row) for name, row in sorted(self._evaluator.counts.items())]
+
+
+def _failure_of(raised: Any, job: Job) -> Failure:
+    if type(raised) is Told:
+        return Failure(raised.error, raised.traces[0], job, raised.value, raised.traces)
+    return Failure(raised, trace_of(raised), job)
 
 
 def format_uuid(uuid: bytes) -> str:

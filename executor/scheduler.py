@@ -15,7 +15,7 @@ from redun.core.objects import Status
 from redun.core.tasks import running
 from redun.core.version import VERSION
 from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
-from redun.executor.pools.threads import ThreadPool
+from redun.executor.pools.choice import Pools
 from redun.executor.run import Run
 from redun.store import Store
 
@@ -67,6 +67,7 @@ class Scheduler:
         self._cache = cache
         self._whole = replay == "whole"
         self._observer = observer
+        self._executors = None if self.settings is None else self.settings.executors
         self._keep_going = keep_going
 
     def __enter__(self) -> Self:
@@ -117,13 +118,13 @@ class Scheduler:
             running.nested = True
         facts = {"redun": VERSION, "user": _user(), "python": ".".join(map(str, sys.version_info[:3])), **(info or {})}
         live = self.store.begin_run([redacted(word) for word in argv], facts)
-        pool = ThreadPool(self._threads)
+        pools = Pools(self._threads, self._executors)
         read = self._cache if cache is None else cache
         try:
             run = Run(
                 self.store,
                 live,
-                pool,
+                pools,
                 read_cache=read,
                 whole=self._whole,
                 observer=self._observer,
@@ -136,7 +137,7 @@ class Scheduler:
             live.abandon()
             raise
         finally:
-            pool.close()
+            pools.close()
 
     def _context(self, given: Mapping[str, Any]) -> Context:
         configured = {} if self.settings is None else plain(self.settings.context)

@@ -166,6 +166,18 @@ class UnknownExecutor(RunError):
     """A task names an executor that is not configured."""
 
 
+class WorkerCodeMismatch(RunError):
+    """A worker has other code than the run: it was edited meanwhile, or differs from process to process."""
+
+
+class WorkerLost(RunError):
+    """What ran the job went away again and again: a process that died, a machine that was cut off."""
+
+
+class JobTimeout(RunError, TimeoutError):
+    """A body that ran longer than the job's `timeout`."""
+
+
 class Interrupted(RunError):
     """The run was stopped by a signal; what had finished is recorded."""
 

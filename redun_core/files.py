@@ -59,6 +59,11 @@ class StatMemo:
                 if row is not None:
                     self._rows[path] = row
 
+    def learn(self, rows: dict[str, StatRow]) -> None:
+        """Takes rows that another process has made."""
+        self._rows.update(rows)
+        self.fresh.update(rows)
+
     def content(self, path: str) -> bytes | None:
         """Returns the SHA-256 of the file's content, or None where there is no file. The path is as `File` keeps it.
 

@@ -31,6 +31,11 @@ def set_own_packages(packages: Iterable[str]) -> None:
     _INTERNED.clear()
 
 
+def own_packages() -> list[str]:
+    """Returns the packages that `set_own_packages` was given, in order of their names."""
+    return sorted(_OWN_PACKAGES)
+
+
 class Ownership:
     """Says of modules, functions and classes whether they are the user's own, seen from one task.
 

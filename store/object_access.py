@@ -202,6 +202,15 @@ class ObjectAccess:
         self._check_writable()
         self._objects.write_file(digest, "blob", data)
 
+    def confirm_blob(self, digest: Digest) -> None:
+        """Takes over the payload of a blob that another process wrote as `write_blob` does.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        self.written_blob(digest)
+        self._blobs.confirm(digest)
+
     def written_blob(self, digest: Digest) -> memoryview:
         """Returns the payload that `write_blob` wrote.
 

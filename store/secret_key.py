@@ -29,14 +29,24 @@ def secret_key(store: Store) -> bytes:
     found = _PASSING.get(store)
     if found is not None:
         return found
-    path = None if store.path is None else store.path / KEY_NAME
-    key = None if path is None else _read(path)
-    if key is None:
+    if store.path is None:
         key = os.urandom(_KEY_BYTES)
-        if path is not None and not store.read_only:
-            key = _written(path, key)
+    elif store.read_only:
+        key = _read(store.path / KEY_NAME) or os.urandom(_KEY_BYTES)
+    else:
+        key = key_beside(store.path)
     _PASSING[store] = key
     return key
+
+
+def key_beside(directory: Path) -> bytes:
+    """Returns the key of the store in that directory; one is made where there is none.
+
+    Raises:
+        StoreDamaged, StoreReadOnly, StoreError: as `secret_key`.
+    """
+    path = directory / KEY_NAME
+    return _read(path) or _written(path, os.urandom(_KEY_BYTES))
 
 
 def _read(path: Path) -> bytes | None:

@@ -12,55 +12,29 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from sys import getprofile, getrecursionlimit, gettrace, setprofile, setrecursionlimit, settrace
-from time import monotonic, perf_counter_ns
-from typing import Any, Final, NamedTuple
+from time import perf_counter_ns
+from typing import Any, Final
 
 from redun.core.tasks import running
+from redun.executor.pools.contract import Answer, Outbox, Reply, Work
 
 #: After this time (seconds) idle workers help with a message.
 _PATIENCE: Final = 0.01
 
 
-class Work(NamedTuple):
-    """One body to run. `tag` is the submitter's own, handed back with the answer."""
-
-    tag: Any
-    function: Callable[..., Any]
-    args: tuple[Any, ...] | list[Any]
-    kwargs: dict[str, Any]
-
-
-class Answer(NamedTuple):
-    """What became of one body: its value or error, when it ran (nanoseconds of the performance counter), and whether it
-    ran expressions itself."""
-
-    tag: Any
-    ok: bool
-    value: Any
-    started: int
-    stopped: int
-    nested: bool
-
-
-#: Answers to a message, and the part of it that was not begun.
-Reply = tuple[list[Answer], list[Work]]
-
-
 class ThreadPool:
-    """Runs bodies in threads of this process.
+    """Runs bodies in threads of this process; a `Pool` that takes `Work`.
 
-    Promised: every submitted piece of work is answered or handed back exactly once; bodies run concurrently. Not
-    promised: any order. `submit`, `take` and `close` belong to one thread.
+    A thread cannot be stopped from outside: a body that is cancelled runs on, and `close` does not wait for it.
     """
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, threads: int, outbox: Outbox) -> None:
+        self.slots = threads
         self._inbox: SimpleQueue[deque[Work] | None] = SimpleQueue()
-        self._outbox: SimpleQueue[Reply | None] = SimpleQueue()
+        self.outbox = outbox
         self._workers: list[threading.Thread] = []
         self._messages = 0
         #: Messages of several pieces of work that were sent, oldest first, until they are found empty.
@@ -83,34 +57,32 @@ class ThreadPool:
 
     def _send(self, message: deque[Work]) -> None:
         self._messages += 1
-        if len(self._workers) < min(self.threads, self._messages):
+        if len(self._workers) < min(self.slots, self._messages):
             worker = threading.Thread(target=self._run, name=f"redun-{len(self._workers)}", daemon=True)
             self._workers.append(worker)
             worker.start()
         self._inbox.put(message)
 
-    def take(self, timeout: float) -> Reply | None:
-        """Returns the next reply, or None when the time (seconds) is over or `wake` was called."""
-        end = monotonic() + timeout
-        while True:
-            wait = max(end - monotonic(), 0.0)
-            try:
-                reply = self._outbox.get(timeout=min(wait, _PATIENCE) if self._sent else wait)
-            except Empty:
-                self._assist()
-                if wait <= _PATIENCE or not self._sent:
-                    return None
-                continue
-            if reply is not None:
-                self._messages -= 1
-            return reply
+    def accept(self, event: Reply) -> Reply:
+        """See `Pool.accept`."""
+        self._messages -= 1
+        return event
 
-    def _assist(self) -> None:
+    def patience(self) -> float | None:
+        """See `Pool.patience`."""
+        return _PATIENCE if self._sent else None
+
+    def tend(self) -> Reply:
         """Lets idle workers take part in messages that nobody has finished."""
         self._sent = [message for message in self._sent if message]
         for message in self._sent:
-            for _ in range(min(self.threads - self._messages, len(message))):
+            for _ in range(min(self.slots - self._messages, len(message))):
                 self._send(message)
+        return [], []
+
+    def cancel(self, tag: Any) -> bool:
+        """See `Pool.cancel`: nothing stops a thread."""
+        return False
 
     def run_here(self, work: list[Work]) -> Reply:
         """Runs work on the calling thread and returns the reply. Waking another thread and being woken by it costs more
@@ -126,10 +98,6 @@ class ThreadPool:
         if self._here == threading.main_thread().ident:
             signal.pthread_kill(self._here, signal.SIGINT)
 
-    def wake(self) -> None:
-        """Makes `take` return. May be called from a signal handler or another thread."""
-        self._outbox.put(None)
-
     def halt(self) -> None:
         """Makes workers hand back all work that they have not begun."""
         self._halted = True
@@ -142,7 +110,7 @@ class ThreadPool:
 
     def _run(self) -> None:
         while (message := self._inbox.get()) is not None:
-            self._outbox.put(self._work(message))
+            self.outbox.put((self, self._work(message)))
 
     def _work(self, message: deque[Work]) -> Reply:
         before = running.body, running.nested  # a body may run expressions, whose bodies may run on the same thread

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -40,9 +41,10 @@ def test_a_traceback_has_the_frames_of_the_user_with_their_lines():
 
 
 def test_the_engines_own_frames_are_left_out(tmp_path: Path):
-    from redun.executor.pools.threads import ThreadPool, Work
+    from redun.executor.pools.contract import Work
+    from redun.executor.pools.threads import ThreadPool
 
-    ((answer,), _) = ThreadPool(1).run_here([Work(0, _fail, (), {})])
+    ((answer,), _) = ThreadPool(1, SimpleQueue()).run_here([Work(0, _fail, (), {})])
     assert [frame.function for frame in trace_of(answer.value).frames] == ["_fail"]
 
 

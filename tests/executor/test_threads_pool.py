@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from redun.core.tasks import running
-from redun.executor.pools.threads import Answer, ThreadPool, Work
+from redun.executor.pools.contract import Answer, Work, take
+from redun.executor.pools.threads import ThreadPool
 
 WAIT = 30.0
 
@@ -18,7 +20,7 @@ WAIT = 30.0
 @pytest.fixture
 def pool() -> Iterator[ThreadPool]:
     """A pool of three threads."""
-    made = ThreadPool(3)
+    made = ThreadPool(3, SimpleQueue())
     yield made
     made.close()
 
@@ -35,7 +37,7 @@ def _drain(pool: ThreadPool) -> tuple[list[Answer], list[Work]]:
     answers: list[Answer] = []
     left: list[Work] = []
     while pool.messages:
-        reply = pool.take(WAIT)
+        reply = take(pool.outbox, [pool], WAIT)
         assert reply is not None
         answers += reply[0]
         left += reply[1]
@@ -92,7 +94,7 @@ def test_bodies_of_one_message_that_wait_for_each_other_still_run_side_by_side(p
     pool.submit(_work(range(3), lambda _: together.wait(WAIT)))
     waiting: dict[int, int] = {}
     while pool.messages:
-        reply = pool.take(WAIT)
+        reply = take(pool.outbox, [pool], WAIT)
         for answer in reply[0] if reply else ():
             waiting[answer.tag] = answer.value
         for work in reply[1] if reply else ():
@@ -102,7 +104,7 @@ def test_bodies_of_one_message_that_wait_for_each_other_still_run_side_by_side(p
 
 def test_there_are_no_more_threads_than_asked_for_and_none_before_there_is_work():
     before = set(threading.enumerate())
-    pool = ThreadPool(2)
+    pool = ThreadPool(2, SimpleQueue())
     assert set(threading.enumerate()) <= before
     for number in range(20):
         pool.submit(_work([number]))
@@ -130,13 +132,13 @@ def test_a_halted_pool_hands_back_what_it_has_not_begun(pool: ThreadPool):
 
 
 def test_waking_makes_waiting_end(pool: ThreadPool):
-    pool.wake()
-    assert pool.take(WAIT) is None
+    pool.outbox.put(None)
+    assert take(pool.outbox, [pool], WAIT) is None
 
 
 def test_taking_ends_when_the_time_is_over(pool: ThreadPool):
-    assert pool.take(0.0) is None
-    assert pool.take(0.001) is None
+    assert take(pool.outbox, [pool], 0.0) is None
+    assert take(pool.outbox, [pool], 0.001) is None
 
 
 def test_work_can_be_done_on_the_calling_thread(pool: ThreadPool):

@@ -1,0 +1,136 @@
+"""Which pool runs a job, by the name of its executor. Pools are made when a job first wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
+
+from redun.core.errors import RunError, UnknownExecutor
+from redun.executor.pools.contract import Outbox, Pool, Reply, take
+from redun.executor.pools.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from redun.executor.config.records import ExecutorSettings
+    from redun.executor.pools.crossing import Crossing
+
+#: Executors that are always there, and what they are.
+_BUILT_IN: Final = {"default": "threads", "threads": "threads", "processes": "processes", "process": "processes"}
+_MODES: Final = {"thread": "default", "process": "processes"}
+#: Types of far executors, and the modules that make their carriers: `factory_of(settings) -> Factory`, and
+#: `shares_files(settings)`.
+_FAR: Final = {
+    "processes": "redun.executor.pools.processes",
+    "futures": "redun.executor.pools.futures",
+    "dask": "redun.executor.pools.dask",
+}
+
+
+class Pools:
+    """The pools of one run.
+
+    Attributes:
+        near: threads of this process, which every run has.
+    """
+
+    def __init__(self, threads: int, executors: Mapping[str, ExecutorSettings] | None = None) -> None:
+        self.outbox: Outbox = SimpleQueue()
+        self.near = ThreadPool(threads, self.outbox)
+        self._executors = executors or {}
+        self._all: list[Pool] = [self.near]
+
+    def take(self, timeout: float) -> Reply | None:
+        """Returns the next reply, or None when the time (seconds) is over or `wake` was called."""
+        return take(self.outbox, self._all, timeout)
+
+    def wake(self) -> None:
+        """Makes `take` return. May be called from a signal handler or another thread."""
+        self.outbox.put(None)
+
+    def name(self, options: Mapping[str, Any]) -> str:
+        """Returns the executor that options name, behind any alias; `default` is that of threads.
+
+        Raises:
+            UnknownExecutor: if there is none of that name, or it is no name.
+        """
+        name = options.get("executor") or "default"
+        if name == "default" and "mode" in options:
+            mode = options["mode"]
+            if mode not in _MODES:
+                raise UnknownExecutor(f"mode {mode!r} is none", hint=" or ".join(map(repr, _MODES)))
+            name = _MODES[mode]
+        seen = {name}
+        while (found := self._executors.get(name)) is not None and found.target is not None:
+            name = found.target
+            if name in seen:
+                raise UnknownExecutor(f"executor {name!r} is an alias of itself")
+            seen.add(name)
+        if found is not None:
+            return str(name)
+        if name not in _BUILT_IN:
+            known = sorted({*_BUILT_IN, *self._executors})
+            raise UnknownExecutor(f"there is no executor {name!r}", hint=f"there are {', '.join(known)}")
+        return "default" if _BUILT_IN[name] == "threads" else "processes"
+
+    def options(self, name: str) -> Mapping[str, Any]:
+        """Returns the options that an executor gives its jobs, weaker than theirs."""
+        found = self._executors.get(name)
+        return {} if found is None else found.options
+
+    def is_far(self, name: str) -> bool:
+        """Returns whether an executor is given bytes."""
+        found = self._executors.get(name)
+        return (found.type if found is not None else _BUILT_IN.get(name)) in _FAR
+
+    def open(self, name: str, cross: Callable[[bool, str], Crossing]) -> Pool:
+        """Makes the pool of an executor.
+
+        Args:
+            cross: makes the run's side of what crosses, from whether workers share files and where large messages are
+                kept.
+
+        Raises:
+            RunError: if it cannot be made.
+        """
+        found = self._executors.get(name)
+        kind = found.type if found is not None else _BUILT_IN[name]
+        workers = None if found is None else found.workers
+        pool: Pool
+        if kind == "threads":
+            pool = ThreadPool(workers or self.near.slots, self.outbox)
+        else:
+            pool = self._far(name, kind, cross)
+        self._all.append(pool)
+        return pool
+
+    def _far(self, name: str, kind: str, cross: Callable[[bool, str], Crossing]) -> Pool:
+        # Here and not at the top: most runs have threads only.
+        from redun.executor.config.records import ExecutorSettings, Origin
+        from redun.executor.pools import spool
+        from redun.executor.pools.bodies import loading
+        from redun.executor.pools.far import FarPool
+
+        if loading.active:
+            raise RunError(
+                "a worker that loads the workflow's code met an expression that is run there",
+                hint='put what runs it below `if __name__ == "__main__":`',
+            )
+        settings = self._executors.get(name) or ExecutorSettings(name, kind, Origin("default"))
+        try:
+            module = import_module(_FAR[kind])
+            factory = module.factory_of(settings)
+            shares_files = module.shares_files(settings)
+        except ImportError as error:
+            raise RunError(f"executor {name!r} cannot be made: {error}", hint="install what it needs") from error
+        directory = spool.make() if shares_files else ""
+        try:
+            return FarPool(name, factory, self.outbox, cross(shares_files, directory), directory)
+        except BaseException:
+            spool.remove(directory)
+            raise
+
+    def close(self) -> None:
+        """Ends all workers."""
+        for pool in self._all:
+            pool.close()

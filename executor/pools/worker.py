@@ -1,0 +1,64 @@
+"""What a worker process runs: it reads requests from its socket and writes answers, until the run is gone."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from typing import Final
+
+from redun.executor.pools import spool
+from redun.executor.pools.bodies import run_job, spools
+from redun.executor.pools.frames import BEGUN, receive, send
+
+_HANG_UP: Final = getattr(select, "POLLRDHUP", 0)
+
+
+class _Duty:
+    """What the worker is at.
+
+    Attributes:
+        busy: whether a body runs: then the main thread does not see that the run is gone.
+    """
+
+    busy = False
+
+
+def serve(descriptor: int) -> None:
+    """Serves a run until that is gone; does not return."""
+    del sys.argv[1:]
+    connection = socket.socket(fileno=descriptor)
+    duty = _Duty()
+    threading.Thread(target=_watch, args=(connection, duty), name="redun-watch", daemon=True).start()
+    while True:
+        try:
+            message = receive(connection)
+            if message is None:
+                break
+            duty.busy = True
+            answer = run_job(message, lambda: send(connection, BEGUN))
+            duty.busy = False
+            send(connection, answer)
+        except OSError:
+            break
+    _sweep()
+    sys.exit()
+
+
+def _watch(connection: socket.socket, duty: _Duty) -> None:
+    """Ends the process, with all that its bodies have started, when the run is gone while one of them runs."""
+    poll = select.poll()
+    poll.register(connection, _HANG_UP)
+    poll.poll()
+    if duty.busy:
+        _sweep()
+        os.killpg(0, signal.SIGKILL) if os.getpgrp() == os.getpid() else os._exit(1)
+
+
+def _sweep() -> None:
+    """Removes what a run that was killed has left behind."""
+    for directory in list(spools):
+        spool.remove(directory)
