@@ -9,16 +9,17 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from types import GeneratorType
 from typing import Any, Final, Protocol
 
+from redun.core.awaiting import AWAITS, Expecting
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import UNWRITABLE
 from redun.core.expressions import Operand
-from redun.core.reduction import OUTER, Arg, needs, reduce
+from redun.core.reduction import OUTER, Arg, Reduction, needs, reduce
 from redun.core.scheduler_tasks import Attempt, AttemptAll, Reading, Settled
 from redun.core.tasks import Task
 from redun.core.values import Encoded, Encoder
 from redun.executor.expansion import Expander, attach
-from redun.executor.jobs import Control, Errors, Failure, Job, Unit
+from redun.executor.jobs import Awaited, Awaits, Control, Errors, Failure, Job, Unit
 from redun.executor.resolution import Fetch, Resolver
 
 
@@ -38,6 +39,10 @@ class Evaluation(Protocol):
 
     def fail(self, unit: Unit, failure: Failure) -> None:
         """Fails a unit."""
+        ...
+
+    def rerun(self, job: Job) -> None:
+        """Lets the body of a job run that was to be answered with its reduction."""
         ...
 
     def read_context(self, job: Job, path: str) -> tuple[bool, Any]:
@@ -92,7 +97,9 @@ class Controls:
         assert steps is not None
         request = control.request
         control.poisoned = False
-        if isinstance(request, AttemptAll):
+        if isinstance(request, Expecting):
+            self._compare(control, steps, request, failure)
+        elif isinstance(request, AttemptAll):
             self._step(control, steps, self._settled(control, request))
         elif isinstance(request, Attempt):
             if failure is not None and not isinstance(failure.error, request.errors):
@@ -119,8 +126,86 @@ class Controls:
         if isinstance(request, (Attempt, AttemptAll)):
             handled = (*request.errors, *control.handled)
             self._ask(control, request.expression if isinstance(request, Attempt) else request.value, True, handled)
+        elif isinstance(request, Expecting):
+            self._ask(control, request.expression, True, (Exception,) if request.failed else control.handled)
         else:
             self._ask(control, request, control.settles, control.handled)
+
+    def _compare(
+        self, control: Control, steps: Generator[Any, Any, Any], request: Expecting, failure: Failure | None
+    ) -> None:
+        found = self._outcome(*control.asked, failure)
+        if found == (request.digest, request.failed):
+            self._step(control, steps, None)
+        else:
+            steps.close()
+            assert control.scope is not None
+            self._evaluation.rerun(control.scope)
+
+    def _outcome(self, root: Arg, units: Sequence[Unit | None], failure: Failure | None) -> tuple[bytes, bool]:
+        """The id of what an expression came to, and whether it failed.
+
+        Raises:
+            CannotEncode: if the error has no deterministic encoding.
+        """
+        encoder = self._evaluation.encoder
+        if failure is not None:
+            return encoder.value(failure.error), True
+        return encoder.identify(self._resolver.resolve(root, units)), False
+
+    # -- async bodies -------------------------------------------------------------------------------------------------
+
+    def await_(self, job: Job, expression: Any, ticket: Any) -> None:
+        """Evaluates what an async body awaits; whoever holds the ticket is told what it came to.
+
+        Raises:
+            RedunError: if it cannot be evaluated.
+        """
+        awaits = job.awaits = job.awaits or Awaits()
+        reduction, known = self._reduced(awaits, expression)
+        units = self._expander.wanted(reduction, job, True, (), known)
+        awaited = Awaited(job, expression, ticket)
+        awaited.asked = (reduction.root, units)
+        awaits.asked.append(awaited)
+        awaits.live.update({id(e): unit for e, unit in zip(awaits.kept[-len(units) :], units, strict=True) if unit})
+        for unit in _awaited(reduction.root, units):
+            attach(awaited, unit)
+        if awaited.waiting == 0:
+            self._ready(awaited)
+
+    def _reduced(self, awaits: Awaits, value: Any) -> tuple[Reduction, list[Unit | None]]:
+        """The reduction of a value, and those of its units that are there already."""
+        numbered: list[Any] = []
+        reduction = reduce(self._evaluation.encoder, value, self._evaluation.pin, numbered)
+        awaits.kept += numbered
+        return reduction, [awaits.live.get(id(expression)) for expression in numbered]
+
+    def tell(self, awaited: Awaited) -> tuple[Any, Any, BaseException | None]:
+        """Returns (ticket, value, error) of something awaited that has come to its end."""
+        awaited.ended = True
+        failure = _first(awaited.asked)
+        if failure is not None:
+            return awaited.ticket, None, failure.error
+        return awaited.ticket, self._resolver.value(self._resolver.resolve(*awaited.asked)), None
+
+    def concluded(self, job: Job, value: Any) -> tuple[Reduction, list[Unit | None]]:
+        """Returns the reduction of an async body that has returned: what it awaited, and what it returned; with the
+        units that are there already.
+
+        Raises:
+            CodecError: if it has no deterministic encoding.
+        """
+        awaits = job.awaits
+        assert awaits is not None
+        steps: list[Any] = []
+        for awaited in awaits.asked:
+            if awaited.ended:
+                steps += (awaited.expression, *self._outcome(*awaited.asked, _first(awaited.asked)))
+            else:
+                job.unkept = "its body did not wait for all that it awaited"
+        return self._reduced(awaits, AWAITS(*steps, value))
+
+    # -- the end of steps ---------------------------------------------------------------------------------------------
 
     def _returned(self, control: Control, value: Any) -> None:
         control.steps = None
@@ -217,4 +302,8 @@ def _awaited(root: Arg, units: Sequence[Unit | None]) -> Iterable[Unit]:
 
 def _first_failure(control: Control) -> Failure | None:
     """The failure of what was asked for that stands first in its expression."""
-    return next((unit.failure for unit in _awaited(*control.asked) if unit.failure is not None), None)
+    return _first(control.asked)
+
+
+def _first(asked: tuple[Arg, Sequence[Unit | None]]) -> Failure | None:
+    return next((unit.failure for unit in _awaited(*asked) if unit.failure is not None), None)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from redun.core.context import EMPTY, Context
 from redun.core.digest import Digest
@@ -37,17 +37,20 @@ from redun.executor.controls import Controls
 from redun.executor.engine import ROOT
 from redun.executor.expansion import Expander, link
 from redun.executor.fingerprints import Fingerprints
-from redun.executor.jobs import Control, Failure, Job, Method, Unit, is_method
+from redun.executor.jobs import Awaited, Control, Failure, Job, Method, Unit, is_method
 from redun.executor.leaders import Leaders, Meeting, remembers_failure
 from redun.executor.resolution import Fetch, Resolver
 from redun.executor.states import ENDED, State
+
+#: Units that are told of failures.
+_HANDLERS: Final = frozenset({Control, Awaited})
 
 
 class Evaluator:
     """Evaluates one expression. Not thread-safe: it belongs to the scheduler's thread.
 
     Attributes:
-        asks, runs, reduced, ended: commands; the scheduler takes them and empties the lists.
+        asks, runs, reduced, ended, told: commands; the scheduler takes them and empties the lists.
         counts: full name -> [pending, running, failed, cached, done] jobs.
         value, payload: read results; see `Resolver`.
         leader, lead: tell and set whose answer the jobs of a key share; see `Leaders`.
@@ -64,6 +67,7 @@ class Evaluator:
         self.runs: list[Job] = []
         self.reduced: list[Job] = []
         self.ended: list[Job] = []
+        self.told: list[tuple[Any, Any, BaseException | None]] = []
         self.reducing: dict[Job, None] = {}
         self.failed = False
         self.root: Job | None = None
@@ -171,15 +175,42 @@ class Evaluator:
         if type(value) is Reduction:
             self._take(job, value)
             return
+        known: list[Unit | None] | None = None
         try:
-            reduction = reduce(self.encoder, value, self.pin)
+            if job.awaits is None:
+                reduction = reduce(self.encoder, value, self.pin)
+            else:
+                reduction, known = self._controls.concluded(job, value)
         except UNWRITABLE:
             raise
         except (CodecError, RedunError) as error:
             error.add_note(f"in the value that task {job.task.fullname} returned")
             self.raised(job, Failure(error, None, job))
             return
-        self._take(job, reduction)
+        self._take(job, reduction, known)
+
+    def awaited(self, job: Job, expression: Any, ticket: Any) -> None:
+        """The body of an async job awaits something; `told` will have the ticket and what came of it."""
+        try:
+            self._controls.await_(job, expression, ticket)
+        except UNWRITABLE:
+            raise
+        except RedunError as error:
+            self.told.append((ticket, None, error))
+
+    def rerun(self, job: Job) -> None:
+        """What an async body awaited is another thing now: it is to run."""
+        for unit in (*job.units, *job.made):
+            if unit is not None:
+                unit.abandoned = True
+        job.units, job.made, job.reduction = (), [], None
+        job.remembered = job.call = None
+        self.reducing.pop(job, None)
+        self._count(job, _column(job), 0)
+        job.how, job.why, job.caused = How.RAN, Why.AWAITED, True
+        job.poisoned, job.waiting = False, 0
+        job.move(State.QUEUED)
+        self.runs.append(job)
 
     def raised(self, job: Job, failure: Failure) -> None:
         """The body raised, or could not be run."""
@@ -213,7 +244,7 @@ class Evaluator:
         work = self._work
         while work:
             unit = work.popleft()
-            if unit.poisoned and type(unit) is not Control:
+            if unit.poisoned and type(unit) not in _HANDLERS:
                 self._poisoned(unit)
             elif isinstance(unit, Job):
                 if unit.state is State.WAITING:
@@ -222,9 +253,11 @@ class Evaluator:
                     self._complete(unit)
                 elif unit.state is State.JOINED:
                     self._settle_joined(unit)
-            elif unit.scope is None or unit.scope.state not in ENDED:
+            elif unit.scope is None or not (unit.abandoned or unit.scope.state in ENDED):
                 if type(unit) is Control:
                     self._controls.advance(unit)
+                elif type(unit) is Awaited:
+                    self.told.append(self._controls.tell(unit))
                 else:
                     self._operate(unit)
 
@@ -299,22 +332,26 @@ class Evaluator:
 
     # -- reductions and results ---------------------------------------------------------------------------------------
 
-    def _take(self, job: Job, reduction: Reduction) -> None:
+    def _take(self, job: Job, reduction: Reduction, known: list[Unit | None] | None = None) -> None:
         if reduction.nodes:
             self.reduced.append(job)
-            self._reduce(job, reduction)
+            self._reduce(job, reduction, known)
         else:
             job.reduction = reduction
             root = reduction.root
             assert isinstance(root, Encoded)
             self._finish(job, root)
 
-    def _reduce(self, job: Job, reduction: Reduction) -> None:
+    def _reduce(self, job: Job, reduction: Reduction, known: list[Unit | None] | None = None) -> None:
         job.move(State.REDUCING)
         self.reducing[job] = None
         job.reduction = reduction
         try:
-            job.units = self._expander.expand(reduction, job)
+            if known is None:
+                job.units = self._expander.expand(reduction, job)
+            else:
+                job.units = self._expander.wanted(reduction, job, job.settles, job.handled, known)
+                job.made = [unit for unit in job.made if unit not in known]
         except UNWRITABLE:
             raise
         except RedunError as error:

@@ -74,18 +74,26 @@ class Expander:
                 unit.move(State.WAITING)
         return units
 
-    def wanted(self, reduction: Reduction, scope: Job, settles: bool, handled: Errors) -> list[Unit | None]:
+    def wanted(
+        self,
+        reduction: Reduction,
+        scope: Job,
+        settles: bool,
+        handled: Errors,
+        known: Sequence[Unit | None] | None = None,
+    ) -> list[Unit | None]:
         """Returns the units of a table of which only what its root needs has been made.
 
         Args:
             settles, handled: what the new units are to be; see `Unit`.
+            known: units of the table that are there already.
 
         Raises:
             RedunError: as `job`.
         """
         if not scope.made:
             scope.made = []
-        units: list[Unit | None] = [None] * len(reduction.nodes)
+        units: list[Unit | None] = [None] * len(reduction.nodes) if known is None else list(known)
         self._want(reduction.nodes, units, needs([reduction.root]), scope, settles, handled)
         return units
 

@@ -57,6 +57,8 @@ class Unit:
         handled: classes of errors that somebody above waits for: errors of earlier runs may answer it.
     """
 
+    #: Whether its scope has started anew without it.
+    abandoned = False
     failure: Failure | None = None
     poisoned = False
     settles = False
@@ -121,6 +123,38 @@ class Control(Unit):
         self.nodes = nodes
 
 
+class Awaited(Unit):
+    """Something that an async body awaits.
+
+    Attributes:
+        ticket: whom to tell.
+        asked: its expression, and the units of its table.
+        ended: whether the body has been told.
+    """
+
+    asked: tuple[Arg, Sequence[Unit | None]]
+    ended = False
+
+    def __init__(self, scope: Job, expression: Any, ticket: Any) -> None:
+        super().__init__(SPENT, scope)
+        self.expression = expression
+        self.ticket = ticket
+
+
+class Awaits:
+    """What the body of an async job has awaited.
+
+    Attributes:
+        asked: in the order in which it asked.
+        live: `id` of an expression -> the unit that it has become; `kept` keeps these expressions alive.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[Awaited] = []
+        self.live: dict[int, Unit] = {}
+        self.kept: list[Any] = []
+
+
 def merged_options(declared: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Returns options of a task with those of a call over them. `cache` at the call replaces a declared `cache_scope`
     as well: they say the same thing."""
@@ -155,6 +189,8 @@ class Job(Unit):
 
     # What most jobs never set is an attribute of the class: a run makes many jobs, and each assignment counts.
     applied: tuple[str, ...] = ()
+    #: What its body awaits, where that is async.
+    awaits: Awaits | None = None
     #: How often its body was begun, where workers were lost.
     attempts = 1
     caused = False
@@ -259,6 +295,7 @@ class Job(Unit):
         self.units = ()
         self.extras = ()
         self.made = []
+        self.awaits = None
         self.reduction = None
         self.remembered = None
 

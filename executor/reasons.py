@@ -189,6 +189,7 @@ _TEXTS: Final[Mapping[Why, str]] = {
     Why.SUPERSEDED: "its earlier result was replaced by another since",
     Why.CONTEXT: "it was computed in another context",
     Why.ERROR: "it failed last time",
+    Why.AWAITED: "what it awaited came out differently",
 }
 
 

@@ -3,7 +3,8 @@
     NEW -> WAITING -> KEYED -> HIT | JOINED | QUEUED -> RUNNING -> REDUCING -> DONE | FAILED | CANCELLED
 
 A pool may hand a job back that it has not begun: RUNNING -> QUEUED. A job that joined another
-whose failure it is not to share asks for itself: JOINED -> KEYED.
+whose failure it is not to share asks for itself: JOINED -> KEYED. A step whose
+awaited values come out differently is no answer: REDUCING -> QUEUED.
 
 Any other move is a fault of ours and raises. `SEMANTICS.md` draws the same table.
 """
@@ -46,7 +47,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
     _S.JOINED: frozenset({_S.KEYED, _S.DONE, _S.FAILED, _S.CANCELLED}),
     _S.QUEUED: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED}),
     _S.RUNNING: frozenset({_S.QUEUED, _S.REDUCING, _S.DONE, _S.FAILED, _S.CANCELLED}),
-    _S.REDUCING: frozenset({_S.DONE, _S.FAILED, _S.CANCELLED}),
+    _S.REDUCING: frozenset({_S.QUEUED, _S.DONE, _S.FAILED, _S.CANCELLED}),
     _S.DONE: frozenset(),
     _S.FAILED: frozenset(),
     _S.CANCELLED: frozenset(),

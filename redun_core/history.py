@@ -67,6 +67,7 @@ class Why(enum.IntEnum):
     SUPERSEDED = 10
     CONTEXT = 11
     ERROR = 12
+    AWAITED = 13
 
 
 _TEXT_PAIR: Final = row(text, text)

@@ -110,11 +110,12 @@ class Reduction:
 Pin = Callable[[Task[..., Any]], Digest | None]
 
 
-def reduce(encoder: Encoder, obj: Any, pin: Pin | None = None) -> Reduction:
+def reduce(encoder: Encoder, obj: Any, pin: Pin | None = None, numbered: list[Expression] | None = None) -> Reduction:
     """Returns the reduction that a body's return value is.
 
     Args:
         pin: gives the fingerprint of a task that its name alone does not tell, None for all others.
+        numbered: takes the expressions in the order of the table.
 
     Raises:
         CannotEncode, ValueTooDeep: if something in it has no deterministic encoding.
@@ -124,9 +125,12 @@ def reduce(encoder: Encoder, obj: Any, pin: Pin | None = None) -> Reduction:
     table = _Table(encoder, pin)
     encoder.place = table.place
     try:
-        return table.build(obj)
+        reduction = table.build(obj)
     finally:
         encoder.place = None
+    if numbered is not None:
+        numbered += table.waiting
+    return reduction
 
 
 class _Table:
@@ -159,6 +163,7 @@ class _Table:
         again = _Table(self.encoder, self.pin)
         again.waiting = [self.waiting[number] for number in order]
         again.places = {id(expression): number for number, expression in enumerate(again.waiting)}
+        self.waiting = again.waiting
         self.encoder.place = again.place
         return again.write(obj)
 

@@ -525,7 +525,7 @@ def _coroutine(encoder: Encoder, obj: Any) -> ExtType:
     obj.close()  # or Python would warn that nobody awaited it, on top of our error
     raise CannotEncode(
         "a coroutine has no deterministic encoding",
-        hint="tasks are plain functions: call asyncio.run(...) in the body and return what it gives",
+        hint="an `async def` function is awaited, or is a task itself; elsewhere call asyncio.run(...) in the body",
     )
 
 

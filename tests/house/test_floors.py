@@ -23,7 +23,7 @@ CORE_ORDER = """
     decoding expressions static_uses class_bodies readings
     classes adapters.registry files tasks
     scheduler_tasks
-    functional context
+    functional context awaiting
     adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
         adapters.times constants reduction secrets
     code_uses
