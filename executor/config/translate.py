@@ -10,7 +10,7 @@ from redun.core.errors import ConfigError
 from redun.executor.config.ini import Text
 from redun.executor.config.records import Origin, Remark
 from redun.executor.config.schema import TYPES
-from redun.executor.config.showing import key_text, place_text
+from redun.executor.config.showing import brief, key_text, place_text
 
 _DATABASE: Final = "there is no database: results are kept in .redun/store"
 _SECTIONS: Final = {
@@ -137,11 +137,10 @@ def _executor(found: Translated, name: str, table: Any) -> None:
 def _local(found: Translated, path: tuple[str, ...], table: Mapping[str, Any]) -> None:
     mode = _plain(table.get("mode", "thread"))
     anchor = table.get("mode", table.get("type", next(iter(table.values()))))
-    if mode not in _MODES:
-        raise ConfigError(
-            f"{place_text(_origin(anchor))}: {key_text((*path, 'mode'))} is {mode!r}; expected thread or process",
-            key=key_text((*path, "mode")),
-        )
+    if not isinstance(mode, str) or mode not in _MODES:
+        key = key_text((*path, "mode"))
+        said = f"{place_text(_origin(anchor))}: {key} is {brief((), mode)}; expected thread or process"
+        raise ConfigError(said, key=key)
     found.put((*path, "type"), _MODES[mode], of=anchor)
     if "max_workers" in table:
         found.put((*path, "workers"), table["max_workers"])

@@ -115,7 +115,7 @@ INI = [
     ("[limits]\na = ${b}\nb = ${a}\n", ".redun/redun.ini:2: references that refer to each other"),
     (
         "[executors.default]\ntype = local\nmode = fork\n",
-        ":3: executors.default.mode is 'fork'; expected thread or pro",
+        ':3: executors.default.mode is "fork"; expected thread or pro',
     ),
     ("[scheduler]\ncontext = {a}\n", ".redun/redun.ini:2: scheduler.context is no JSON: "),
     ("[scheduler]\ncontext = [1]\n", ".redun/redun.ini:2: context is [1]; expected a table"),

@@ -119,7 +119,7 @@ def check(reader):
         else:
             objects[digest] = kind, payload
             pointers[digest] = [] if kind == "blob" else [d for code, d in extensions(payload) if code == POINTER]
-    known = objects.keys() | reader.table("shallow").keys()
+    known = objects.keys() | reader.table("shallow").keys() | reader.table("lost").keys()
     for digest, found in pointers.items():
         for target in set(found) - known:
             yield f"3: {objects[digest][0]} {digest.hex()} points to {target.hex()}, which is not there"
