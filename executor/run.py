@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redun.core import limits
 from redun.core.context import EMPTY, Context
-from redun.core.errors import UNWRITABLE, RedunError, UnknownExecutor
+from redun.core.errors import UNWRITABLE, RedunError, RunError, UnknownExecutor
 from redun.core.files import STATS
 from redun.core.keys import spread
 from redun.core.objects import How, Status, TaskCount
@@ -43,10 +43,13 @@ from redun.executor.verify import Verifier
 from redun.store import Batch, LiveRun, RunUpdate, Store
 
 if TYPE_CHECKING:
+    from redun.executor.pools.coroutines import CoroutinePool
     from redun.executor.pools.crossing import Crossing, FarWork
 
 #: Jobs asked for at a time: small enough that a pool is busy early, large enough to make one transaction worth it.
 _ASK: Final = 1000
+#: The executor of async jobs.
+_ASYNC: Final = "async"
 _PROGRESS_SECONDS: Final = 0.25
 #: Jobs that have not ended which a commit shows; there may be as many as a recursion is deep.
 _SHOWN: Final = 64
@@ -97,6 +100,7 @@ class Run:
         self._teller = Teller(observer, store, live.uuid, self._pending.fetch, self._evaluator.payload)
         self._dispatcher = Dispatcher(pools.near, self._work)
         self._crossings: list[Crossing] = []
+        self._coroutines: CoroutinePool | None = None
         self._unwritten = 0
         self._deadline = 0.0
         self._shown = 0.0
@@ -141,6 +145,9 @@ class Run:
         evaluator, dispatcher = self._evaluator, self._dispatcher
         while not self._stopping:
             evaluator.advance()
+            self._tell()
+            if evaluator.runs:  # async jobs whose awaited values are others now
+                self._queue_all()
             if evaluator.asks and not evaluator.failed:
                 self._answer()
                 continue
@@ -172,9 +179,7 @@ class Run:
         for job in batch:
             job.started = job.stopped = now
         self._memoizer.answer(batch)
-        for job in self._evaluator.runs:
-            self._queue(job)
-        self._evaluator.runs.clear()
+        self._queue_all()
         if self._teller.tells:
             for job in batch:
                 if job.how is not How.RAN:
@@ -182,7 +187,15 @@ class Run:
                 if job.how is How.WHOLE:
                     self._teller.inner(job)
 
+    def _queue_all(self) -> None:
+        for job in self._evaluator.runs:
+            self._queue(job)
+        self._evaluator.runs.clear()
+
     def _queue(self, job: Job) -> None:
+        if job.task.is_async:
+            self._queue_async(job)
+            return
         if job.options and ("executor" in job.options or "mode" in job.options):
             try:
                 self._choose(job)
@@ -212,6 +225,30 @@ class Run:
             pool = self._pools.open(name, self._cross)
             self._dispatcher.open(name, pool, partial(self._far, self._crossings[-1]) if far else self._work, far=far)
         job.executor = name
+
+    def _queue_async(self, job: Job) -> None:
+        """Queues a job for the event loop, which belongs to this process."""
+        wanted = job.options.get("executor") or job.options.get("mode", "default")
+        if wanted not in ("default", "threads", "thread"):
+            error = RunError(
+                f"task {job.task.fullname} is async, and executor {wanted!r} runs no such",
+                hint="await in a task of its own, and leave the work to tasks that are not async",
+            )
+            self._evaluator.raised(job, Failure(error, trace_of(error), job))
+            return
+        if self._coroutines is None:
+            self._coroutines = self._pools.open_async(self._evaluator.awaited)
+            self._dispatcher.open(_ASYNC, self._coroutines, self._work, far=False)
+        job.executor = _ASYNC
+        self._dispatcher.add(job)
+
+    def _tell(self) -> None:
+        """Gives async bodies what they awaited."""
+        told = self._evaluator.told
+        if told and self._coroutines is not None:
+            for future, value, error in told:
+                self._coroutines.tell(future, value, error)
+            told.clear()
 
     def _cross(self, shares_files: bool, spool: str) -> Crossing:
         # Here and not at the top: most runs have threads only.

@@ -1,8 +1,8 @@
 """Awaiting expressions: what `await task(x)` means in the body of an `async def` task.
 
-The body runs on an event loop, and whoever runs it says here how it is given the values that it awaits. What it did await
-in order, with the ids of what it was given, is the call's reduction: a later run evaluates that again, and where
-everything comes out the same the body need not run.
+The body runs on an event loop, and whoever runs it says here how it is given the values that it awaits. What it
+awaited, in order and with the ids of what it was given, is the call's reduction: a later run evaluates that again, and
+where everything comes out the same the body need not run.
 """
 
 from __future__ import annotations

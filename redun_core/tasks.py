@@ -25,6 +25,8 @@ VAR_POSITIONAL: Final = 2
 KEYWORD_ONLY: Final = 3
 VAR_KEYWORD: Final = 4
 
+#: The flag of code that is a coroutine's: `inspect.CO_COROUTINE`.
+_COROUTINE: Final = 0x80
 _CODE_MODES: Final = ("closure", "function", "version")
 _CHECKS: Final = ("full", "shallow")
 _SCOPES: Final = ("NONE", "CSE", "BACKEND")
@@ -87,6 +89,8 @@ class Task(Generic[P, R]):
         #: Options that are expressions, evaluated for each call as defaults are.
         self.lazy_options: dict[str, Any] = {k: v for k, v in options.items() if k not in _OWN and is_lazy(v)}
         self.capture: Capture = capture(func)
+        #: Whether its body is a coroutine.
+        self.is_async = bool(getattr(getattr(inner, "__code__", None), "co_flags", 0) & _COROUTINE)
         self._nout: int | None = options.get("nout")
         #: Parameters annotated as secrets.
         self.secrets: frozenset[str] = _secret_parameters(inner)

@@ -13,6 +13,7 @@ from redun.executor.pools.threads import ThreadPool
 
 if TYPE_CHECKING:
     from redun.executor.config.records import ExecutorSettings
+    from redun.executor.pools.coroutines import CoroutinePool
     from redun.executor.pools.crossing import Crossing
 
 #: Executors that are always there, and what they are.
@@ -101,6 +102,15 @@ class Pools:
             pool = ThreadPool(workers or self.near.slots, self.outbox)
         else:
             pool = self._far(name, kind, cross)
+        self._all.append(pool)
+        return pool
+
+    def open_async(self, asked: Callable[[Any, Any, Any], None]) -> CoroutinePool:
+        """Makes the pool of async tasks; `asked` is told what their bodies await."""
+        # Here and not at the top: asyncio takes 30 ms to load, and most runs have no async tasks.
+        from redun.executor.pools.coroutines import CoroutinePool
+
+        pool = CoroutinePool(self.outbox, asked)
         self._all.append(pool)
         return pool
 
