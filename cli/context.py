@@ -105,7 +105,7 @@ def output_options(command: _Command) -> _Command:
 
 def common_options(command: _Command) -> _Command:
     """Adds `--store`, `--config` and the output options: what every command takes that works on a store."""
-    config = _option("--config", metavar="PATH", help="The settings to use: a file, or a directory with some.")
+    config = _option("--config", metavar="PATH", help="The settings to use, a file or directory (also: REDUN_CONFIG).")
     named = _option("--store", metavar="PATH", help=f"The store to use (also: {STORE_VARIABLE}).")
     return named(config(output_options(command)))
 

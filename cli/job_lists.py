@@ -46,6 +46,7 @@ def chosen_jobs(
         if (
             (filters.status is None or state_name(job) == filters.status)
             and (filters.since is None or table.run.start + job.row.start >= filters.since)
+            and (filters.until is None or table.run.start + job.row.start <= filters.until)
             and (filters.task is None or filters.names(graph.task_name(job.call) or ""))
         ):
             yield depth, job

@@ -4,44 +4,59 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from redun.cli.colors import Paint
-from redun.cli.context import common_options, open_store, settings
+from redun.cli.context import Settings, common_options, open_store, settings
 from redun.cli.exits import OK, UsageError
 from redun.cli.filters import Filters, read_since, read_status
 from redun.cli.history_view import run_line
 from redun.cli.pager import write_lines
+from redun.cli.said import document_with_tags, tagged_lines
+from redun.cli.steps import Steps, steps
+from redun.core.digest import Digest
+from redun.core.errors import NotFound
 from redun.store import Store
-from redun.store.lookup_names import JobName, Named, ObjectName, Run, TaskName, find, runs
+from redun.store.lookup_names import JobName, Named, ObjectName, Run, TaskName, find, find_object, runs
+
+if TYPE_CHECKING:
+    from redun.cli.graph import Graph
 
 
 @click.command(short_help="Show executions, jobs, calls, tasks and values.")
-@click.option("--task", metavar="NAME", help="Only jobs of this task, and executions that have some.")
+@click.option("--jobs", "what", flag_value="jobs", help="List jobs of all executions.")
+@click.option("--calls", "what", flag_value="calls", help="List calls, each once.")
+@click.option("--files", "what", flag_value="files", help="List values that hold a file.")
+@click.option("--task", metavar="NAME", help="Only of this task; executions that have jobs of it.")
 @click.option("--status", metavar="STATE", help="Only what is done, failed, running, interrupted, cancelled or cached.")
 @click.option("--since", metavar="WHEN", help="Only what began since: 2026-06-18, today, 2h, 3d.")
+@click.option("--until", metavar="WHEN", help="Only what began until then.")
+@click.option("--tag", "tags", multiple=True, metavar="NAME[=VALUE]", help="Only what is tagged so; may be repeated.")
+@click.option("--arg", "argument", metavar="ID", help="Only what took that value as an argument.")
+@click.option("--result", metavar="ID", help="Only what gave that value.")
+@click.option("--value", metavar="ID", help="Only what took or gave that value.")
+@click.option("--file", metavar="PATH", help="Only what took or gave a file of that path; * and ? are wild.")
+@click.option("--up", "way", flag_value="up", help="The calls that the value or call ID came from.")
+@click.option("--down", "way", flag_value="down", help="The calls that took it, and what came of that.")
+@click.option("--depth", type=click.IntRange(min=0), metavar="N", help="How many calls far --up or --down goes.")
 @click.option("-n", "number", type=click.IntRange(min=0), metavar="N", help="How many at most; 0 for all.")
+@click.option("--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the first N.")
+@click.option("--count", is_flag=True, help="Say only how many there are.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @common_options
 @click.argument("name", metavar="[ID]", required=False)
 @click.pass_context
-def log(
-    ctx: click.Context,
-    task: str | None,
-    status: str | None,
-    since: str | None,
-    number: int | None,
-    as_json: bool,
-    name: str | None,
-) -> int:
+def log(ctx: click.Context, /, name: str | None, *, as_json: bool, **chosen: Any) -> int:
     """List executions, newest first, or show what ID names.
 
     ID is the start (4 characters or more) of the id of an execution, job, call, task, value or any other object, or the
-    name of a task. `-` is the latest execution, `~1` the one before it. The options choose among the executions of the
-    list, or among the jobs of the execution or job that ID names. Arguments are shown by name, as redun run shows them.
+    name of a task. `-` is the latest execution, `~1` the one before it. The options choose among the executions, jobs
+    or calls that are listed, or among the jobs of the execution or job that ID names. Arguments are shown by name, as
+    redun run shows them.
 
     \b
     redun log                                the last 20 executions
@@ -49,27 +64,156 @@ def log(
     redun log -                              the jobs of the latest
     redun log ~1 --task greeter              its predecessor's jobs of a task
     redun log 5ede15ae                       a job: call, source, where its result came from
+    redun log --jobs --task greeter          the last 20 jobs of a task, of whichever execution
+    redun log --jobs --file 'data/*.csv'     the jobs that read or wrote such a file
+    redun log 58dc3a20 --up                  all calls that a value came from
     """
     found = settings(ctx)
-    filters = Filters(
-        task=task,
-        status=None if status is None else read_status(status),
-        since=None if since is None else read_since(since, time.time()),
-        number=number,
-    )
     with open_store(found) as store:
+        filters = _filters(store, chosen)
         named = None if name is None else find(store, name)
-        if isinstance(named, ObjectName | TaskName) and filters.given():
-            what = named.kind if isinstance(named, ObjectName) else "task"
-            hint = "leave the option out, or give an execution or a job"
-            raise UsageError(f"{filters.given()[0]} chooses executions and jobs; {name} is a {what}", hint=hint)
+        _check(named, name, filters, chosen)
+        if named is None and (chosen["what"] or filters.of_history() or chosen["count"]):
+            return _list_found(store, filters, chosen, found, as_json=as_json)
+        if named is not None and chosen["way"]:
+            return _lineage(store, named, filters, chosen, found, as_json=as_json)
         if as_json:
             from redun.cli.log_json import document, json_text  # here: text does without
 
-            write_lines([json_text(document(store, named, filters))], found)
+            write_lines([json_text(document_with_tags(store, named, document(store, named, filters)))], found)
         else:
-            write_lines(_lines(store, named, filters, found.paint(sys.stdout)), found)
+            paint = found.paint(sys.stdout)
+            write_lines(tagged_lines(store, named, _lines(store, named, filters, paint)), found)
     return OK
+
+
+def _filters(store: Store, chosen: Mapping[str, Any]) -> Filters:
+    now = time.time()
+    status, since, until = chosen["status"], chosen["since"], chosen["until"]
+    return Filters(
+        task=chosen["task"],
+        status=None if status is None else read_status(status),
+        since=None if since is None else read_since(since, now),
+        until=None if until is None else read_since(until, now, "--until"),
+        number=chosen["number"],
+        skip=chosen["skip"],
+        tags=_tags(chosen["tags"]),
+        argument=_value(store, "--arg", chosen["argument"]),
+        result=_value(store, "--result", chosen["result"]),
+        value=_value(store, "--value", chosen["value"]),
+        file=chosen["file"],
+    )
+
+
+def _tags(texts: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
+    if not texts:
+        return ()
+    from redun.cli.tag_options import read_tag_option  # here, as what follows: lists that need it are few
+
+    return tuple(map(read_tag_option, texts))
+
+
+def _value(store: Store, option: str, text: str | None) -> Digest | None:
+    if text is None:
+        return None
+    kind, digest = find_object(store, text)
+    if kind != "value":
+        raise UsageError(f"{option} {text} is a {kind} and no value", hint="give the id of a value")
+    return digest
+
+
+def _check(named: Named | None, name: str | None, filters: Filters, chosen: Mapping[str, Any]) -> None:
+    """Raises UsageError for options that do not go together."""
+    if chosen["depth"] is not None and not chosen["way"]:
+        raise UsageError("--depth says how far --up or --down goes", hint="give one of these")
+    if named is None:
+        if chosen["way"]:
+            raise UsageError(f"--{chosen['way']} follows what an ID names", hint="give the id of a value, call or job")
+        others = {*filters.given(), *filters.of_history()} - {"--file", "--skip", "-n"}
+        if chosen["what"] == "files" and others:
+            raise UsageError(f"{min(others)} does not choose files", hint="--file PATH does; --jobs lists jobs")
+        if not chosen["what"]:
+            filters.check_runs()
+        return
+    of_history = [option for option in filters.of_history() if option != "--skip" or not chosen["way"]]
+    of_history += [f"--{option}" for option in (chosen["what"], chosen["count"] and "count") if option]
+    if of_history:
+        raise UsageError(f"{of_history[0]} chooses from all that was run", hint=f"leave {name} out")
+    given = filters.given()
+    if chosen["way"]:
+        given = [option for option in given if option != "-n"]
+        if given or isinstance(named, Run | TaskName):
+            what = given[0] if given else "an execution" if isinstance(named, Run) else "a task"
+            hint = "give the id of a value, call or job, and --depth or -n to see less"
+            raise UsageError(f"--{chosen['way']} follows values and calls, not {what}", hint=hint)
+    elif given and isinstance(named, ObjectName | TaskName):
+        what = named.kind if isinstance(named, ObjectName) else "task"
+        hint = "leave the option out, or give an execution or a job"
+        raise UsageError(f"{given[0]} chooses executions and jobs; {name} is a {what}", hint=hint)
+
+
+def _list_found(store: Store, filters: Filters, chosen: Mapping[str, Any], found: Settings, *, as_json: bool) -> int:
+    from redun.cli.graph import Graph
+    from redun.cli.queries import Listing
+    from redun.store.queries import Queries
+
+    with steps(wanted=not found.quiet) as progress:
+        what = chosen["what"] or "executions"
+        listing = Listing(Graph(store), Queries(store, progress=progress), filters, what)
+        if chosen["count"]:
+            count = listing.count()
+            progress.clear()
+            write_lines([f'{{"count": {count}}}' if as_json else f"{count:,} {what}"], found)
+        elif as_json:
+            from redun.cli.log_json import json_text
+
+            write_lines([json_text(listing.documents())], found)
+        else:
+            write_lines(_cleared(listing.lines(found.paint(sys.stdout)), progress), found)
+    return OK
+
+
+def _cleared(lines: Iterator[str], progress: Steps) -> Iterator[str]:
+    for line in lines:
+        progress.clear()
+        yield line
+
+
+def _lineage(
+    store: Store, named: Named, filters: Filters, chosen: Mapping[str, Any], found: Settings, *, as_json: bool
+) -> int:
+    from redun.cli.graph import Graph
+    from redun.cli.queries import lineage_documents, lineage_lines
+
+    graph = Graph(store)
+    start = _start(graph, named)
+    up = chosen["way"] == "up"
+    with steps(wanted=not found.quiet) as progress:
+        found_steps = store.lineage(start, up=up, depth=chosen["depth"], progress=progress)
+        if as_json:
+            from redun.cli.log_json import json_text
+
+            document = {"start": start.hex(), "way": chosen["way"]}
+            write_lines([json_text({**document, "calls": lineage_documents(graph, found_steps, filters)})], found)
+        else:
+            lines = lineage_lines(graph, found_steps, filters, found.paint(sys.stdout), up=up)
+            write_lines(_cleared(lines, progress), found)
+    return OK
+
+
+def _start(graph: Graph, named: Named) -> Digest:
+    """The value or call at which a lineage starts."""
+    if isinstance(named, ObjectName):
+        if named.kind not in ("value", "call", "blob", "tree"):
+            raise UsageError(f"a {named.kind} has no lineage", hint="give the id of a value, call or job")
+        return named.digest
+    from redun.cli.job_table import place_of
+
+    assert isinstance(named, JobName)
+    call = place_of(graph, named)[1][-1].call
+    if call is None:
+        raise NotFound("the job has no call", hint="it has not begun")
+    return call
 
 
 def _lines(store: Store, named: Named | None, filters: Filters, paint: Paint) -> Iterator[str]:

@@ -41,11 +41,14 @@ def json_text(document: Any) -> str:
 def document(store: Store, named: Named | None, filters: Filters) -> Any:
     """Returns the document of what a name means; without one, of the executions."""
     if named is None:
-        return [_run(run) for run in islice(filters.runs(runs(store)), filters.most_runs)]
+        return [run_document(run) for run in islice(filters.runs(runs(store)), filters.most_runs)]
     graph = Graph(store)
     if isinstance(named, Run):
         table = JobTable(graph, named)
-        return {**_run(named), "jobs": _jobs(graph, table, chosen_jobs(graph, table, table.walk(), filters), filters)}
+        return {
+            **run_document(named),
+            "jobs": _jobs(graph, table, chosen_jobs(graph, table, table.walk(), filters), filters),
+        }
     if isinstance(named, JobName):
         return _job_document(graph, named, filters)
     if isinstance(named, TaskName):
@@ -64,7 +67,8 @@ def document(store: Store, named: Named | None, filters: Filters) -> Any:
     return found
 
 
-def _run(run: Run) -> dict[str, Any]:
+def run_document(run: Run) -> dict[str, Any]:
+    """Returns the document of an execution."""
     return {
         "kind": "exec",
         "execution": full_uuid(run),

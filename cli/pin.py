@@ -42,7 +42,7 @@ def pin(ctx: click.Context, name: str | None, pin_name: str | None, message: str
         with open_store(found) as store:
             _show(store, store.pins(), found, as_json=as_json)
         return OK
-    from redun.store.lookup_names import find_object  # here: help loads no store
+    from redun.store.lookup_names import find_object  # here, as below: help loads no store
 
     with open_store(found, read_only=False) as store:
         digest = find_object(store, name).digest
@@ -88,20 +88,27 @@ def unpin(ctx: click.Context, name: str, as_json: bool) -> int:
 
 
 def _show(store: Store, pins: dict[str, Digest], found: Any, *, as_json: bool) -> None:
-    rows = [(pin, _kind(store, digest), digest.hex()) for pin, digest in pins.items()]
+    rows = [(pin, digest.hex(), *_named(store, digest)) for pin, digest in pins.items()]
     if as_json:
         import json
 
-        write_out(json.dumps([{"name": pin, "kind": kind, "id": digest} for pin, kind, digest in rows]) + "\n")
+        keys = ("name", "id", "kind", "called")
+        write_out(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]) + "\n")
         return
     paint = found.paint(sys.stdout)
-    for pin, kind, digest in rows:
-        named = "" if pin == digest else f" {printable(pin)}"
-        write_out(f"{printable(_KINDS.get(kind, kind.capitalize()))} {paint(digest[:SHORT], 'id')}{named}\n")
+    for pin, digest, kind, called in rows:
+        as_name = "" if pin == digest else f" {printable(pin)}"
+        write_out(f"{printable(_KINDS.get(kind, kind.capitalize()))} {paint(called[:SHORT], 'id')}{as_name}\n")
     if not rows:
         write_out("Nothing is pinned: redun pin ID keeps it, whatever is pruned.\n")
 
 
-def _kind(store: Store, digest: Digest) -> str:
+def _named(store: Store, digest: Digest) -> tuple[str, str]:
+    """The kind of an object, and the id that people know it by: an execution's is its uuid."""
     found = store.resolve(digest.hex(), 1)
-    return found[0][0] if found else "missing"
+    kind = found[0][0] if found else "missing"
+    if kind != "exec":
+        return kind, digest.hex()
+    from uuid import UUID
+
+    return kind, str(UUID(bytes=store.get_record(digest).uuid))

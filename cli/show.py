@@ -18,11 +18,14 @@ from redun.cli.context import common_options, open_store, settings
 from redun.cli.exits import OK
 from redun.cli.facts import CallFacts, JobFacts, ValueFacts, call_facts, job_facts, value_facts
 from redun.cli.graph import Graph
+from redun.cli.history_view import tags_text
 from redun.cli.job_table import place_of
 from redun.cli.log_json import json_text
 from redun.cli.pager import write_lines
+from redun.cli.said import document_with_tags, tagged_lines
 from redun.core.digest import Digest
 from redun.core.json_form import record_to_json
+from redun.store import Store
 from redun.store.lookup_names import JobName, Named, Run, TaskName, find
 
 Facts = JobFacts | CallFacts | ValueFacts | TaskFacts | RunFacts | ObjectFacts
@@ -48,12 +51,25 @@ def show(ctx: click.Context, as_json: bool, name: str) -> int:
     """
     found = settings(ctx)
     with open_store(found) as store:
-        facts = facts_of(Graph(store), find(store, name))
+        named = find(store, name)
+        facts = facts_of(Graph(store), named)
         if as_json:
-            write_lines([json_text(_document(facts))], found)
+            document = {"tags": [list(tag) for tag in named.tags]} if isinstance(named, Run) else {}
+            write_lines([json_text({**document_with_tags(store, named, _document(facts)), **document})], found)
         else:
-            write_lines(lines_of(facts, found.paint(sys.stdout)), found)
+            write_lines(_told(store, named, lines_of(facts, found.paint(sys.stdout))), found)
     return OK
+
+
+def _told(store: Store, named: Named, lines: Iterator[str]) -> Iterator[str]:
+    """The lines, with the tags of what they are about after the first."""
+    if not isinstance(named, Run):
+        yield from tagged_lines(store, named, lines)
+        return
+    yield next(lines)
+    if named.tags:
+        yield f"  tags {tags_text(named.tags)}"
+    yield from lines
 
 
 def facts_of(graph: Graph, named: Named) -> Facts:

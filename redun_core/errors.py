@@ -96,6 +96,10 @@ class StoreLocked(StoreError):
     """Another process holds the lock that the operation needs."""
 
 
+class LibraryMissing(StoreError):
+    """What it takes to read some of a store is not installed here. Nothing is wrong with the store."""
+
+
 class StoreDamaged(StoreError):
     """Stored bytes that are not what was written."""
 

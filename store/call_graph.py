@@ -5,13 +5,15 @@ What is missing (a partial store, or one that was collected) is None here; what 
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.errors import NotFound
 from redun.core.expression_table import Table
 from redun.core.objects import CallRecord, TaskRecord, TreeRecord
-from redun.store.store import Store
+
+if TYPE_CHECKING:
+    from redun.store.store import Store
 
 #: Records kept; the whole of a history of millions would not fit.
 _KEPT: Final = 50_000
@@ -28,7 +30,7 @@ class Argument(NamedTuple):
 class CallGraph:
     """Reads a store's calls and what they point to."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: "Store") -> None:
         self.store = store
         self._objects: dict[Digest, tuple[str, bytes] | None] = {}
         self._calls: dict[Digest, CallRecord | None] = {}

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from redun.core import limits
-from redun.core.errors import StoreDamaged, StoreError
+from redun.core.errors import LibraryMissing, StoreDamaged, StoreError
 
 #: What a store may be told about compressing what is put into it.
 COMPRESSIONS: Final = ("none", "zstd")
@@ -38,7 +38,7 @@ def _library() -> ModuleType:
         hint = "pip install 'redun-core[zstd]'"
         if sys.version_info >= (3, 14):
             hint = "this Python was built without compression.zstd; use one that has it"
-        raise StoreError("zstd is needed for this store and is not installed", hint=hint) from None
+        raise LibraryMissing("zstd is needed for this store and is not installed", hint=hint) from None
     return zstd
 
 
@@ -47,7 +47,7 @@ def _compressor() -> Any:
     """One for all threads, as each call of it takes its lock; None where the library is missing."""
     try:
         return _library().ZstdCompressor(_LEVEL)
-    except StoreError:
+    except LibraryMissing:
         return None
 
 
@@ -55,7 +55,8 @@ def check_compression(name: str) -> None:
     """Checks the name of a compression, and that it can be done here.
 
     Raises:
-        StoreError: if not.
+        StoreError: if there is no such compression.
+        LibraryMissing: if the library is not installed.
     """
     if name not in COMPRESSIONS:
         raise StoreError(f"there is no compression {name!r}", hint="choose " + " or ".join(COMPRESSIONS))
@@ -81,7 +82,7 @@ def unpacked(data: bytes) -> bytes:
 
     Raises:
         StoreDamaged: if these are not the size of a payload and exactly one frame of that size.
-        StoreError: if the library is not installed.
+        LibraryMissing: if the library is not installed.
     """
     library, size = _library(), int.from_bytes(data[:SIZE_BYTES], "big")
     if not 0 < size <= limits.INLINE_BYTES:

@@ -13,7 +13,7 @@ in code or outside, is said.
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from redun.core.digest import Digest
 from redun.core.expression_table import Table, node_numbers
@@ -21,7 +21,10 @@ from redun.core.objects import CallRecord, Outcome
 from redun.store.call_graph import CallGraph
 from redun.store.indexes.index import Index
 from redun.store.origins import DEFAULT, Origin, argument_item, origin_of
-from redun.store.store import Store
+from redun.store.problems import Progress, no_progress
+
+if TYPE_CHECKING:
+    from redun.store.store import Store
 
 #: Inputs of one step that are named, and calls named for one input; all are followed.
 _INPUTS: Final = 50
@@ -123,9 +126,11 @@ class _Frontier:
         return len(self._bytes) // self._size
 
 
-def lineage(store: Store, start: Digest, *, up: bool = True, depth: int | None = None) -> Iterator[LineageStep]:
+def lineage(
+    store: "Store", start: Digest, *, up: bool = True, depth: int | None = None, progress: Progress = no_progress
+) -> Iterator[LineageStep]:
     """See `Store.lineage`."""
-    graph, index = CallGraph(store), store.index()
+    graph, index = CallGraph(store), store.index(progress=progress)
     is_call = graph.call(start) is not None
     if up:
         return _Up(graph, index).steps(_Call(start) if is_call else _Value(start), depth)

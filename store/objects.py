@@ -239,7 +239,7 @@ class Objects:
 
         Raises:
             StoreDamaged: if the bytes do not fit the id, or the file is missing.
-            StoreError: if they are compressed and the library for it is not installed.
+            LibraryMissing: if they are compressed, and what reads them is not installed.
         """
         kind = _RAW_KINDS.get(env[:2])
         if kind is None:

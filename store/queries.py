@@ -355,4 +355,4 @@ def _found(jobs: Iterator[FoundJob]) -> Iterator[Job]:
 
 def _merged(jobs: Sequence[Iterator[Job]]) -> Iterator[Job]:
     """Jobs of several answers, which have none in common: those of the newest execution first."""
-    return heapq.merge(*jobs, key=lambda job: (-job.start, job.uuid))
+    return heapq.merge(*jobs, key=lambda job: (-job.start, job.uuid, -job.row.start))

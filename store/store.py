@@ -466,7 +466,9 @@ class Store(NameAccess):
 
         return open_index(self._index_source(), None if self.read_only else self._write, progress)
 
-    def lineage(self, start: Digest, *, up: bool = True, depth: int | None = None) -> Iterator[LineageStep]:
+    def lineage(
+        self, start: Digest, *, up: bool = True, depth: int | None = None, progress: Progress = no_progress
+    ) -> Iterator[LineageStep]:
         """Returns the calls that a value, or what a call gave, came from, or those that took it and what came of it:
         nearest first, each once, as they are found.
 
@@ -477,13 +479,14 @@ class Store(NameAccess):
             start: the id of a value or a call.
             up: whether to go to what it was made of, not to what was made of it.
             depth: how far; 0 is those calls alone that gave it, or took it. None for all.
+            progress: is told how far the index has come.
 
         Raises:
             StoreFull: as `index`.
         """
         from redun.store.lineage import lineage
 
-        return lineage(self, start, up=up, depth=depth)
+        return lineage(self, start, up=up, depth=depth, progress=progress)
 
     def rebuild_index(self, *, progress: Progress = no_progress) -> int:
         """Drops the tables of `index` and makes them again; returns how many executions they have. Nothing is lost with

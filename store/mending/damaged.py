@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from redun.core.digest import Digest
-from redun.core.errors import StoreDamaged, StoreError
+from redun.core.errors import LibraryMissing, StoreDamaged, StoreError
 from redun.core.frame import KIND_CODES, KINDS, header
 from redun.store import lost
 from redun.store.gc import trash
@@ -83,6 +83,8 @@ def _from_trash(work: Work, digest: bytes) -> bool:
     try:
         for key, env in rows:
             work.objects.open(Digest(key), env)
+    except LibraryMissing:
+        raise
     except StoreError:
         return False
     if not rows:

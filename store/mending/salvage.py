@@ -14,7 +14,7 @@ from typing import Final
 
 from redun.core import limits
 from redun.core.digest import Digest, Key
-from redun.core.errors import StoreDamaged, StoreError
+from redun.core.errors import LibraryMissing, StoreDamaged, StoreError
 from redun.store import meta
 from redun.store.blobs import FileBlobs
 from redun.store.filesystem import make_directory, sync_directory, translated
@@ -172,6 +172,8 @@ class _Copier:
     def _opens(self, row: Row) -> bool:
         try:
             self._objects.open(Digest(row.key), row.value)
+        except LibraryMissing:
+            raise
         except StoreError:
             return False
         return True

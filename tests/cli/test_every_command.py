@@ -41,7 +41,6 @@ NO_STEPS = {
     "explain": "it looks at one job and its neighbours",
     "help": "it prints text",
     "init": "it makes files, a few kilobytes",
-    "log": "it reads what it prints, in pages; making the indexes that it needs shows its steps",
     "pin": "it writes one row",
     "run": "it has a table of its own, with the jobs of each task",
     "show": "it prints one screen",
