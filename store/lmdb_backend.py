@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,7 +122,7 @@ class _Transaction:
         cursor = self.txn.cursor(self.tables[table])
         # Appended rows fill their pages; where any may come before one that is there, pages are split in halves.
         append = bool(rows) and not (cursor.set_key(key) and cursor.last_dup() and cursor.value() >= rows[0])
-        cursor.putmulti([(key, row) for row in rows], append=append)
+        cursor.putmulti(zip(repeat(key), rows), append=append)
 
     def remove_rows(self, table: str, key: bytes, rows: Sequence[bytes]) -> None:
         cursor = self.txn.cursor(self.tables[table])

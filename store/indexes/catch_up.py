@@ -9,7 +9,7 @@ twice: rows are the same whoever makes them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Final
 
 from redun.core.digest import Digest
@@ -247,7 +247,7 @@ def _portions(rows: Rows) -> Iterator[Portion]:
     size = 0
     for table, keys in rows.sets.items():
         for key in sorted(keys):
-            ordered = sorted(set(keys.pop(key)))
+            ordered = [row for row, _ in groupby(sorted(keys.pop(key)))]
             for start in range(0, len(ordered), _ROWS):
                 some = ordered[start : start + _ROWS]
                 if size + len(some) > _ROWS and portion:

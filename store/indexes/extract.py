@@ -17,6 +17,8 @@ from redun.core.shapes import SCHEMA
 _FILE_MARK: Final = bytes((codes.FILE, 0x93))
 #: How a call ends that made none: no children, no extras.
 _NO_CALLS: Final = b"\x90\x90"
+#: Makes a record without the constructor's own frame.
+_new: Final = tuple.__new__
 #: No value with fewer bytes holds a pointer or a file.
 _LEAST: Final = 8
 
@@ -49,7 +51,7 @@ def call_ends(payload: bytes, size: int) -> CallEnds:
         end += 1  # the outcome
         result = None if payload[end : end + 1] == b"\xc0" else payload[end + head : end + step]
         end += 1 if result is None else step
-        return CallEnds(payload[2 + head : 2 + step], args, result, payload[end:] == _NO_CALLS)
+        return _new(CallEnds, (payload[2 + head : 2 + step], args, result, payload[end:] == _NO_CALLS))
     call = CallRecord.parse(payload)
     return CallEnds(call.task, call.args, call.result, not call.children and not call.extras)
 

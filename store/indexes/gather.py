@@ -22,6 +22,7 @@ _STEP: Final = 128
 #: States of jobs that few jobs have, which are listed.
 LISTED: Final = frozenset({Status.FAILED, Status.CANCELLED, Status.INTERRUPTED})
 
+_INSIDE: Final = (NO_JOB,)
 _job_number: Final = layout.job_bytes
 
 
@@ -107,9 +108,9 @@ class Gatherer:
         self._known = known
         self._size = source.format.size
         self.rows = Rows()
-        self._task_keys: dict[bytes, bytes | None] = {}
-        #: The only argument of calls that have one: it may be the tree that lists them.
-        self._only: dict[bytes, set[bytes]] = {}
+        self._of_task: dict[bytes, list[bytes]] = {}
+        #: The starts of calls of which there are rows here.
+        self._gathered: set[bytes] = set()
         #: Calls that jobs were compared with: they are kept, whether the executions that made them are or not.
         self._compared: set[bytes] = set()
         sets = self.rows.sets
@@ -128,19 +129,28 @@ class Gatherer:
         for page in pages:
             self._page(page, jobs, whole)
         calls = list(jobs)
-        known = self._known(calls)
+        known = self._all_known(calls)
         inside = self._compared
+        before = len(self._arguments)
         values = self._some_calls(calls, known, whole, jobs, inside)
         self._compared = set()
         walked = set(calls)
         while inside:
             inside -= walked
-            inside -= self._known(list(inside))
+            inside -= self._all_known(inside)
             walked |= inside
             deeper: set[bytes] = set()
             values |= self._some_calls(inside, set(), inside, {}, deeper)
             inside = deeper
-        self._values(values)
+        lists = self._values(values)
+        if lists:
+            self._listed_arguments(lists, self._arguments[before:])
+
+    def _all_known(self, calls: Iterable[bytes]) -> set[bytes]:
+        """Those of the calls of which there are rows, here or where these will be written."""
+        here = self._gathered
+        known = {call for call in calls if call[:CALL_START] in here}
+        return known | self._known([call for call in calls if call not in known])
 
     def _page(self, page: Page, jobs: dict[bytes, list[bytes]], whole: set[bytes]) -> None:
         try:
@@ -172,46 +182,50 @@ class Gatherer:
         """Adds the rows of calls, and to `inside` the calls made by the `whole` ones; returns the values at their
         ends."""
         values: set[bytes] = set()
-        size, rows, tasks = self._size, self._calls, self.rows.sets[layout.TASKS]
+        size, rows, arguments, results = self._size, self._calls, self._arguments, self._results
         for call, kind, payload in self._source.read(calls):
             if kind != "call":
                 continue
             try:
-                ends = call_ends(payload, size)
-                made = () if ends.leaf or call in known else inner_calls(payload)
+                task, args, result, leaf = call_ends(payload, size)
+                made = () if leaf or call in known else inner_calls(payload)
             except MalformedObject:
                 continue
-            self._holders += [child[:START] + call[:START] for child in made]
-            if call in whole:
-                inside.update(made)
-            start, here = call[:START], jobs.get(call) or [NO_JOB]
-            rows += [call[:CALL_START] + job for job in here]
-            key = self._task_key(ends.task)
-            if key is not None:
-                tasks.setdefault(key, []).extend([job + start for job in here])
+            start, front, of_task = call[:START], call[:CALL_START], self._rows_of_task(task)
+            for job in jobs.get(call, _INSIDE):
+                rows.append(front + job)
+                of_task.append(job + start)
+            self._gathered.add(front)
             if call in known:
                 continue
-            values.update(ends.args)
-            self._arguments += [arg[:START] + start for arg in ends.args]
-            if len(ends.args) == 1:
-                self._only.setdefault(ends.args[0], set()).add(start)
-            if ends.result is not None:
-                values.add(ends.result)
-                self._results.append(ends.result[:START] + start)
+            if made:
+                self._holders += [child[:START] + start for child in made]
+                if call in whole:
+                    inside.update(made)
+            for arg in args:
+                values.add(arg)
+                arguments.append(arg[:START] + start)
+            if result is not None:
+                values.add(result)
+                results.append(result[:START] + start)
         return values
 
-    def _task_key(self, task: bytes) -> bytes | None:
-        if task not in self._task_keys:
-            self._task_keys[task] = None
+    def _rows_of_task(self, task: bytes) -> list[bytes]:
+        """Where the rows of a task are gathered; nowhere if it cannot be read."""
+        found = self._of_task.get(task)
+        if found is None:
+            found = self._of_task[task] = []
             for _, kind, payload in self._source.read([task]):
                 if kind == "task":
                     fullname = TaskRecord.parse(payload).fullname
-                    key = self._task_keys[task] = layout.task_key(self._source.format.hash, fullname)
+                    key = layout.task_key(self._source.format.hash, fullname)
                     self.rows.names[key] = fullname.encode()
-        return self._task_keys[task]
+                    found = self._of_task[task] = self.rows.sets[layout.TASKS].setdefault(key, [])
+        return found
 
-    def _values(self, values: set[bytes]) -> None:
-        """Adds what values, and what is inside them, hold."""
+    def _values(self, values: set[bytes]) -> dict[bytes, list[Digest]]:
+        """Adds what values, and what is inside them, hold; returns what the trees among them list."""
+        lists: dict[bytes, list[Digest]] = {}
         seen = values
         size = self._size
         while values:
@@ -223,21 +237,24 @@ class Gatherer:
                 self._holders += [pointer[:START] + digest[:START] for pointer in pointers]
                 inside.update(pointers)
                 if kind == "tree":
-                    self._list_of_arguments(digest, pointers)
+                    lists[digest] = pointers
                 for path in files_of(payload) if kind == "value" else ():
                     name = path.encode("utf-8", "surrogatepass")
                     self.rows.files[layout.file_key(name, digest[:START])] = name
             values = inside - seen
             seen = seen | values
-        self._only.clear()
+        return lists
 
-    def _list_of_arguments(self, tree: bytes, items: list[Digest]) -> None:
-        """Adds the arguments of calls that have so many that a tree lists them; a level of trees at a time."""
-        starts = self._only.get(tree)
-        if starts is not None:
-            self._arguments += [item[:START] + start for item in items for start in starts]
-            for item in items:
-                self._only.setdefault(item, set()).update(starts)
+    def _listed_arguments(self, lists: dict[bytes, list[Digest]], arguments: list[bytes]) -> None:
+        """Adds the arguments of calls that have so many that a tree, which is then their only argument, lists them."""
+        takers: dict[bytes, set[bytes]] = {}
+        for row in arguments:
+            takers.setdefault(row[:START], set()).add(row[START:])
+        waiting = [(tree, takers[tree[:START]]) for tree in lists if tree[:START] in takers]
+        while waiting:
+            tree, starts = waiting.pop()
+            self._arguments += [item[:START] + start for item in lists[tree] for start in starts]
+            waiting += [(item, starts) for item in lists[tree] if item in lists]
 
 
 def known_calls(backend: Backend, calls: list[bytes], horizon: int, *, torn: bool) -> set[bytes]:
