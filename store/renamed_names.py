@@ -13,7 +13,7 @@ from typing import Final
 from redun.core.codec import packed
 from redun.core.digest import Digest, Key
 from redun.core.errors import StoreDamaged
-from redun.core.keys import call_key
+from redun.core.keys import call_key, error_key
 from redun.core.objects import CallRecord
 from redun.store import lost, refs, tags
 from redun.store.checksums import body_of, with_checksum
@@ -189,15 +189,18 @@ class _Cache:
         if call is None:
             return None
         record = CallRecord.parse(bytes(self._source.load(call).payload))
-        for code in self._codes(record, key):
-            if call_key(before, record.task, record.args, code) == key:
-                known = self._renaming.new_ids([record.task, *record.args, *code])
-                if any(digest not in known for digest in (record.task, *record.args, *code)):
-                    return None
-                return call_key(after, known[record.task], [known[a] for a in record.args], [known[c] for c in code])
+        for code in self._codes(record):
+            made = call_key(before, record.task, record.args, code)
+            if key not in (made, error_key(before, made)):
+                continue
+            known = self._renaming.new_ids([record.task, *record.args, *code])
+            if any(digest not in known for digest in (record.task, *record.args, *code)):
+                return None
+            new = call_key(after, known[record.task], [known[a] for a in record.args], [known[c] for c in code])
+            return new if key == made else error_key(after, new)
         return None
 
-    def _codes(self, record: CallRecord, key: bytes) -> Iterator[tuple[Digest, ...]]:
+    def _codes(self, record: CallRecord) -> Iterator[tuple[Digest, ...]]:
         yield ()
         known = self._renaming.code
         versions = [(None, *sorted(known[name])) for name in sorted(self._names(record.args)) if name in known]
