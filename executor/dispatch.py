@@ -128,13 +128,20 @@ class FarLane(Lane):
 
 
 class Dispatcher:
-    """The jobs that are to be run, by the pool that is to run them."""
+    """The jobs that are to be run, by the pool that is to run them.
 
-    def __init__(self, pool: ThreadPool, make: Callable[[Job], Work | None]) -> None:
+    Args:
+        pool: the threads of this process, for jobs of the executor `near`.
+        make: as in `Lane`.
+    """
+
+    def __init__(self, pool: ThreadPool, make: Callable[[Job], Work | None], *, near: str = "default") -> None:
         self._speed: dict[int, int] = {}
-        self._near = pool
-        self._default = Lane(pool, make, self._speed)
-        self._lanes = {"default": self._default}
+        self._near = Lane(pool, make, self._speed)
+        self._threads = pool
+        #: The lane of jobs that name no executor.
+        self._default = self._near
+        self._lanes = {near: self._near}
         #: The pools that are in use.
         self.pools: list[Pool] = [pool]
 
@@ -144,8 +151,10 @@ class Dispatcher:
 
     def open(self, executor: str, pool: Pool, make: Callable[[Job], Any], *, far: bool) -> None:
         """Adds a pool; `make` as in `Lane`."""
-        self._lanes[executor] = (FarLane if far else Lane)(pool, make, self._speed)
+        lane = self._lanes[executor] = (FarLane if far else Lane)(pool, make, self._speed)
         self.pools.append(pool)
+        if executor == "default":
+            self._default = lane
 
     def add(self, job: Job) -> None:
         """Takes a job that is to be run by the pool of its executor, which is there."""
@@ -162,7 +171,7 @@ class Dispatcher:
     @property
     def messages(self) -> int:
         """Messages that pools have not answered."""
-        return self._near.messages if len(self.pools) == 1 else sum(pool.messages for pool in self.pools)
+        return self._threads.messages if len(self.pools) == 1 else sum(pool.messages for pool in self.pools)
 
     @property
     def in_flight(self) -> Mapping[Job, None]:
@@ -184,11 +193,11 @@ class Dispatcher:
     def run_alone(self) -> Reply | None:
         """Runs the one tiny job that is all there is to do, a link of a chain, on this thread; None where there is more
         to do or less."""
-        jobs = self._default.only_tiny()
+        jobs = self._near.only_tiny()
         if jobs is None or (len(self._lanes) > 1 and (self.messages or self.waiting > 1)):
             return None
-        work = self._default.handful(jobs)
-        return self._near.run_here(work) if work else ([], [])
+        work = self._near.handful(jobs)
+        return self._threads.run_here(work) if work else ([], [])
 
     def cancel(self, job: Job) -> bool:
         """Gives up a job that is with a pool, whose answer is ignored from here on. Returns whether its body is

@@ -98,7 +98,7 @@ class Run:
         )
         self._recorder = Recorder(self._evaluator, self._verifier, live.uuid)
         self._teller = Teller(observer, store, live.uuid, self._pending.fetch, self._evaluator.payload)
-        self._dispatcher = Dispatcher(pools.near, self._work)
+        self._dispatcher = Dispatcher(pools.near, self._work, near="threads" if pools.elsewhere else "default")
         self._crossings: list[Crossing] = []
         self._coroutines: CoroutinePool | None = None
         self._unwritten = 0
@@ -196,7 +196,7 @@ class Run:
         if job.task.is_async:
             self._queue_async(job)
             return
-        if job.options and ("executor" in job.options or "mode" in job.options):
+        if self._pools.elsewhere or (job.options and ("executor" in job.options or "mode" in job.options)):
             try:
                 self._choose(job)
             except UNWRITABLE:
@@ -220,7 +220,7 @@ class Run:
         defaults = self._pools.options(name)
         if defaults:
             job.options = {**defaults, **job.options}
-        if name != "default" and not self._dispatcher.has(name):
+        if not self._dispatcher.has(name):
             far = self._pools.is_far(name)
             pool = self._pools.open(name, self._cross)
             self._dispatcher.open(name, pool, partial(self._far, self._crossings[-1]) if far else self._work, far=far)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from redun.core.concealed import redacted
 from redun.core.context import EMPTY, Context, plain
-from redun.core.errors import RunError, UnknownExecutor
+from redun.core.errors import RunError
 from redun.core.objects import Status
 from redun.core.tasks import running
 from redun.core.version import VERSION
@@ -47,7 +47,6 @@ class Scheduler:
 
     Raises:
         ConfigError: if the settings make no sense.
-        UnknownExecutor: if they make `default` something that is not there.
     """
 
     def __init__(
@@ -162,11 +161,7 @@ def _settings(config: Config | ProjectSettings | Mapping[str, Any]) -> ProjectSe
 
 def _threads(settings: ProjectSettings | None) -> int:
     default = None if settings is None else settings.executor("default")
-    if default is None:
-        return _DEFAULT_THREADS
-    if default.type != "threads":
-        raise UnknownExecutor(f"executor default is of type {default.type}", hint="there is type threads so far")
-    return default.workers or _DEFAULT_THREADS
+    return _DEFAULT_THREADS if default is None or default.type != "threads" else default.workers or _DEFAULT_THREADS
 
 
 def _user() -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Executors that are always there, and what they are.
 _BUILT_IN: Final = {"default": "threads", "threads": "threads", "processes": "processes", "process": "processes"}
-_MODES: Final = {"thread": "default", "process": "processes"}
+_MODES: Final = {"thread": "threads", "process": "processes"}
 #: Types of far executors, and the modules that make their carriers: `factory_of(settings) -> Factory`, and
 #: `shares_files(settings)`.
 _FAR: Final = {
@@ -39,6 +39,8 @@ class Pools:
         self.outbox: Outbox = SimpleQueue()
         self.near = ThreadPool(threads, self.outbox)
         self._executors = executors or {}
+        #: Whether jobs that name no executor run elsewhere than in threads.
+        self.elsewhere = self._is_elsewhere()
         self._all: list[Pool] = [self.near]
 
     def take(self, timeout: float) -> Reply | None:
@@ -61,6 +63,8 @@ class Pools:
             if mode not in _MODES:
                 raise UnknownExecutor(f"mode {mode!r} is none", hint=" or ".join(map(repr, _MODES)))
             name = _MODES[mode]
+        if name == "threads":
+            return "threads" if self.elsewhere else "default"
         seen = {name}
         while (found := self._executors.get(name)) is not None and found.target is not None:
             name = found.target
@@ -73,6 +77,12 @@ class Pools:
             known = sorted({*_BUILT_IN, *self._executors})
             raise UnknownExecutor(f"there is no executor {name!r}", hint=f"there are {', '.join(known)}")
         return "default" if _BUILT_IN[name] == "threads" else "processes"
+
+    def _is_elsewhere(self) -> bool:
+        found = self._executors.get("default")
+        while found is not None and found.target is not None:
+            found = self._executors.get(found.target)
+        return found is not None and found.type != "threads"
 
     def options(self, name: str) -> Mapping[str, Any]:
         """Returns the options that an executor gives its jobs, weaker than theirs."""
