@@ -145,6 +145,24 @@ def open_store(found: Settings, *, read_only: bool = True) -> Store:
     return Store.open(path, read_only=read_only, durability="normal" if read_only else _durability(found))
 
 
+def open_asking_store(found: Settings) -> Store:
+    """Opens the store that a command asks questions which need indexes. These are brought up to date and kept where the
+    store can be written to; elsewhere they are made in memory for the one command.
+
+    Raises:
+        NotAStore: if there is none.
+        StoreError: what opening raises.
+    """
+    path = existing_store(found)
+    from redun.core.errors import StoreFull, StoreLocked, StoreReadOnly
+    from redun.store import Store
+
+    try:
+        return Store.open(path)
+    except (StoreReadOnly, StoreLocked, StoreFull):
+        return Store.open(path, read_only=True)
+
+
 def existing_store(found: Settings) -> Path:
     """Returns the path of the store that a command reads.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from redun.cli.colors import Paint
-from redun.cli.context import Settings, common_options, open_store, settings
+from redun.cli.context import Settings, common_options, open_asking_store, open_store, settings
 from redun.cli.exits import OK, UsageError
 from redun.cli.filters import Filters, read_since, read_status
 from redun.cli.history_view import run_line
@@ -69,7 +69,7 @@ def log(ctx: click.Context, /, name: str | None, *, as_json: bool, **chosen: Any
     redun log 58dc3a20 --up                  all calls that a value came from
     """
     found = settings(ctx)
-    with open_store(found) as store:
+    with (open_asking_store if _asks(chosen) else open_store)(found) as store:
         filters = _filters(store, chosen)
         named = None if name is None else find(store, name)
         _check(named, name, filters, chosen)
@@ -85,6 +85,11 @@ def log(ctx: click.Context, /, name: str | None, *, as_json: bool, **chosen: Any
             paint = found.paint(sys.stdout)
             write_lines(tagged_lines(store, named, _lines(store, named, filters, paint)), found)
     return OK
+
+
+def _asks(chosen: Mapping[str, Any]) -> bool:
+    """Whether an index has to answer."""
+    return any(chosen[option] is not None for option in ("what", "way", "argument", "result", "value", "file"))
 
 
 def _filters(store: Store, chosen: Mapping[str, Any]) -> Filters:
