@@ -2,11 +2,15 @@
 
 from redun.core.functional import (
     apply_func,
+    as_task,
+    compose,
     const,
+    delay,
     eval_,
     flat_map,
     flatten,
     fold,
+    force,
     identity,
     map_,
     seq,
@@ -16,11 +20,15 @@ from redun.core.functional import (
 
 __all__ = [
     "apply_func",
+    "as_task",
+    "compose",
     "const",
+    "delay",
     "eval_",
     "flat_map",
     "flatten",
     "fold",
+    "force",
     "identity",
     "map_",
     "seq",

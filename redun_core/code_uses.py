@@ -30,7 +30,7 @@ from redun.core.readings import Reading, parsed, read
 from redun.core.scopes import Origin, Scope, class_scope, function_scope, module_scope
 from redun.core.sources import CHANGED, NO_SOURCE, Capture, capture_class, capture_function
 from redun.core.static_uses import StaticUses, imported_as
-from redun.core.tasks import Task, TaskWithOptions
+from redun.core.tasks import PartialTask, Task
 from redun.core.uses import LAZY_ATTRIBUTES, UseList, signature_text
 from redun.core.values import PLAIN
 
@@ -121,7 +121,7 @@ class CodeUses:
             self._found.untrack(path, f"its attribute {chain[-1]} is assigned while tasks run")
         if type(value) in PLAIN:
             self._constant(path, value, origin)
-        elif isinstance(value, (Task, TaskWithOptions)):
+        elif isinstance(value, (Task, PartialTask)):
             self._task(path, value if isinstance(value, Task) else value.task, chain)
         elif isinstance(value, Expression):
             self._expression(path, value, origin)

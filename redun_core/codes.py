@@ -27,6 +27,7 @@ PARTIAL: Final = 13
 FILE: Final = 14
 LARGE: Final = 15
 SEGMENTED: Final = 16
+QUOTED: Final = 17
 NODE: Final = 65
 BIGINT: Final = 66
 BYTEARRAY: Final = 67

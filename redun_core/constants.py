@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from redun.core import codes
 from redun.core.expressions import Expression, Operation, TaskCall
-from redun.core.tasks import Task, TaskWithOptions
+from redun.core.tasks import PartialTask, Task
 from redun.core.values import PLAIN
 
-_CODE: Final = (FunctionType, MethodType, type, partial, Task, TaskWithOptions, Expression)
+_CODE: Final = (FunctionType, MethodType, type, partial, Task, PartialTask, Expression)
 _NAMES: Final = ("__module__", "__qualname__")
 _CONTAINERS: Final = (list, tuple, set, frozenset)
 #: Containers that were read as constants, with what they held then.

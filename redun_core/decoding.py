@@ -23,6 +23,8 @@ Reader = Callable[["Decoder", Any], Any]
 
 #: How to read the items of a structured extension, by code.
 READERS: dict[int, Reader] = {}
+#: Readers that are given the items with pointers as ids, because these lead to objects that are no values.
+POINTER_READERS: dict[int, Reader] = {}
 
 #: Levels decoded on the C stack, where each takes msgpack 40 kB; what lies deeper is decoded on the heap.
 _STACKED: Final = 16
@@ -39,6 +41,7 @@ class Decoder:
     """Decodes values; parts that lie in objects of their own are fetched.
 
     Attributes:
+        fetch: gives (kind, payload) of an object.
         externals: values met that stand for something outside.
         code: classes, functions and tasks met.
         veiled: whether arguments that are not to be told stay so: the value is to be shown or encoded again, and no
@@ -48,7 +51,7 @@ class Decoder:
     veiled = False
 
     def __init__(self, fetch: Fetch, node: Callable[[int], Any] | None = None) -> None:
-        self._fetch = fetch
+        self.fetch = fetch
         self._node = node
         self.externals: list[External] = []
         self.code: list[Any] = []
@@ -114,6 +117,8 @@ class Decoder:
             if name == "dict":
                 return dict(zip(items, items, strict=True))
             return _SEGMENTED[name](items)
+        if code in POINTER_READERS:
+            return POINTER_READERS[code](self, _raw(data))
         reader = READERS.get(code)
         if reader is None:
             raise CannotDecode(f"a value has extension {code}, which this program does not know", hint="upgrade redun")
@@ -131,7 +136,7 @@ class Decoder:
         return memoryview(data)
 
     def _read(self, kind: str, digest: Digest) -> Any:
-        found, payload = self._fetch(digest)
+        found, payload = self.fetch(digest)
         if found != kind:
             raise MalformedObject(f"a value points to a {found} where it wants a {kind}")
         return payload

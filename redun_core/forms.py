@@ -139,6 +139,7 @@ _TYPES: Final = {
     codes.CLASS: "builtins.type",
     codes.TASK: "redun.Task",
     codes.PARTIAL: "redun.PartialTask",
+    codes.QUOTED: "redun.QuotedExpression",
     codes.FILE: "redun.File",
     codes.BIGINT: "builtins.int",
     codes.BYTEARRAY: "builtins.bytearray",
@@ -237,7 +238,16 @@ def _task(items: list[Any]) -> Form:
 
 
 def _partial(items: list[Any]) -> Form:
-    return Form(f"{printable(items[0])}.partial(", arguments(items[1], items[2]), ")")
+    name, args, kwargs, options = items
+    parts = list(arguments(args, kwargs))
+    if not options:
+        return Form(f"{printable(name)}.partial(", parts, ")")
+    chosen = Form(f"{printable(name)}.options(", list(arguments([], options)), ")")
+    return Form("", items_of([chosen, Form(".partial(", parts, ")")] if parts else [chosen]), "", sep="")
+
+
+def _quoted(items: list[Any]) -> Form:
+    return Form("quote(", items_of(items), ")")
 
 
 def _file(items: list[Any]) -> Form:
@@ -275,6 +285,7 @@ STRUCTURED: Final[dict[int, Callable[[list[Any]], Form]]] = {
     codes.CLASS: _class,
     codes.TASK: _task,
     codes.PARTIAL: _partial,
+    codes.QUOTED: _quoted,
     codes.FILE: _file,
     codes.LARGE: _large,
 }

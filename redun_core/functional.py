@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from redun.core.expressions import Expression, SchedulerCall
 from redun.core.scheduler_tasks import Attempt, AttemptAll, Errors, Settled, scheduler_task
-from redun.core.tasks import task
+from redun.core.tasks import PartialTask, task
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -224,6 +224,38 @@ def fold(a_task: Callable[[B, A], B], values: Iterable[A], initial: B) -> B:
     return cast(B, _fold(a_task, values, initial))
 
 
+# -- tasks as values --------------------------------------------------------------------------------------------------
+
+
+@scheduler_task(namespace="redun", name="compose", version="1")
+def _compose(tasks: Any, *args: Any, **kwargs: Any) -> Any:
+    result = tasks[-1](*args, **kwargs)
+    for each in reversed(tasks[:-1]):
+        result = each(result)
+    return result
+
+
+def compose(*tasks: Callable[..., Any]) -> PartialTask[..., Any]:
+    """Returns a task that applies these from the last to the first: `compose(f, g)(x)` is `f(g(x))`."""
+    return PartialTask(_compose, args=(tasks,))
+
+
+def delay(value: A) -> PartialTask[..., A]:
+    """Returns a value that stands for a lazy one which is not evaluated before `force` asks for it."""
+    return PartialTask(_identity, args=(value,))
+
+
+@scheduler_task(namespace="redun", name="force", version="1")
+def _force(delayed: Any) -> Steps:
+    thunk = yield delayed
+    return thunk()
+
+
+def force(delayed: PartialTask[..., A]) -> A:
+    """Returns the value that `delay` put off."""
+    return cast(A, _force(delayed))
+
+
 # -- plain functions --------------------------------------------------------------------------------------------------
 
 
@@ -232,6 +264,11 @@ def apply_func(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Returns what a plain function gives for the arguments, as a job. The function is found by its name, and its code
     counts in the cache."""
     return function(*args, **kwargs)
+
+
+def as_task(function: Callable[..., B]) -> PartialTask[..., B]:
+    """Returns a task that calls a plain function, which is found by its name."""
+    return apply_func.partial(function)
 
 
 @task(namespace="redun", name="eval_", version="1")

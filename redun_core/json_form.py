@@ -201,6 +201,7 @@ _TAGS: Final = {
     codes.CLASS: "$class",
     codes.TASK: "$task",
     codes.PARTIAL: "$partial",
+    codes.QUOTED: "$quote",
     codes.FILE: "$file",
     codes.LARGE: "$large",
     codes.SEGMENTED: "$segmented",
@@ -213,7 +214,8 @@ _FIELDS: Final[dict[int, tuple[str, ...]]] = {
     codes.FUNCTION: (),
     codes.CLASS: (),
     codes.TASK: (),
-    codes.PARTIAL: ("args", "kwargs"),
+    codes.PARTIAL: ("args", "kwargs", "options"),
+    codes.QUOTED: (),
     codes.LARGE: ("blob", "size"),
     codes.SEGMENTED: ("tree", "count"),
 }

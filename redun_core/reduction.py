@@ -133,6 +133,21 @@ def reduce(encoder: Encoder, obj: Any, pin: Pin | None = None, numbered: list[Ex
     return reduction
 
 
+def quoted(encoder: Encoder, obj: Any) -> Reduction:
+    """Returns the reduction of a value that is kept as it is written; its payload is always there.
+
+    Raises:
+        CannotEncode, ValueTooDeep: as `reduce`.
+    """
+    table = _Table(encoder, None)
+    table.whole = True
+    encoder.place = table.place
+    try:
+        return table.build(obj)
+    finally:
+        encoder.place = None
+
+
 class _Table:
     """Builds the table of one reduction."""
 
@@ -145,6 +160,8 @@ class _Table:
         self.externals: list[External] = []
         self.code: list[Any] = []
         self.controls = False
+        #: Whether the payload is wanted even where there is no expression.
+        self.whole = False
 
     def place(self, expression: Expression) -> int:
         """Returns the number of an expression, giving it the next one when it is new."""
@@ -161,6 +178,7 @@ class _Table:
         if order == list(range(len(order))):
             return reduction
         again = _Table(self.encoder, self.pin)
+        again.whole = self.whole
         again.waiting = [self.waiting[number] for number in order]
         again.places = {id(expression): number for number, expression in enumerate(again.waiting)}
         self.waiting = again.waiting
@@ -180,7 +198,7 @@ class _Table:
             nodes.append(node)
             parts.append(data)
         payload = b""
-        if nodes:
+        if nodes or self.whole:
             head = _PACKER.pack_array_header
             names = [name if pinned is None else [name, Pointer(pinned)] for name, pinned in self.names]
             payload = b"".join(

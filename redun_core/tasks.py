@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Final, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -148,64 +148,108 @@ class Task(Generic[P, R]):
                     f"{name} of task {self.fullname} is a secret", hint="write Secret(...) around the value"
                 )
 
-    def options(self, **options: Any) -> TaskWithOptions[P, R]:
+    def options(self, **options: Any) -> PartialTask[P, R]:
         """Returns the task with these options for the calls made through it.
 
         Raises:
             TaskError: if an option has a value that means nothing.
         """
-        return TaskWithOptions(self, {}).options(**options)
+        return PartialTask(self).options(**options)
 
-    def export_options(self, **options: Any) -> TaskWithOptions[P, R]:
+    def export_options(self, **options: Any) -> PartialTask[P, R]:
         """Returns the task with these options for the calls made through it and for all jobs below them.
 
         Raises:
             TaskError: as `options`.
         """
-        return TaskWithOptions(self, {}).export_options(**options)
+        return PartialTask(self).export_options(**options)
 
-    def update_context(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> TaskWithOptions[P, R]:
+    def update_context(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> PartialTask[P, R]:
         """Returns the task with changes to the context of the calls made through it and of all jobs below them."""
-        return TaskWithOptions(self, {}).update_context(changes, **more)
+        return PartialTask(self).update_context(changes, **more)
+
+    def partial(self, *args: Any, **kwargs: Any) -> PartialTask[..., R]:
+        """Returns the task with some of its arguments: a value that can be passed on, stored and called. Lazy arguments
+        stay so until a call is evaluated."""
+        return PartialTask(self).partial(*args, **kwargs)
 
 
-class TaskWithOptions(Generic[P, R]):
-    """A task together with options for the calls made through it. Options never change what a call computes."""
+class PartialTask(Generic[P, R]):
+    """A task with options for the calls made through it, and with some of its arguments.
 
-    def __init__(self, task: Task[P, R], options: Mapping[str, Any]) -> None:
+    Attributes:
+        task: the task itself.
+        overrides: options of the calls.
+        args, kwargs: arguments; those of a call are appended, and replace keywords of the same name.
+    """
+
+    def __init__(
+        self,
+        task: Task[P, R],
+        overrides: Mapping[str, Any] | None = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
         self.task = task
-        self.overrides = dict(options)
+        self.overrides = dict(overrides or {})
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs or {})
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return cast(R, self.task.call_with(self.overrides, args, kwargs))
+        given, named = (*self.args, *args), {**self.kwargs, **kwargs}
+        called = self.task.call_with(self.overrides, given, named) if self.overrides else self.task(*given, **named)
+        return cast(R, called)
 
-    def options(self, **options: Any) -> TaskWithOptions[P, R]:
-        """Returns the task with these options over those it has.
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.task, name)
+
+    def partial(self, *args: Any, **kwargs: Any) -> PartialTask[..., R]:
+        """Returns it with further arguments."""
+        return PartialTask(self.task, self.overrides, (*self.args, *args), {**self.kwargs, **kwargs})
+
+    def options(self, **options: Any) -> PartialTask[P, R]:
+        """Returns it with these options over those it has.
 
         Raises:
             TaskError: if an option has a value that means nothing.
         """
         check_call_options(self.task.fullname, options)
-        return TaskWithOptions(self.task, {**self.overrides, **options})
+        return self._with({**self.overrides, **options})
 
-    def export_options(self, **options: Any) -> TaskWithOptions[P, R]:
-        """Returns the task with these options, for all jobs below its calls, too.
+    def export_options(self, **options: Any) -> PartialTask[P, R]:
+        """Returns it with these options, for all jobs below its calls, too.
 
         Raises:
             TaskError: as `options`.
         """
         check_call_options(self.task.fullname, options)
         exported = {**self.overrides.get(EXPORTED, {}), **options}
-        return TaskWithOptions(self.task, {**self.overrides, **options, EXPORTED: exported})
+        return self._with({**self.overrides, **options, EXPORTED: exported})
 
-    def update_context(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> TaskWithOptions[P, R]:
-        """Returns the task with changes to the context of its calls and of all jobs below them: mappings are merged,
-        and anything else replaced."""
+    def update_context(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> PartialTask[P, R]:
+        """Returns it with changes to the context of its calls and of all jobs below them: mappings are merged, and
+        anything else replaced."""
         before = self.overrides.get(CONTEXT, {})
-        return TaskWithOptions(self.task, {**self.overrides, CONTEXT: merged(merged(before, changes or {}), more)})
+        return self._with({**self.overrides, CONTEXT: merged(merged(before, changes or {}), more)})
+
+    def _with(self, overrides: Mapping[str, Any]) -> PartialTask[P, R]:
+        return PartialTask(self.task, overrides, self.args, self.kwargs)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PartialTask):
+            return NotImplemented
+        mine = (self.task, self.overrides, self.args, self.kwargs)
+        return bool(mine == (other.task, other.overrides, other.args, other.kwargs))
+
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        return f"Task(fullname={self.task.fullname}, options={self.overrides})"
+        parts = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]
+        shown = f", args=({', '.join(parts)})" if parts else ""
+        options = f", options={self.overrides}" if self.overrides else ""
+        return f"PartialTask(fullname={self.task.fullname}{shown}{options})"
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import DEFAULT_FORMAT
 from redun.core.errors import CannotDecode, CannotEncode, DuplicateTask, TaskError, UnknownTask
 from redun.core.expressions import TaskCall
-from redun.core.tasks import Registry, Task, TaskWithOptions, get_task_registry, parameters, registry, task
+from redun.core.tasks import PartialTask, Registry, Task, get_task_registry, parameters, registry, task
 from redun.core.values import Encoder
 from tests.core.projects import Project
 
@@ -129,7 +129,7 @@ def test_options_of_a_call_are_checked_when_they_are_given(options: dict[str, An
 def test_options_of_a_call_gather_and_the_later_wins():
     made: Task[..., Any] = Task(lambda x: x, {"name": "t", "cache": True})
     chosen = made.options(executor="a", memory=1).options(executor="b")
-    assert isinstance(chosen, TaskWithOptions)
+    assert isinstance(chosen, PartialTask)
     call: Any = chosen(5)
     assert call._redun_options == {"executor": "b", "memory": 1}
     assert call._redun_task is made

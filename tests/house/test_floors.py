@@ -26,6 +26,7 @@ CORE_ORDER = """
     functional context awaiting
     adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
         adapters.times constants reduction secrets
+    quoting
     code_uses
     fingerprint
     keys
