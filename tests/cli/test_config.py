@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,9 +198,11 @@ def test_a_run_says_in_one_line_what_has_no_meaning(shell: Shell) -> None:
     assert "  backend.automigrate  .redun/redun.ini:2  there is no database: results are kept in .redun/store" in text
 
 
-def test_a_default_executor_that_is_not_there_is_said_before_anything_runs(shell: Shell) -> None:
-    write('[executors.default]\ntype = "futures"\nfactory = "a:b"\n')
-    assert "executor default is of type futures" in shell("run", FLOW, "main", code=7)
+def test_jobs_run_where_the_settings_say(shell: Shell) -> None:
+    Path(FLOW).write_text(WORKFLOW.replace("return n", "import os; return os.getpid()"))
+    assert int(shell("run", "--no-cache", FLOW, "main")) == os.getpid()
+    write('[executors.default]\ntype = "processes"\nworkers = 1\n')
+    assert int(shell("run", "--no-cache", FLOW, "main")) != os.getpid()
 
 
 def test_own_packages_of_the_settings_are_tracked(shell: Shell) -> None:
