@@ -38,15 +38,17 @@ class Settings:
         store: path given by `--store`, or None.
         config: path given by `--config`, or None.
         color: `auto`, `always` or `never`; None where none was given.
+        jobs: number given by `--jobs`, or None.
         project: the settings of the project, once `project_settings` has looked for them.
         quiet, verbose: how often `-q` and `-v` were given.
     """
 
-    __slots__ = ("color", "config", "project", "quiet", "store", "verbose")
+    __slots__ = ("color", "config", "jobs", "project", "quiet", "store", "verbose")
 
     def __init__(self, *, store: str | None = None, color: str | None = None, quiet: int = 0, verbose: int = 0) -> None:
         self.store = store
         self.config: str | None = None
+        self.jobs: int | None = None
         self.project: Any = UNREAD
         self.color = color
         self.quiet = quiet

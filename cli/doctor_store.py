@@ -15,9 +15,10 @@ from redun.cli.findings import Finding, bad, examined, size_text
 from redun.cli.history_view import clock
 from redun.core import limits
 from redun.core.digest import ObjectFormat
-from redun.core.errors import DigestCollision, StoreError
+from redun.core.errors import DigestCollision, LibraryMissing, StoreError
 from redun.core.objects import ExecRecord, Status
 from redun.store import Store, condition, soundness
+from redun.store.compression import check_compression
 from redun.store.locate import CONFIG_NAME, STORE_NAME, follow_pointer
 from redun.store.meta import read_format
 
@@ -132,6 +133,18 @@ _LOOKS: Final[dict[str, Callable[[Path], Iterable[Finding]]]] = {
 # -- from inside ------------------------------------------------------------------------------------------------------
 
 
+def _compression(store: Store) -> Iterator[Finding]:
+    if store.compression == "none":
+        return
+    try:
+        check_compression(store.compression)
+    except LibraryMissing as error:
+        text = f"{store.compression}: {error.message}; what was compressed elsewhere cannot be read here"
+        yield Finding("warn", "compression", text, error.hint)
+        return
+    yield Finding("ok", "compression", f"{store.compression}, where it makes something smaller by an eighth or more")
+
+
 def _inside(path: Path) -> Iterator[Finding]:
     data = path / "data.mdb"
     if not data.exists():
@@ -161,6 +174,7 @@ def _inside(path: Path) -> Iterator[Finding]:
             "durability",
             "normal: after a loss of power a run that was going on may lack its last steps, no other",
         )
+        yield from _compression(store)
         for about, look in (("readers", _readers), ("runs", _live), ("history", _history)):
             yield from examined(about, lambda look=look: look(store))  # type: ignore[misc]
 

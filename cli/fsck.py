@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="N",
     help="How deep to look: 0 the data file; 1 the bytes of every object; 2 where pointers, refs, live runs and cache "
-    "entries lead; 4 whether every object can be decoded. Each includes those before it; 3 is as 2.",
+    "entries lead; 3 the indexes; 4 whether every object can be decoded. Each includes those before it.",
 )
 @click.option("--repair", "mends", is_flag=True, help="Mend what is wrong. Needs the store alone.")
 @click.option("-n", "--dry-run", is_flag=True, help="With --repair: say what would be done, and change nothing.")

@@ -41,8 +41,9 @@ def load_project(found: Settings) -> ProjectSettings:
     from redun.executor.config.sources import given
 
     here = working_directory()
-    options = [] if found.store is None else [given({("store", "path"): found.store}, "--store", here)]
-    return load_settings(here, environ=os.environ, named=found.config, given=options)
+    options = {("store", "path"): (found.store, "--store"), ("executors", "default", "workers"): (found.jobs, "--jobs")}
+    places = [given({path: value}, by, here) for path, (value, by) in options.items() if value is not None]
+    return load_settings(here, environ=os.environ, named=found.config, given=places)
 
 
 def chosen_color(found: Settings) -> str | None:

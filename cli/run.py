@@ -152,8 +152,10 @@ def run(
         _argv(ctx), options, not no_cache, jobs, as_json, replay, dry, accepted, withdrawn, hidden, explain, told
     )
     _check(wishes)
+    found = settings(ctx)
+    found.jobs = jobs
     with stoppable(), kept_streams() as streams:
-        return _run(target, words, settings(ctx), wishes, streams)
+        return _run(target, words, found, wishes, streams)
 
 
 def _run(target: str, words: Sequence[str], found: Settings, wishes: _Wishes, streams: Streams) -> int:

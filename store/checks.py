@@ -9,8 +9,11 @@ from redun.core.errors import StoreDamaged
 from redun.store.blobs import BlobArea
 from redun.store.check_names import check_derived, check_logs, check_memo, check_refs, check_runs
 from redun.store.check_objects import ObjectCheck
+from redun.store.indexes.audit import audit
+from redun.store.indexes.gather import Source
 from redun.store.journal import Journal
 from redun.store.lost import losses
+from redun.store.objects import Objects
 from redun.store.ports import Backend
 from redun.store.problems import Problem, Progress
 
@@ -30,6 +33,8 @@ def check_tables(
         known = sum(1 for _ in losses(backend))
         if known:
             progress("known losses", known, known)
+    if level >= 3:
+        looks.append(audit(Source(backend, Objects(fmt, blobs), fmt), progress))
     for look in looks:
         try:
             yield from look

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from redun.core import limits
-from redun.core.digest import Digest
+from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import AmbiguousPrefix, NotFound
 from redun.core.objects import ExecRecord, JobRow, Status, TaskCount, TaskRecord, job_id
 from redun.store.journal import LiveInfo
@@ -174,9 +174,10 @@ def find(store: Store, text: str) -> Named:
         if task is not None:
             return task
     if prefix is not None:
-        jobs: list[Named] = list(_jobs(store, history, prefix))
-        if jobs:
-            return _only(store, text, jobs)
+        for fmt in (store.format, *store.former_formats()):
+            jobs: list[Named] = list(_jobs(history, prefix, fmt))
+            if jobs:
+                return _only(store, text, jobs)
     raise _unknown(text, prefix)
 
 
@@ -278,17 +279,17 @@ def _unknown(text: str, prefix: str | None) -> NotFound:
 # -- jobs -------------------------------------------------------------------------------------------------------------
 
 
-def _jobs(store: Store, history: list[Run], prefix: str) -> Iterator[JobName]:
+def _jobs(history: list[Run], prefix: str, fmt: ObjectFormat) -> Iterator[JobName]:
     for run in history:
-        found = [JobName(run, number) for number in _job_numbers(store, run, prefix)]
+        found = [JobName(run, number) for number in _job_numbers(run, prefix, fmt)]
         yield from found
         if found and len(prefix) >= _PRINTED:
             return
 
 
-def _job_numbers(store: Store, run: Run, prefix: str) -> Iterator[int]:
+def _job_numbers(run: Run, prefix: str, fmt: ObjectFormat) -> Iterator[int]:
     """The numbers of a run's jobs whose ids start so. Every number is tried, so a million take a second."""
-    function, uuid = store.format.hash, run.uuid
+    function, uuid = fmt.hash, run.uuid
     whole = bytes.fromhex(prefix[: len(prefix) & ~1])
     head = b"job " + uuid  # the start of what `job_id` hashes; calling it for each number would double the time
     for number in range(run.rows):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from redun.core import limits
-from redun.core.digest import Digest, ObjectFormat
+from redun.core.digest import OBJECT_FORMATS, Digest, ObjectFormat
 from redun.core.errors import DigestCollision, NotFound, StoreError, StoreReadOnly
 from redun.core.frame import check_kind, object_id
 from redun.core.kinds import check_others
@@ -154,6 +154,12 @@ class ObjectAccess:
             return txn.get_many("objects", sorted(set(former)))
 
         return [(kind_of(env), Digest(key)) for key, env in self._backend.read(scan)]
+
+    def former_formats(self) -> list[ObjectFormat]:
+        """Returns the object formats that the store had before it was converted."""
+        if not self._backend.read(lambda txn: txn.count("former")):
+            return []
+        return [fmt for fmt in OBJECT_FORMATS.values() if fmt is not self.format]
 
     def put_blob(self, parts: Iterable[bytes | memoryview], size: int) -> Digest:
         """Puts a `blob` of `size` bytes that arrive in parts, never holding all of them in memory; returns its id.

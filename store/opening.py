@@ -87,5 +87,6 @@ def _join_session(directory: Path) -> locks.Held:
         if held is not None:
             return held
         if time.monotonic() > end:
-            raise StoreLocked(f"gc is at work in {directory}", path=str(directory), hint="try again when it has ended")
+            told = f"gc, convert or fsck --repair is at work in {directory}"
+            raise StoreLocked(told, path=str(directory), hint="try again when it has ended")
         time.sleep(_POLL_S)  # there is no lock that waits for so long and no longer

@@ -9,7 +9,7 @@ LEVELS: Final = {
     0: "FORMAT, the structure of the data file, and that both belong together",
     1: "every object still has the bytes that its id was made of",
     2: "every pointer, ref, live run and cache entry leads to an object of the right kind",
-    3: "reserved for derived tables; as 2",
+    3: "the indexes have all that the executions in them come to, and nothing else",
     4: "every object can be decoded, strictly",
 }
 DEEPEST: Final = max(LEVELS)
@@ -35,8 +35,8 @@ class Problem(NamedTuple):
 
 
 Progress = Callable[[str, int, int], None]
-"""Called now and then with what is being looked at (`data file`, `objects`, `cache`), how many of how many are done; 0
-where nobody knows of how many."""
+"""Called now and then with what is being looked at (`data file`, `objects`, `cache`, `index`), how many of how many are
+done; 0 where nobody knows of how many."""
 
 
 def no_progress(what: str, done: int, total: int) -> None:

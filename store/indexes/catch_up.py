@@ -31,7 +31,7 @@ _PORTION: Final = 1_500_000
 #: Rows of one transaction: others write meanwhile.
 _ROWS: Final = 50_000
 #: Pages of jobs whose calls are read together, in the order of their ids.
-_PAGES: Final = 32
+PAGES: Final = 32
 
 
 class _Moved(Exception):
@@ -54,14 +54,23 @@ def _clear(txn: WriteTransaction) -> None:
 
 
 def unseen(source: Source, tables: Backend) -> list[tuple[Digest, ExecRecord]]:
-    """Returns the executions that are not, or not wholly, in the tables: oldest first, as they follow each other on
-    their chain, and chains merged by time. Those that were pruned are among them."""
+    """Returns the executions that are not, or not wholly, in the tables, in the order of `history`."""
+    return history(source, lambda digest: _is_complete(tables, digest))
+
+
+def history(source: Source, ends: Callable[[Digest], bool] = lambda _: False) -> list[tuple[Digest, ExecRecord]]:
+    """Returns the executions oldest first, as they follow each other on their chain, and chains merged by time. Those
+    that were pruned are among them.
+
+    Args:
+        ends: whether an execution, and all before it on its chain, are to be left out.
+    """
     chains: list[list[tuple[Digest, ExecRecord]]] = []
     found: set[Digest] = set()
     for name, head in all_refs(source.backend).items():
         digest: Digest | None = head if name.startswith(EXECUTIONS) else None
         chain: list[tuple[Digest, ExecRecord]] = []
-        while digest is not None and digest not in found and not _is_complete(tables, digest):
+        while digest is not None and digest not in found and not ends(digest):
             found.add(digest)
             record = _execution(source, digest)
             if record is None:
@@ -89,11 +98,12 @@ def _merged(chains: list[list[tuple[Digest, ExecRecord]]]) -> Iterator[tuple[Dig
 
 
 def _is_complete(tables: Backend, digest: Digest) -> bool:
-    run = _known(tables, digest, b"")
+    run = known_run(tables, digest, b"")
     return run is not None and run.complete
 
 
-def _known(tables: Backend, digest: Digest, uuid: bytes) -> IndexedRun | None:
+def known_run(tables: Backend, digest: Digest, uuid: bytes) -> IndexedRun | None:
+    """Returns how far an execution is in the tables, None if it is not."""
     row = tables.read(lambda txn: txn.get(layout.KNOWN, digest))
     return None if row is None else IndexedRun.of_known(digest, row, uuid)
 
@@ -164,9 +174,9 @@ class CatchUp:
         next_number = state.next
         complete = 0
         for digest, record in waiting:
-            run = _known(self._tables, digest, record.uuid) or IndexedRun(digest, record.uuid, next_number, 0, False)
-            pages = islice(_pages(self._source, record), run.pages, None)
-            while batch := list(islice(pages, _PAGES)):
+            run = known_run(self._tables, digest, record.uuid) or IndexedRun(digest, record.uuid, next_number, 0, False)
+            pages = islice(pages_of(self._source, record), run.pages, None)
+            while batch := list(islice(pages, PAGES)):
                 places = range(run.first + run.pages * PAGE_NUMBERS, 1 << 62, PAGE_NUMBERS)
                 gatherer.add(
                     [
@@ -226,8 +236,8 @@ class CatchUp:
         return after
 
 
-def _pages(source: Source, record: ExecRecord) -> Iterator[bytes | None]:
-    """The pages of an execution; None in the place of one that is missing, as where it was pruned."""
+def pages_of(source: Source, record: ExecRecord) -> Iterator[bytes | None]:
+    """Yields the pages of an execution; None in the place of one that is missing, as where it was pruned."""
     for listed in record.pages:
         found = {digest: (kind, payload) for digest, kind, payload in source.read([listed])}
         kind, payload = found.get(listed, ("", b""))
@@ -235,7 +245,7 @@ def _pages(source: Source, record: ExecRecord) -> Iterator[bytes | None]:
             yield payload if kind == "jobs" else None
             continue
         for child in TreeRecord.parse(payload).children:
-            yield from _pages(source, record._replace(pages=(child,)))
+            yield from pages_of(source, record._replace(pages=(child,)))
 
 
 Portion = list[tuple[str, bytes, list[bytes]]]

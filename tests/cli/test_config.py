@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,24 @@ from redun import task
 @task()
 def main(n: int = 1) -> int:
     return n
+"""
+#: Two bodies that wait for each other, so that one worker alone would wait in vain.
+MEETING = """
+import os, time
+from redun import task
+
+@task()
+def meet(n: int) -> int:
+    open(f"here{n}", "w").close()
+    end = time.monotonic() + 20
+    while not os.path.exists(f"here{1 - n}"):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return n
+
+@task()
+def main() -> list:
+    return [meet(0), meet(1)]
 """
 INI = "[backend]\nautomigrate = True\n[executors.batch]\ntype = aws_batch\n"
 
@@ -197,9 +216,22 @@ def test_a_run_says_in_one_line_what_has_no_meaning(shell: Shell) -> None:
     assert "  backend.automigrate  .redun/redun.ini:2  there is no database: results are kept in .redun/store" in text
 
 
-def test_a_default_executor_that_is_not_there_is_said_before_anything_runs(shell: Shell) -> None:
+def test_jobs_run_where_the_settings_say(shell: Shell) -> None:
+    Path(FLOW).write_text(WORKFLOW.replace("return n", "import os; return os.getpid()"))
+    assert int(shell("run", "--no-cache", FLOW, "main")) == os.getpid()
+    write('[executors.default]\ntype = "processes"\nworkers = 1\n')
+    assert int(shell("run", "--no-cache", FLOW, "main")) != os.getpid()
+
+
+def test_the_number_of_jobs_is_that_of_the_executor_whatever_its_type(shell: Shell) -> None:
+    Path(FLOW).write_text(MEETING)
+    write('[executors.default]\ntype = "processes"\nworkers = 1\n')
+    assert shell("run", "-j", "2", FLOW, "main") == "[0, 1]\n"
     write('[executors.default]\ntype = "futures"\nfactory = "a:b"\n')
-    assert "executor default is of type futures" in shell("run", FLOW, "main", code=7)
+    told = (
+        "--jobs: executors.default.workers has no meaning for type futures; it takes type, "
+    )
+    assert told in shell("run", "-j", "2", FLOW, "main", code=2)
 
 
 def test_own_packages_of_the_settings_are_tracked(shell: Shell) -> None:

@@ -18,7 +18,7 @@ from redun.cli.findings import size_text
 from redun.core.codec import pack
 from redun.core.errors import DigestCollision
 from redun.core.objects import Status
-from redun.store import Batch, Store, condition, filesystem
+from redun.store import Batch, Store, compression, condition, filesystem
 from tests.store.collisions import values
 
 Look = Callable[..., tuple[int, dict[str, list[dict[str, Any]]]]]
@@ -87,6 +87,23 @@ def test_a_sound_store_is_told_in_lines(store: Path, capsys: pytest.CaptureFixtu
     assert any("detects damage, not malice" in line for line in lines)
     assert any("ok    data file" in line and "every page is sound" in line for line in lines)
     assert any("ok    durability" in line for line in lines)
+
+
+def test_a_store_that_compresses_says_so_and_where_that_cannot_be_done(
+    store: Path, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    pytest.importorskip(library)
+    assert main(["init", "-q", "--compression", "zstd"]) == 0
+    _, found = look()
+    assert marks({"compression": found["compression"]}) == {"ok"}
+    compression._library.cache_clear()
+    monkeypatch.setitem(sys.modules, library.split(".")[0], None)
+    code, found = look()
+    compression._library.cache_clear()
+    assert code == 0
+    assert found["compression"][0]["mark"] == "warn"
+    assert "zstd" in found["compression"][0]["hint"]
 
 
 def test_quiet_leaves_out_what_is_ok(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from redun.core.digest import OBJECT_FORMATS
+from redun.core.objects import job_id
 from redun.store import Store, check, is_store
 
 COMMAND = [sys.executable, "-m", "redun.cli.app"]
@@ -175,6 +176,7 @@ def test_after_converting_everything_is_answered_from_the_cache(project: Path) -
         execution, record = next(store.executions())
         call = record.root
         assert call is not None
+        job = job_id(store.format.hash, record.uuid, 0).hex()
     first = _other(project)
     told = json.loads(redun("convert", "--to", first, "--json", cwd=project))
     assert told["forgotten"] == 0
@@ -183,6 +185,7 @@ def test_after_converting_everything_is_answered_from_the_cache(project: Path) -
     assert _bodies(project) == ["fails"]
     assert "state=bad" in redun("log", execution.hex(), cwd=project)
     assert "m.fails" in redun("cat-object", call.hex(), cwd=project)
+    assert "m.fails" in redun("log", job[:8], cwd=project)
     second = _other(project)
     redun("convert", "--to", second, "--discard", cwd=project, code=0)
     _check_cached(project)

@@ -9,7 +9,7 @@ import pytest
 
 from redun import Scheduler, task
 from redun.config import Config
-from redun.core.errors import ConfigError, UnknownExecutor
+from redun.core.errors import ConfigError
 from redun.core.ownership import Ownership, set_own_packages
 from redun.executor.config.config import settings_of
 from redun.store import Store
@@ -109,8 +109,3 @@ def test_settings_are_found_from_where_the_program_is(tmp_path: Any, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert Config({"store": {"path": "data"}}).settings.store.path == tmp_path / "data"
     assert os.getcwd() == str(tmp_path)
-
-
-def test_an_unknown_default_executor_is_an_error_at_once():
-    with pytest.raises(UnknownExecutor, match="executor default is of type futures"):
-        Scheduler(config={"executors": {"default": {"type": "futures", "factory": "a:b"}}})

@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from redun.core.codec import Pointer, pack
 from redun.core.digest import Digest, Key
@@ -40,9 +40,9 @@ DISPENSABLE: Final = ("memo", "stat", "tally")
 KEYED: Final = ("superseded", "reflog mine")
 
 
-def make(path: Path) -> None:
+def make(path: Path, compression: Literal["none", "zstd"] = "none") -> None:
     """Makes a small store that has something of everything."""
-    with Store.init(path) as store:
+    with Store.init(path, compression=compression) as store:
         size = store.format.size
         value = store.put("value", pack([1, "two", 3.0]))
         source = store.put("source", SourceRecord("def f(): pass", "w.py", 3).payload())

@@ -67,6 +67,16 @@ def test_flipped_bytes_of_objects_are_noticed_where_the_data_file_is_trusted(sma
     assert errors > 0
 
 
+def test_flipped_bytes_of_compressed_objects_are_noticed(tmp_path: Path) -> None:
+    pytest.importorskip("backports.zstd" if sys.version_info < (3, 14) else "compression.zstd")
+    make(tmp_path / "s", compression="zstd")
+    data = (tmp_path / "s" / "data.mdb").read_bytes()
+    places = [at for at in range(len(data)) if data.startswith(b"\x28\xb5\x2f\xfd", at)]
+    assert len(places) >= 4
+    seen = [damage(tmp_path / "s", "flip", "data.mdb", at - 6, at + 16, 3) for at in places]
+    assert sum(outcomes.get("error", 0) for outcomes in seen) > 20
+
+
 def test_flipped_bytes_of_a_blob_are_noticed(small: Path) -> None:
     name = blob_of(small)
     size = (small / name).stat().st_size

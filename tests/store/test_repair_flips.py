@@ -1,0 +1,38 @@
+"""Any flipped byte of a data file is repaired: the store is sound again, no answer is wrong, and what is gone was told.
+
+`tests/torture` flips many more; here it is a sample.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.store.flips import make
+
+ROOT = Path(__file__).parents[2]
+
+
+def repaired(store: Path, start: int, stop: int, step: int) -> dict[str, int]:
+    """Flips bytes and repairs, in a process of its own; returns how often which outcome was seen."""
+    words = [sys.executable, "-m", "tests.store.repair_flips", str(store), str(start), str(stop), str(step)]
+    done = subprocess.run(words, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, f"killed by {done.returncode}"
+    *wrong, outcomes = done.stdout.splitlines()
+    assert wrong == []
+    found: dict[str, int] = json.loads(outcomes)
+    return found
+
+
+def test_a_flipped_byte_is_repaired(tmp_path: Path) -> None:
+    make(tmp_path / "s")
+    size = (tmp_path / "s" / "data.mdb").stat().st_size
+    seen = repaired(tmp_path / "s", 13, size, 1499)
+    for start, step in ((0, 7), (4096, 7), (size - 4096, 61)):
+        for outcome, times in repaired(tmp_path / "s", start, start + (160 if step == 7 else 4096), step).items():
+            seen[outcome] = seen.get(outcome, 0) + times
+    assert seen["mended"] > 10
+    assert seen["right"] > 1000
+    assert "remains" not in seen
