@@ -79,7 +79,7 @@ def test_no_module_is_imported_for_a_name_in_the_bytes():
         _ext(codes.ADAPTED, "zoneinfo.ZoneInfo", "No/Such_Zone"),
         _ext(codes.ADAPTED, "numpy.ndarray", ["<f99", [1], b""]),
         _ext(codes.TASK, "no_such_namespace.task"),
-        _ext(codes.PARTIAL, "f", [], {}),
+        _ext(codes.PARTIAL, "f", [], {}, {}),
         pack(ExtType(99, b"")),
         _ext(40),
     ],

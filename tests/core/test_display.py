@@ -129,7 +129,9 @@ def test_a_value_reads_like_its_repr(value: Any, text: str) -> None:
 
 def test_names_that_stand_for_code_are_shown_as_names() -> None:
     assert show(pack(ext(codes.TASK, ["ns.main"]))) == "Task(ns.main)"
-    assert show(pack(ext(codes.PARTIAL, ["ns.f", [1], {"b": 2}]))) == "ns.f.partial(1, b=2)"
+    assert show(pack(ext(codes.PARTIAL, ["ns.f", [1], {"b": 2}, {}]))) == "ns.f.partial(1, b=2)"
+    assert show(pack(ext(codes.PARTIAL, ["ns.f", [1], {}, {"cache": False}]))) == "ns.f.options(cache=False).partial(1)"
+    assert show(pack(ext(codes.PARTIAL, ["ns.f", [], {}, {"cache": False}]))) == "ns.f.options(cache=False)"
 
 
 def test_a_file_shows_its_path_and_the_start_of_its_hash() -> None:

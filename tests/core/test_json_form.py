@@ -71,7 +71,10 @@ def test_what_json_lacks_carries_a_tag(value: Any, form: Any) -> None:
         (ext(codes.NAMEDTUPLE, ["m:P", ["x"], [1]]), {"$namedtuple": "m:P", "fields": {"x": 1}}),
         (ext(codes.ENUM, ["m:E", "A"]), {"$enum": "m:E", "member": "A"}),
         (ext(codes.TASK, ["f"]), {"$task": "f"}),
-        (ext(codes.PARTIAL, ["f", [1], {"a": 2}]), {"$partial": "f", "args": [1], "kwargs": {"a": 2}}),
+        (
+            ext(codes.PARTIAL, ["f", [1], {"a": 2}, {}]),
+            {"$partial": "f", "args": [1], "kwargs": {"a": 2}, "options": {}},
+        ),
         (ext(codes.FILE, ["redun:File", "p", b"\1"]), {"$file": "redun:File", "path": "p", "hash": "01"}),
         (
             ext(codes.LARGE, ["str", Pointer(b"\2" * 16), 9]),
