@@ -4,6 +4,8 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from heapq import merge
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from redun.core.digest import Digest
@@ -102,10 +104,7 @@ class Index:
         """Returns the full names of all tasks of which there were calls, in order."""
         found: set[str] = set()
         for layer in self._layers:
-            at = b""
-            while page := layer.read(lambda txn, at=at: txn.scan(layout.NAMES, at, _MOST)):  # type: ignore[misc]
-                found.update(name.decode("utf-8", "surrogatepass") for _, name in page)
-                at = page[-1][0] + b"\0"
+            found.update(name.decode() for _, name in _pairs_from(layer, layout.NAMES, b""))
         return sorted(found)
 
     def count_jobs_of_task(self, fullname: str) -> int:
@@ -294,28 +293,20 @@ class Index:
         fixed = pattern[: min([len(pattern), *(pattern.find(wild) for wild in "*?[" if wild in pattern)])]
         start = fixed.encode("utf-8", "surrogatepass")
         start = start[: len(layout.file_key(start, b"")) - 1]
-        for layer in self._layers:
-            at = start
-            while page := layer.read(lambda txn, at=at: txn.scan(layout.FILES, at, _MOST)):  # type: ignore[misc]
-                for key, name in page:
-                    if not key.startswith(start):
-                        break
-                    path = name.decode("utf-8", "surrogatepass")
-                    if path == pattern or fnmatchcase(path, pattern):
-                        for value, payload in self._found(key[-START:], "value"):
-                            if path in files_of(payload):
-                                yield FoundFile(path, value)
-                else:
-                    at = page[-1][0] + b"\0"
-                    continue
-                break
+        every = merge(*[_pairs_from(layer, layout.FILES, start) for layer in self._layers])
+        for (key, name), _ in groupby(every):
+            path = name.decode("utf-8", "surrogatepass")
+            if path == pattern or fnmatchcase(path, pattern):
+                for value, payload in self._found(key[-START:], "value"):
+                    if path in files_of(payload):
+                        yield FoundFile(path, value)
 
     # -- within -------------------------------------------------------------------------------------------------------
 
     def _others(self, table: str, digest: Digest) -> Iterator[bytes]:
         """The starts of the ids that a table has for an id."""
-        for layer in self._layers:
-            yield from (row[START:] for row in _starting(layer, table, digest[:START]))
+        every = merge(*[_starting(layer, table, digest[:START]) for layer in self._layers])
+        return (row[START:] for row, _ in groupby(every))
 
     def _found(self, start: bytes, *kinds: str) -> list[tuple[Digest, bytes]]:
         """The objects of some kinds whose ids start so: nearly always one, and as good as always at most two."""
@@ -338,6 +329,17 @@ class Index:
             if found == digest:
                 return kind, payload
         return None
+
+
+def _pairs_from(layer: Backend, table: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The pairs of a table whose keys start so."""
+    start = prefix
+    while page := layer.read(lambda txn, at=start: txn.scan(table, at, _MOST)):  # type: ignore[misc]
+        for pair in page:
+            if not pair[0].startswith(prefix):
+                return
+            yield pair
+        start = page[-1][0] + b"\0"
 
 
 def _down(layer: Backend, table: str, key: bytes) -> Iterator[bytes]:
