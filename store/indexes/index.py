@@ -22,6 +22,7 @@ from redun.core.objects import (
 )
 from redun.store.gc.shallow import Missing, declared
 from redun.store.indexes import layout
+from redun.store.indexes.catch_up import known_run
 from redun.store.indexes.extract import files_of, inner_calls, pointers_of
 from redun.store.indexes.gather import LISTED, Source
 from redun.store.indexes.layout import ALL, CALL_START, ID_START, JOB, NO_JOB, PAGE_NUMBERS, START, IndexedRun
@@ -72,6 +73,7 @@ class _Run(NamedTuple):
     uuid: bytes
     start: int
     first: int
+    rows: int
     pages: tuple[Digest, ...]
 
 
@@ -186,6 +188,18 @@ class Index:
                 if job is not None and job.id.hex().startswith(prefix):
                     yield job
 
+    def numbers(self, execution: Digest, prefix: str) -> list[int] | None:
+        """Returns the row numbers of an execution's jobs whose ids start so; None where the tables cannot tell: it is
+        not in them, or has jobs inside of those that were answered whole."""
+        for layer in self._layers:
+            indexed = known_run(layer, execution, b"")
+            run = self._shown(indexed) if indexed is not None and indexed.complete else None
+            if run is not None and run.pages:
+                written = (len(run.pages) - 1) * PAGE_NUMBERS + len(self._page(run.pages[-1]))
+                if written == run.rows:
+                    return [job.row.number for job in self.job_prefix(prefix) if job.execution == execution]
+        return None
+
     def _job(self, layer: Backend, number: bytes) -> FoundJob | None:
         """The job of a number, None where its execution is not shown."""
         place = int.from_bytes(number, "big")
@@ -220,7 +234,7 @@ class Index:
         if found is None or found[0] != "exec":
             return None
         record = ExecRecord.parse(found[1])
-        return _Run(digest, record.uuid, record.start, indexed.first, tuple(self._leaves(record.pages)))
+        return _Run(digest, record.uuid, record.start, indexed.first, record.rows, tuple(self._leaves(record.pages)))
 
     def _leaves(self, pages: Sequence[Digest]) -> Iterator[Digest]:
         if len(pages) != 1:
