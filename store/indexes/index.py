@@ -30,9 +30,10 @@ from redun.store.ports import SETS, Backend
 
 #: Rows of the first look, and of the largest: who asks for twenty answers reads no thousands.
 _FIRST, _MOST = 64, 4096
-#: Pages of jobs, and executions, that are kept while one asks on.
+#: Pages of jobs, executions, and calls with what they made, that are kept while one asks on.
 _PAGES_KEPT: Final = 16
 _RUNS_KEPT: Final = 256
+_MAKERS_KEPT: Final = 8
 _ABOVE: Final = b"\xff" * JOB
 
 
@@ -94,6 +95,7 @@ class Index:
         self._runs: OrderedDict[int, _Run | None] = OrderedDict()
         self._pages: OrderedDict[Digest, tuple[JobRow, ...]] = OrderedDict()
         self._names: dict[Digest, str] = {}
+        self._made: OrderedDict[bytes, list[tuple[Digest, frozenset[Digest]]]] = OrderedDict()
 
     def size(self) -> IndexSize:
         """Returns how large the tables are."""
@@ -289,9 +291,18 @@ class Index:
     def callers(self, call: Digest) -> Iterator[Digest]:
         """Yields the calls that made a call, each once."""
         for start in self._others(layout.HOLDERS, call):
-            for caller, payload in self._found(start, "call"):
-                if call in inner_calls(payload):
-                    yield caller
+            yield from (caller for caller, made in self._making(start) if call in made)
+
+    def _making(self, start: bytes) -> list[tuple[Digest, frozenset[Digest]]]:
+        """The calls whose ids start so, and what each made. They are kept: who asks for the caller of one of 100,000
+        asks for that of the next."""
+        found = self._made.get(start)
+        if found is None:
+            found = [(caller, frozenset(inner_calls(payload))) for caller, payload in self._found(start, "call")]
+            if len(self._made) >= _MAKERS_KEPT:
+                self._made.popitem(last=False)
+            self._made[start] = found
+        return found
 
     def containers(self, digest: Digest) -> Iterator[Digest]:
         """Yields the values and trees that point to an object. Small values inside others are no objects there."""
