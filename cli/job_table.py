@@ -202,10 +202,17 @@ def place_of(graph: Graph, name: JobName) -> Place:
 
 
 def page_payloads(store: Store, pages: Sequence[Digest]) -> Iterator[bytes]:
-    """Yields the payloads of the pages that an execution lists, through trees where there are any."""
+    """Yields the payloads of the pages that an execution lists, through trees where there are any; not those
+    that are known to be lost."""
     stack = list(reversed(pages))
     while stack:
-        kind, payload = store.get(stack.pop())
+        page = stack.pop()
+        try:
+            kind, payload = store.get(page)
+        except NotFound:
+            if not store.is_lost(page):
+                raise
+            continue
         if kind == "tree":
             stack.extend(reversed(TreeRecord.parse(payload).children))
         else:

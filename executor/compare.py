@@ -133,7 +133,7 @@ class Comparer:
     def _pages(self, pages: Sequence[Digest]) -> Iterator[JobLinks]:
         """The pages, newest first; of an execution with very many a tree lists them."""
         for page in reversed(pages):
-            kind, payload = self._store.get(page)
+            kind, payload = self._store.get_many([page])[0] or ("", b"")  # one may be lost
             if kind == "jobs":
                 yield JobLinks.parse(bytes(payload))
             elif kind == "tree":

@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from math import isqrt
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,6 +28,8 @@ from redun.store.ports import Backend, ReadTransaction
 
 #: So many bytes of an id tell where in the sorted list of ids it is.
 _START: Final = 8
+#: Objects that are kept in memory while what they point to is dealt with.
+_KEPT: Final = 256
 _REPAIR: Final = "redun fsck --repair"
 
 
@@ -96,15 +99,18 @@ class Source:
             StoreDamaged: as `load`.
         """
         waiting = [root]
+        kept: dict[Digest, Loaded] = {}
         while waiting:
             digest = waiting[-1]
             if is_done(digest):
-                waiting.pop()
+                kept.pop(waiting.pop(), None)
                 continue
-            loaded = self.load(digest)
-            before = [inner for inner in loaded.points_to if not is_done(inner)]
+            loaded = kept.pop(digest, None) or self.load(digest)
+            before = [inner for inner in dict.fromkeys(loaded.points_to) if not is_done(inner)]
             if before:
-                waiting += before  # and this one is read again after them: none of those above is kept in memory
+                waiting += before
+                if len(kept) < _KEPT and len(loaded.payload) <= limits.CHILD_BYTES:
+                    kept[digest] = loaded  # others are read again when it is their turn
                 continue
             waiting.pop()
             yield digest, loaded
@@ -130,6 +136,8 @@ class Marks:
             self._starts.frombytes(b"".join([key[:_START] for key in page]))
         if sys.byteorder == "little":
             self._starts.byteswap()
+        #: How far from its guessed place an id may be: ids are as good as random.
+        self._slack = 4 * isqrt(len(self._starts)) + 8
         self._marks = bytearray(len(self._starts))
         #: Those that the list does not have, or cannot tell from another.
         self._others: set[bytes] = set()
@@ -150,7 +158,11 @@ class Marks:
 
     def _place(self, digest: bytes) -> int:
         start, starts = int.from_bytes(digest[:_START], "big"), self._starts
-        at = bisect_left(starts, start)
+        guess = start * len(starts) >> 8 * _START
+        low, high = max(guess - self._slack, 0), min(guess + self._slack, len(starts))
+        at = bisect_left(starts, start, low, high)
+        if at in (low, high):  # so far off are few
+            at = bisect_left(starts, start)
         if at == len(starts) or starts[at] != start:
             return -1
         is_alone = at + 1 == len(starts) or starts[at + 1] != start

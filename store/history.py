@@ -9,7 +9,7 @@ from redun.core.digest import Digest
 from redun.core.errors import MalformedObject, NotFound, StoreDamaged
 from redun.core.objects import ExecRecord, JobsRecord, TreeRecord
 from redun.store import lost
-from redun.store.gc.shallow import Missing, all_shallow
+from redun.store.gc.shallow import Missing, all_shallow, declared
 from redun.store.ports import Backend
 from redun.store.problems import Progress
 from redun.store.refs import EXECUTIONS, all_refs
@@ -22,10 +22,12 @@ def executions(backend: Backend, get: Get) -> Iterator[tuple[Digest, ExecRecord]
 
     Chains are merged by the time at which runs started; inside a chain its order counts, whatever the clocks said.
 
+    Who takes his time meets what gc has collected meanwhile: a chain then ends there, as for who comes later.
+
     Raises:
         StoreDamaged: if a chain leads to something that is not an execution.
     """
-    declared = all_shallow(backend)
+    shallow = all_shallow(backend)
     refs = all_refs(backend).items()
     heads = [_entry(get, digest) for name, digest in refs if name.startswith(EXECUTIONS)]
     heapq.heapify(heads)
@@ -35,12 +37,13 @@ def executions(backend: Backend, get: Get) -> Iterator[tuple[Digest, ExecRecord]
         if digest in seen:
             continue  # two refs lead here
         seen.add(digest)
-        missing = declared.get(digest, Missing(0))
+        missing = shallow.get(digest, Missing(0))
         if not missing & Missing.CONTENTS:
             yield digest, record
         parent = None if missing & Missing.PARENT else present(backend, record.parent)
-        if parent is not None:
-            heapq.heappush(heads, _entry(get, parent))
+        older = None if parent is None else _older(backend, get, digest, parent)
+        if older is not None:
+            heapq.heappush(heads, older)
 
 
 def present(backend: Backend, execution: Digest | None) -> Digest | None:
@@ -54,6 +57,17 @@ def present(backend: Backend, execution: Digest | None) -> Digest | None:
             break
         execution = loss.parent
     return execution
+
+
+def _older(backend: Backend, get: Get, digest: Digest, parent: Digest) -> tuple[int, Digest, ExecRecord] | None:
+    """Returns the entry of the execution before one, or None where a collection has taken it meanwhile."""
+    try:
+        return _entry(get, parent)
+    except StoreDamaged as error:
+        missing = isinstance(error.__cause__, NotFound)
+        if missing and backend.read(lambda txn: declared(txn, digest) or not txn.present("objects", [digest])):
+            return None
+        raise
 
 
 def _entry(get: Get, digest: Digest) -> tuple[int, Digest, ExecRecord]:

@@ -18,6 +18,7 @@ import lmdb
 
 from redun.core import limits
 from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
+from redun.store import meta_pages
 from redun.store.filesystem import FORBIDDEN, FULL, MAKE_ROOM, failing, is_full, read_only, sync_directory, translated
 from redun.store.ports import SETS, TABLES
 
@@ -255,7 +256,9 @@ class Environment:
                 copy.unlink(missing_ok=True)
                 descriptor = os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
                 try:
+                    number = self.env.info()["last_txnid"]
                     self.env.copyfd(descriptor, compact=True)
+                    meta_pages.renumber(descriptor, number)
                     os.fsync(descriptor)
                 except BaseException:
                     copy.unlink(missing_ok=True)

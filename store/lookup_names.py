@@ -6,7 +6,7 @@ names, then jobs: the ids of jobs are stored nowhere, they are computed.
 """
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from redun.core import limits
@@ -23,6 +23,8 @@ _HEX: Final = frozenset("0123456789abcdef")
 #: the search ends with the first that has such a job; a shorter one is compared with all jobs, to tell when it is
 #: ambiguous.
 _PRINTED: Final = 8
+#: Jobs of an execution of which it is worth asking the index, where that has it.
+_MANY: Final = 2_000
 #: Candidates named in an error.
 _NAMED: Final = 4
 _LISTED: Final = 20
@@ -175,7 +177,7 @@ def find(store: Store, text: str) -> Named:
             return task
     if prefix is not None:
         for fmt in (store.format, *store.former_formats()):
-            jobs: list[Named] = list(_jobs(history, prefix, fmt))
+            jobs: list[Named] = list(_jobs(store, history, prefix, fmt))
             if jobs:
                 return _only(store, text, jobs)
     raise _unknown(text, prefix)
@@ -279,9 +281,15 @@ def _unknown(text: str, prefix: str | None) -> NotFound:
 # -- jobs -------------------------------------------------------------------------------------------------------------
 
 
-def _jobs(history: list[Run], prefix: str, fmt: ObjectFormat) -> Iterator[JobName]:
+def _jobs(store: Store, history: list[Run], prefix: str, fmt: ObjectFormat) -> Iterator[JobName]:
+    index = store.index_as_it_is() if fmt == store.format else None
     for run in history:
-        found = [JobName(run, number) for number in _job_numbers(run, prefix, fmt)]
+        numbers: Iterable[int] | None = None
+        if run.rows >= _MANY and run.digest is not None and index is not None:
+            numbers = index.numbers(run.digest, prefix)
+        if numbers is None:
+            numbers = _job_numbers(run, prefix, fmt)
+        found = [JobName(run, number) for number in numbers]
         yield from found
         if found and len(prefix) >= _PRINTED:
             return

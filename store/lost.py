@@ -7,7 +7,7 @@ then says nothing, and is tidied. A row of an execution says which one was befor
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgpack
 
@@ -16,6 +16,9 @@ from redun.core.codec import packed
 from redun.core.digest import Digest
 from redun.store.checksums import body_of, with_checksum
 from redun.store.ports import Backend, ReadTransaction, WriteTransaction, scan_prefix
+
+#: Kinds of what tells of what happened: nobody makes it again.
+WRITTEN_ONCE: Final = frozenset({"jobs", "exec", "trace", "note"})
 
 
 class Loss(NamedTuple):

@@ -13,7 +13,7 @@ from redun.core.errors import DigestCollision, NotFound, StoreError, StoreReadOn
 from redun.core.frame import check_kind, object_id
 from redun.core.kinds import check_others
 from redun.core.objects import parse, pointers
-from redun.store import walk
+from redun.store import lost, walk
 from redun.store.batch import Batch
 from redun.store.blobs import BlobArea
 from redun.store.gc import trash
@@ -83,7 +83,7 @@ class ObjectAccess:
         if env is None:
             thrown = self._from_trash([digest])
             if not thrown:
-                raise not_found(digest, str(self.path or ""))
+                raise self._not_found(digest)
             env = thrown[0][1]
         kind, payload = self._objects.open(digest, env)
         return kind, payload if isinstance(payload, bytes) else self._in_memory(payload)
@@ -127,6 +127,15 @@ class ObjectAccess:
             self._write(lambda txn: trash.restore(txn, [digest for digest, _ in rows]))
         return rows
 
+    def _not_found(self, digest: Digest) -> NotFound:
+        path = str(self.path or "")
+        error = not_found(digest, path)
+        loss = self._backend.read(lambda txn: lost.among(txn, [digest])).get(digest)
+        if loss is None:
+            return error
+        hint = "it cannot be made again" if loss.kind in lost.WRITTEN_ONCE else "the next run that needs it makes it again"
+        return NotFound(f"{loss.kind} {digest.hex()} was damaged, and is lost since a repair", path=path, hint=hint)
+
     def has(self, digest: Digest) -> bool:
         """Returns whether there is an object of that id."""
         some = [digest]
@@ -135,6 +144,10 @@ class ObjectAccess:
         except TypeError:
             check_ids(some)
             raise
+
+    def is_lost(self, digest: Digest) -> bool:
+        """Returns whether an object is not there, and known not to be: a repair has found it damaged or missing."""
+        return not self.has(digest) and bool(self._backend.read(lambda txn: lost.among(txn, [digest])))
 
     def resolve(self, prefix_hex: str, limit: int = 20) -> list[tuple[str, Digest]]:
         """Returns (kind, id) of the objects whose id in hexadecimal starts so: at most `limit`, in the order of ids. If
@@ -244,7 +257,7 @@ class ObjectAccess:
         """
         found = self._fetch([digest])[0]
         if found is None:
-            raise not_found(digest, str(self.path or ""))
+            raise self._not_found(digest)
         return found
 
     def walk(self, roots: Iterable[Digest]) -> Iterator[tuple[Digest, str, bytes | memoryview]]:

@@ -184,7 +184,7 @@ class Queries:
     def _rows_of(self, run: Run) -> Iterator[JobRow]:
         yield from sorted((*run.tail, *run.running), key=lambda row: -row.number)
         for page in reversed(list(self._pages(run.pages))):
-            kind, payload = self._store.get(page)
+            kind, payload = self._store.get_many([page])[0] or ("", b"")  # one may be lost
             if kind == "jobs":
                 yield from reversed(JobsRecord.parse(payload).rows)
 

@@ -10,43 +10,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import struct
 from pathlib import Path
 from typing import Final
 
 from redun.core.errors import StoreDamaged
+from redun.store import meta_pages
 from redun.store.filesystem import new_name
 from redun.store.machine import boot_id
 
 _RECORD: Final = "synced"
 
-#: In a meta page of LMDB 0.9 (data format 1): a page header of 16 bytes, then magic, version, address, map size, two
-#: table records of 48 bytes (the first begins with the page size), last page, last transaction.
-_PAGE_SIZE_AT: Final = 16 + 24
-_LAST_PAGE_AT: Final = 16 + 24 + 2 * 48
-
 
 def last_transaction(directory: Path) -> int:
     """Returns the number of a data file's last transaction, without mapping it; -1 if it cannot be one."""
-    return _newest_meta(directory)[0]
-
-
-def _newest_meta(directory: Path) -> tuple[int, int]:
-    """Returns (last transaction, bytes that the file needs for the pages that this one knows), or (-1, 0)."""
-    try:
-        with open(directory / "data.mdb", "rb") as file:
-            (page_size,) = struct.unpack_from("=I", os.pread(file.fileno(), 4, _PAGE_SIZE_AT))
-            metas = [os.pread(file.fileno(), 16, page * page_size + _LAST_PAGE_AT) for page in (0, 1)]
-        transaction, last_page = max(struct.unpack("=QQ", meta)[::-1] for meta in metas)
-        return transaction, (last_page + 1) * page_size
-    except (OSError, struct.error):
-        return -1, 0
+    return meta_pages.newest(directory)[0]
 
 
 def _is_trusted(directory: Path) -> bool:
     try:
         boot, inode, transaction = (directory / _RECORD).read_text(encoding="utf-8").split()
-        last, needed = _newest_meta(directory)
+        last, needed = meta_pages.newest(directory)
         status = os.stat(directory / "data.mdb")  # after it: others may make the file grow
         # A page of the map that lies past the end of the file is SIGBUS. A sound file may be short of pages that were
         # allocated and never used: to verify it once more does no harm.

@@ -452,8 +452,8 @@ class Store(NameAccess):
         return statistics.measure(self._backend, self._objects, self.format, history, largest, progress, quick=quick)
 
     def index(self, *, progress: Progress = no_progress) -> Index:
-        """Returns what answers questions against the direction of pointers: which jobs a task had, who made a value, who
-        took it, which values hold a file.
+        """Returns what answers questions against the direction of pointers: which jobs a task had, who made a value,
+        who took it, which values hold a file.
 
         It knows every execution that is sealed by now. Those that its tables do not have yet are taken in first, which
         takes some 20 seconds for a million jobs and milliseconds when little has happened; where the store was opened
@@ -487,6 +487,13 @@ class Store(NameAccess):
         from redun.store.lineage import lineage
 
         return lineage(self, start, up=up, depth=depth, progress=progress)
+
+    def index_as_it_is(self) -> Index:
+        """Returns what `index` does, of the executions that its tables have: it takes in none, however many there
+        are."""
+        from redun.store.indexes.opening import stored_index
+
+        return stored_index(self._index_source())
 
     def rebuild_index(self, *, progress: Progress = no_progress) -> int:
         """Drops the tables of `index` and makes them again; returns how many executions they have. Nothing is lost with

@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 from typing import Any, Final
+from weakref import WeakSet
 
 from redun.executor.config.records import ExecutorSettings
 from redun.executor.pools.far import Begun, Deliver, Factory, Lost
@@ -36,7 +37,10 @@ class _Worker:
     def __init__(self, carrier: ProcessCarrier) -> None:
         self._carrier = carrier
         self.number: int | None = None
+        self._gone = False
+        self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
+        _ENDS.add(self._socket)
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, *_flags(), "-c", _START, str(theirs.fileno()), *(p or os.getcwd() for p in sys.path)],
@@ -44,30 +48,49 @@ class _Worker:
                 pass_fds=(theirs.fileno(),),
                 process_group=0,
             )
-        threading.Thread(target=self._listen, name="redun-worker", daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, name="redun-worker", daemon=True)
+        self._thread.start()
 
-    def give(self, number: int, message: Message) -> None:
-        """Sends it a message; one that is dead tells the listener."""
-        self.number = number
-        with suppress(OSError):
+    def give(self, number: int, message: Message) -> bool:
+        """Sends it a message; returns False where it is gone."""
+        with self._lock:  # or it might be found gone between the two
+            if self._gone:
+                return False
+            self.number = number
+        with suppress(OSError):  # then the listener finds it gone
             send(self._socket, message)
+        return True
 
     def _listen(self) -> None:
-        while True:
-            try:
-                data = receive(self._socket)
-            except OSError:
-                data = None
-            if data is None:
-                break
+        while (data := self._next()) is not None:
             number = self.number
             if data == BEGUN:
                 self._carrier.heard(self, number, Begun())
             else:
                 self.number = None
                 self._carrier.heard(self, number, data)
-        number, self.number = self.number, None
-        self._carrier.heard(self, number, Lost(_fate(self.process.wait())))
+        code = self._end_code()
+        with self._lock:
+            self._gone = True
+            number, self.number = self.number, None
+        self._socket.close()
+        self._carrier.heard(self, number, Lost(_fate(code)))
+
+    def _next(self) -> bytes | None:
+        try:
+            return receive(self._socket)
+        except OSError:
+            return None
+
+    def _end_code(self) -> int:
+        """Waits for its end, which is near, and returns how it ended."""
+        if self.number is not None:  # it is no use any more, and what its bodies have started goes with it
+            self.kill()
+        try:
+            return self.process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:  # threads that bodies have left behind keep it, or it closed its socket
+            self.kill()
+            return self.process.wait()
 
     def end(self) -> None:
         """Lets it end by itself: it is idle."""
@@ -76,19 +99,26 @@ class _Worker:
 
     def kill(self) -> None:
         """Ends it with all that its bodies have started."""
-        with suppress(OSError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        with suppress(OSError):
-            self.process.kill()
+        if self.process.returncode is None:  # nobody has waited for it, so that the number is its own
+            with suppress(OSError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
-    def bury(self) -> None:
-        """Waits for its end, and sees to it."""
-        try:
-            self.process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            self.process.wait()
-        self._socket.close()
+    def join(self) -> None:
+        """Waits until it has ended."""
+        self._thread.join()
+
+
+#: Our ends of the sockets of all workers. A process that is forked from this one must not keep them open: the workers
+#: would not see that the run is gone.
+_ENDS: Final[WeakSet[socket.socket]] = WeakSet()
+
+
+def _close_ends() -> None:
+    for end in list(_ENDS):
+        end.close()
+
+
+os.register_at_fork(after_in_child=_close_ends)
 
 
 class ProcessCarrier:
@@ -103,18 +133,14 @@ class ProcessCarrier:
         self._deliver = deliver
         self._idle: deque[_Worker] = deque()
         self._workers: set[_Worker] = set()
-        self._closed = False
 
     def send(self, number: int, message: Message) -> None:
         """See `Carrier.send`."""
-        worker = None
-        while worker is None and self._idle:
-            worker = self._idle.popleft()
-            if worker.process.poll() is not None:
-                worker = None
-        if worker is None:
-            worker = _Worker(self)
-            self._workers.add(worker)
+        while self._idle:
+            if self._idle.popleft().give(number, message):
+                return
+        worker = _Worker(self)
+        self._workers.add(worker)
         worker.give(number, message)
 
     def heard(self, worker: _Worker, number: int | None, what: bytes | Lost | Begun) -> None:
@@ -143,7 +169,7 @@ class ProcessCarrier:
             else:
                 worker.kill()
         for worker in workers:
-            worker.bury()
+            worker.join()
 
 
 def _fate(code: int) -> str:

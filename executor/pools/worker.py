@@ -31,6 +31,7 @@ def serve(descriptor: int) -> None:
     """Serves a run until that is gone; does not return."""
     del sys.argv[1:]
     connection = socket.socket(fileno=descriptor)
+    os.register_at_fork(after_in_child=connection.close)  # or the run would not see that this process is gone
     duty = _Duty()
     threading.Thread(target=_watch, args=(connection, duty), name="redun-watch", daemon=True).start()
     while True:

@@ -18,7 +18,7 @@ from redun.core import limits
 from redun.core.codec import POINTER_HEADS, references
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.objects import ExecRecord
-from redun.store import lost
+from redun.store import history, lost
 from redun.store.gc import trash
 from redun.store.gc.shallow import Missing
 from redun.store.objects import IN_FILE, Objects, kind_of, size_of
@@ -106,8 +106,9 @@ class Reach:
 
     def _execution(self, digest: bytes, payload: bytes) -> Digest | None:
         parent = ExecRecord.parse(payload).parent
-        if parent is not None:
-            self._parents[Digest(digest)] = parent
+        older = history.present(self._backend, parent)
+        if older is not None:
+            self._parents[Digest(digest)] = older
         return parent
 
     def _unmarked(self, digests: Iterable[bytes], payload: bytes = b"") -> list[bytes]:

@@ -116,16 +116,28 @@ class CatchUp:
         tables: where the indexes are; it need not be the same.
         write: writes to them.
         below: tables that have all that these do not, and are not written to; or None.
+        portion: rows that are held in memory before they are written.
+        rows: rows of one transaction.
     """
 
     def __init__(
-        self, source: Source, tables: Backend, write: Write, progress: Progress, *, below: Backend | None = None
+        self,
+        source: Source,
+        tables: Backend,
+        write: Write,
+        progress: Progress,
+        *,
+        below: Backend | None = None,
+        portion: int = _PORTION,
+        rows: int = _ROWS,
     ) -> None:
         self._source = source
         self._tables = tables
         self._write = write
         self._progress = progress
         self._below = below
+        self._portion = portion
+        self._rows = rows
         self._jobs = 0
         self._total = 0
 
@@ -189,7 +201,7 @@ class CatchUp:
                 next_number = run.first + run.pages * PAGE_NUMBERS
                 self._jobs += len(batch) * PAGE_NUMBERS
                 self._progress("jobs", min(self._jobs, self._total), self._total)
-                if gatherer.rows.count() >= _PORTION:
+                if gatherer.rows.count() >= self._portion:
                     state, done = self._flush(state, next_number, gatherer.rows, [*done, run]), []
                     gatherer = self._gatherer(state)
             done.append(run._replace(complete=True))
@@ -212,7 +224,7 @@ class CatchUp:
 
     def _flush(self, before: State, next_number: int, rows: Rows, runs: list[IndexedRun]) -> State:
         after = before._replace(next=next_number, torn=False)
-        portions = list(_portions(rows))
+        portions = list(_portions(rows, self._rows))
         if len(portions) > 1:
             torn = before._replace(torn=True)
             self._write(lambda txn: _move(txn, before, torn))
@@ -251,16 +263,16 @@ def pages_of(source: Source, record: ExecRecord) -> Iterator[bytes | None]:
 Portion = list[tuple[str, bytes, list[bytes]]]
 
 
-def _portions(rows: Rows) -> Iterator[Portion]:
+def _portions(rows: Rows, most: int) -> Iterator[Portion]:
     """The rows in order, in parts of one transaction each."""
     portion: Portion = []
     size = 0
     for table, keys in rows.sets.items():
         for key in sorted(keys):
             ordered = [row for row, _ in groupby(sorted(keys.pop(key)))]
-            for start in range(0, len(ordered), _ROWS):
-                some = ordered[start : start + _ROWS]
-                if size + len(some) > _ROWS and portion:
+            for start in range(0, len(ordered), most):
+                some = ordered[start : start + most]
+                if size + len(some) > most and portion:
                     yield portion
                     portion, size = [], 0
                 portion.append((table, key, some))

@@ -4,6 +4,8 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from heapq import merge
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from redun.core.digest import Digest
@@ -20,6 +22,7 @@ from redun.core.objects import (
 )
 from redun.store.gc.shallow import Missing, declared
 from redun.store.indexes import layout
+from redun.store.indexes.catch_up import known_run
 from redun.store.indexes.extract import files_of, inner_calls, pointers_of
 from redun.store.indexes.gather import LISTED, Source
 from redun.store.indexes.layout import ALL, CALL_START, ID_START, JOB, NO_JOB, PAGE_NUMBERS, START, IndexedRun
@@ -27,9 +30,10 @@ from redun.store.ports import SETS, Backend
 
 #: Rows of the first look, and of the largest: who asks for twenty answers reads no thousands.
 _FIRST, _MOST = 64, 4096
-#: Pages of jobs, and executions, that are kept while one asks on.
+#: Pages of jobs, executions, and calls with what they made, that are kept while one asks on.
 _PAGES_KEPT: Final = 16
 _RUNS_KEPT: Final = 256
+_MAKERS_KEPT: Final = 8
 _ABOVE: Final = b"\xff" * JOB
 
 
@@ -70,6 +74,7 @@ class _Run(NamedTuple):
     uuid: bytes
     start: int
     first: int
+    rows: int
     pages: tuple[Digest, ...]
 
 
@@ -90,6 +95,7 @@ class Index:
         self._runs: OrderedDict[int, _Run | None] = OrderedDict()
         self._pages: OrderedDict[Digest, tuple[JobRow, ...]] = OrderedDict()
         self._names: dict[Digest, str] = {}
+        self._made: OrderedDict[bytes, list[tuple[Digest, frozenset[Digest]]]] = OrderedDict()
 
     def size(self) -> IndexSize:
         """Returns how large the tables are."""
@@ -102,10 +108,7 @@ class Index:
         """Returns the full names of all tasks of which there were calls, in order."""
         found: set[str] = set()
         for layer in self._layers:
-            at = b""
-            while page := layer.read(lambda txn, at=at: txn.scan(layout.NAMES, at, _MOST)):  # type: ignore[misc]
-                found.update(name.decode("utf-8", "surrogatepass") for _, name in page)
-                at = page[-1][0] + b"\0"
+            found.update(name.decode() for _, name in _pairs_from(layer, layout.NAMES, b""))
         return sorted(found)
 
     def count_jobs_of_task(self, fullname: str) -> int:
@@ -187,6 +190,18 @@ class Index:
                 if job is not None and job.id.hex().startswith(prefix):
                     yield job
 
+    def numbers(self, execution: Digest, prefix: str) -> list[int] | None:
+        """Returns the row numbers of an execution's jobs whose ids start so; None where the tables cannot tell: it is
+        not in them, or has jobs inside of those that were answered whole."""
+        for layer in self._layers:
+            indexed = known_run(layer, execution, b"")
+            run = self._shown(indexed) if indexed is not None and indexed.complete else None
+            if run is not None and run.pages:
+                written = (len(run.pages) - 1) * PAGE_NUMBERS + len(self._page(run.pages[-1]))
+                if written == run.rows:
+                    return [job.row.number for job in self.job_prefix(prefix) if job.execution == execution]
+        return None
+
     def _job(self, layer: Backend, number: bytes) -> FoundJob | None:
         """The job of a number, None where its execution is not shown."""
         place = int.from_bytes(number, "big")
@@ -221,7 +236,7 @@ class Index:
         if found is None or found[0] != "exec":
             return None
         record = ExecRecord.parse(found[1])
-        return _Run(digest, record.uuid, record.start, indexed.first, tuple(self._leaves(record.pages)))
+        return _Run(digest, record.uuid, record.start, indexed.first, record.rows, tuple(self._leaves(record.pages)))
 
     def _leaves(self, pages: Sequence[Digest]) -> Iterator[Digest]:
         if len(pages) != 1:
@@ -276,9 +291,18 @@ class Index:
     def callers(self, call: Digest) -> Iterator[Digest]:
         """Yields the calls that made a call, each once."""
         for start in self._others(layout.HOLDERS, call):
-            for caller, payload in self._found(start, "call"):
-                if call in inner_calls(payload):
-                    yield caller
+            yield from (caller for caller, made in self._making(start) if call in made)
+
+    def _making(self, start: bytes) -> list[tuple[Digest, frozenset[Digest]]]:
+        """The calls whose ids start so, and what each made. They are kept: who asks for the caller of one of 100,000
+        asks for that of the next."""
+        found = self._made.get(start)
+        if found is None:
+            found = [(caller, frozenset(inner_calls(payload))) for caller, payload in self._found(start, "call")]
+            if len(self._made) >= _MAKERS_KEPT:
+                self._made.popitem(last=False)
+            self._made[start] = found
+        return found
 
     def containers(self, digest: Digest) -> Iterator[Digest]:
         """Yields the values and trees that point to an object. Small values inside others are no objects there."""
@@ -294,28 +318,20 @@ class Index:
         fixed = pattern[: min([len(pattern), *(pattern.find(wild) for wild in "*?[" if wild in pattern)])]
         start = fixed.encode("utf-8", "surrogatepass")
         start = start[: len(layout.file_key(start, b"")) - 1]
-        for layer in self._layers:
-            at = start
-            while page := layer.read(lambda txn, at=at: txn.scan(layout.FILES, at, _MOST)):  # type: ignore[misc]
-                for key, name in page:
-                    if not key.startswith(start):
-                        break
-                    path = name.decode("utf-8", "surrogatepass")
-                    if path == pattern or fnmatchcase(path, pattern):
-                        for value, payload in self._found(key[-START:], "value"):
-                            if path in files_of(payload):
-                                yield FoundFile(path, value)
-                else:
-                    at = page[-1][0] + b"\0"
-                    continue
-                break
+        every = merge(*[_pairs_from(layer, layout.FILES, start) for layer in self._layers])
+        for (key, name), _ in groupby(every):
+            path = name.decode("utf-8", "surrogatepass")
+            if path == pattern or fnmatchcase(path, pattern):
+                for value, payload in self._found(key[-START:], "value"):
+                    if path in files_of(payload):
+                        yield FoundFile(path, value)
 
     # -- within -------------------------------------------------------------------------------------------------------
 
     def _others(self, table: str, digest: Digest) -> Iterator[bytes]:
         """The starts of the ids that a table has for an id."""
-        for layer in self._layers:
-            yield from (row[START:] for row in _starting(layer, table, digest[:START]))
+        every = merge(*[_starting(layer, table, digest[:START]) for layer in self._layers])
+        return (row[START:] for row, _ in groupby(every))
 
     def _found(self, start: bytes, *kinds: str) -> list[tuple[Digest, bytes]]:
         """The objects of some kinds whose ids start so: nearly always one, and as good as always at most two."""
@@ -338,6 +354,17 @@ class Index:
             if found == digest:
                 return kind, payload
         return None
+
+
+def _pairs_from(layer: Backend, table: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The pairs of a table whose keys start so."""
+    start = prefix
+    while page := layer.read(lambda txn, at=start: txn.scan(table, at, _MOST)):  # type: ignore[misc]
+        for pair in page:
+            if not pair[0].startswith(prefix):
+                return
+            yield pair
+        start = page[-1][0] + b"\0"
 
 
 def _down(layer: Backend, table: str, key: bytes) -> Iterator[bytes]:

@@ -28,6 +28,11 @@ def open_index(source: Source, write: Write | None, progress: Progress) -> Index
     return Index(source, [memory, *layers])
 
 
+def stored_index(source: Source) -> Index:
+    """Returns an index of what the tables of the store have."""
+    return Index(source, [] if read_state(source.backend) is None else [source.backend])
+
+
 def rebuild(source: Source, write: Write, progress: Progress) -> int:
     """Drops the tables and makes them again; returns how many executions they have."""
     drop(write)

@@ -16,8 +16,6 @@ from redun.store.mending.work import Work
 from redun.store.objects import IN_FILE, SIZE_BYTES, kind_of
 from redun.store.ports import WriteTransaction
 
-_WRITTEN_ONCE = frozenset({"jobs", "exec", "trace", "note"})
-
 
 def take_out(work: Work, digests: Iterable[bytes]) -> None:
     """Takes damaged objects out, except those of which there is a good copy."""
@@ -69,7 +67,7 @@ def _kind(env: bytes, digest: bytes, chains: Chains) -> str:
 
 
 def _prospect(kind: str) -> str:
-    if kind in _WRITTEN_ONCE:
+    if kind in lost.WRITTEN_ONCE:
         return "what it said of the past is lost"
     return "the next run that needs it makes it again"
 

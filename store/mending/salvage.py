@@ -15,7 +15,7 @@ from typing import Final
 from redun.core import limits
 from redun.core.digest import Digest, Key
 from redun.core.errors import LibraryMissing, StoreDamaged, StoreError
-from redun.store import meta
+from redun.store import meta, meta_pages
 from redun.store.blobs import FileBlobs
 from redun.store.filesystem import make_directory, sync_directory, translated
 from redun.store.lmdb_backend import LmdbBackend
@@ -78,12 +78,21 @@ def salvage(directory: Path, fmt: meta.Format, aside: Aside, progress: Progress)
         if salvaged is not None:
             aside.copy(directory / "data.mdb")
             with translated(directory):
+                _take_over_number(place / "data.mdb", meta_pages.newest(directory)[0])
                 os.replace(place / "data.mdb", directory / "data.mdb")
                 sync_directory(directory)
         return salvaged
     finally:
         source.close()
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _take_over_number(copy: Path, number: int) -> None:
+    """Lets a new data file go on where the damaged one was: who reads that one keeps lock.mdb, which counts on."""
+    if 0 < number < 2**62:  # damaged bytes may say anything
+        with open(copy, "r+b") as file:
+            meta_pages.renumber(file.fileno(), number)
+            os.fsync(file.fileno())
 
 
 class _Copier:

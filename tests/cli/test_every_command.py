@@ -107,7 +107,7 @@ WORDS = {
     "prune": ["--keep-last", "1"],
     "gc": [],
     "backup": ["b.pack"],
-    "restore": ["b.pack", "elsewhere"],
+    "restore": ["b.pack", "--at", "elsewhere"],
     "convert": ["--to", "sha256"],
 }
 

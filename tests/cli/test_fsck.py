@@ -113,3 +113,55 @@ def test_names_in_a_store_do_not_move_the_cursor(place: Path, capsys: Capture) -
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert len(out.splitlines()) == 2
+
+
+# -- repair -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_repair_says_what_it_did_and_where_it_kept_things(place: Path, capsys: Capture) -> None:
+    digest = _damage(place)
+    assert redun(["fsck", "--repair"]) == exits.REPAIRED == 10
+    *did, kept, verdict = capsys.readouterr().out.splitlines()
+    assert did == [
+        f"object: value {digest.hex()} was damaged and is taken out; the next run that needs it makes it again"
+    ]
+    assert kept.startswith(f"what was taken out is kept in {place}/.redun/store/damaged/")
+    assert verdict == f"{place}/.redun/store: repaired"
+    assert redun(["fsck"]) == exits.OK
+    assert "; 1 object is known to be lost since a repair" in capsys.readouterr().out
+    assert redun(["fsck", "--repair"]) == exits.OK
+    assert capsys.readouterr().out == f"{place}/.redun/store: sound\n"
+
+
+def test_a_plan_changes_nothing(place: Path, capsys: Capture) -> None:
+    digest = _damage(place)
+    assert redun(["fsck", "--repair", "--dry-run"]) == exits.DAMAGE_REMAINS
+    first, _ = capsys.readouterr().out.splitlines()
+    assert f"{digest.hex()} do not fit its id; with --repair it is had back from" in first
+    assert redun(["fsck", "-q"]) == exits.DAMAGE_REMAINS
+
+
+def test_what_a_repair_leaves_is_named(place: Path, capsys: Capture) -> None:
+    with Store.open(place / ".redun" / "store") as store:
+        store.put("call", pack([1]))
+    assert redun(["fsck", "--repair"]) == exits.DAMAGE_REMAINS
+    assert capsys.readouterr().out.endswith("/.redun/store: 1 problem remains\n")
+    (place / ".redun" / "store" / "data.mdb").write_bytes(b"")
+    assert redun(["fsck", "--repair", "--json"]) == exits.DAMAGE_REMAINS
+    found = json.loads(capsys.readouterr().out)
+    assert (found["sound"], found["kept"], [problem["where"] for problem in found["problems"]]) == (
+        False,
+        None,
+        ["data.mdb"],
+    )
+
+
+def test_a_store_in_use_is_not_repaired(place: Path, capsys: Capture) -> None:
+    with Store.open(place / ".redun" / "store"):
+        assert redun(["fsck", "--repair"]) == exits.UNCHECKED
+    assert "open elsewhere" in capsys.readouterr().err
+
+
+def test_a_plan_is_of_a_repair(place: Path, capsys: Capture) -> None:
+    assert redun(["fsck", "--dry-run"]) == exits.USAGE
+    assert "--repair --dry-run" in capsys.readouterr().err

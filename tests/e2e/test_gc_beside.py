@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from redun.core.errors import StoreDamaged
 from redun.store import Store, check
 
 WORKFLOW = """
@@ -93,3 +94,64 @@ def test_a_collection_that_is_killed_leaves_a_sound_store(project: Path) -> None
         assert "CACHED: 107" in _run(project, ["log", "-"])
     _run(project, ["gc", "--compact"])
     _is_sound(project)
+
+
+def _collect(project: Path, keep: int) -> None:
+    """Takes away for good, from another process, all but the newest executions, and gives the bytes back."""
+    _run(project, ["prune", "--keep-last", str(keep)])
+    _run(project, ["gc", "--expire", "now"])
+    _run(project, ["gc", "--compact"])
+
+
+def _with_runs(project: Path, count: int) -> Path:
+    for number in range(count):
+        _run(project, ["-q", "run", "flow.py", "main", "--n", str(number)])
+    return project / ".redun" / "store"
+
+
+def test_a_walk_over_what_stays_goes_on_while_the_rest_is_collected(project: Path) -> None:
+    with Store.open(_with_runs(project, 3), read_only=True) as store:
+        _, newest = next(store.executions())
+        roots = [*([newest.root] if newest.root else []), *newest.pages]
+        expected = [digest for digest, _, _ in store.walk(roots)]
+        walk = store.walk(roots)
+        seen = [next(walk)[0] for _ in range(len(expected) // 2)]
+        _collect(project, 1)
+        seen += [digest for digest, _, _ in walk]
+        assert seen == expected
+    _is_sound(project)
+
+
+def test_a_mapped_file_can_be_read_to_its_end_after_it_was_collected(project: Path) -> None:
+    with Store.open(_with_runs(project, 3), read_only=True) as store:
+        blobs = {digest: store.open_blob(digest) for digest, _ in store.objects("blob")}
+        assert len(blobs) == 3
+        starts = {digest: bytes(view[-1:]) for digest, view in blobs.items()}
+        _collect(project, 1)
+        files = [file for file in (project / ".redun" / "store" / "blobs").rglob("*") if file.is_file()]
+        assert len(files) == 2  # its own, and that of the earlier call that it was compared with
+        for digest, view in blobs.items():
+            assert bytes(view).count(starts[digest]) >= 1_500_000
+
+
+@pytest.mark.parametrize("taken", [1, 3])
+def test_who_pages_through_the_history_comes_to_its_new_end(project: Path, taken: int) -> None:
+    with Store.open(_with_runs(project, 5), read_only=True) as store:
+        listed = [digest for digest, _ in store.executions()]
+        pages = store.executions()
+        seen = [next(pages)[0] for _ in range(taken)]
+        _collect(project, 2)
+        seen += [digest for digest, _ in pages]
+        assert seen == listed[: max(2, taken)]
+        assert [digest for digest, _ in store.executions()] == listed[:2]
+
+
+def test_an_execution_that_is_missing_for_no_reason_is_damage(project: Path) -> None:
+    with Store.open(_with_runs(project, 3)) as store:
+        pages = store.executions()
+        _, newest = next(pages)
+        assert newest.parent is not None
+        gone = newest.parent
+        store._write(lambda txn: txn.delete("objects", gone))
+        with pytest.raises(StoreDamaged, match="is missing"):
+            list(pages)

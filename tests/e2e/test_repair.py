@@ -126,7 +126,9 @@ def test_what_is_lost_is_made_again_by_the_next_run(project: Path, kind: str, dr
         assert len(list(store.executions())) == (1 if kind == "exec" else 3)
     if kind in MADE_AGAIN:
         assert lost == [], again.stderr
-    for words in (["log"], ["gc"]):
+    with Store.open(_store(project), read_only=True) as store:
+        *_, oldest = (digest.hex() for digest, _ in store.executions())
+    for words in (["log"], ["log", oldest], ["show", oldest], ["gc"]):
         assert _redun(project, *words).returncode == 0, words
 
 

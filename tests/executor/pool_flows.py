@@ -11,7 +11,6 @@ from redun.core.digest import Digest
 from redun.core.objects import ExecRecord, JobRow
 from redun.executor.observer import Execution
 from redun.executor.scheduler import Scheduler
-from redun.store import Store
 from tests.executor.flows import Flow
 
 #: Names of executors that every installation has, with what settings they need.

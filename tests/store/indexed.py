@@ -6,9 +6,7 @@ import random
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-import msgpack
-
-from redun.core.codec import ExtType, Pointer, pack, references
+from redun.core.codec import ExtType, Pointer, pack, packed, references
 from redun.core.digest import Digest
 from redun.core.objects import (
     CallRecord,
@@ -115,8 +113,7 @@ class History:
 
 
 def _extension(code: int, data: bytes) -> bytes:
-    packed: bytes = msgpack.packb(ExtType(code, data))
-    return packed
+    return packed(ExtType(code, data))
 
 
 def _file(path: str) -> bytes:

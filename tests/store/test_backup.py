@@ -217,6 +217,28 @@ except StoreFull as error:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_restoring_where_there_is_no_room_leaves_nothing(tmp_path: Path) -> None:
+    program = """
+import resource, signal, sys
+from redun.store import StoreFailing, StoreFull, restore
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+try:
+    restore(sys.argv[1], sys.argv[2])
+except (StoreFull, StoreFailing):  # a limit that is met in the middle of a page is taken for a failing disk
+    print("full")
+"""
+    with Store.memory() as store:
+        fill(store)
+        store.put_many([("blob", bytes([number]) * 500_000) for number in range(20)])
+        store.backup(tmp_path / "b")
+    for most in (100_000, 1_000_000, 3_000_000):
+        words = [sys.executable, "-c", program, tmp_path / "b", tmp_path / "r", str(most)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("full\n", "")
+        assert list(tmp_path.iterdir()) == [tmp_path / "b"]
+
+
 def test_others_may_not_read_it(tmp_path: Path) -> None:
     with Store.memory() as store:
         store.backup(tmp_path / "b")

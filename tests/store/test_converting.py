@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -332,3 +334,66 @@ def test_times_and_runs_are_not_touched(tmp_path: Path) -> None:
         ((_, after),) = store.executions()
     assert after.start == record.start < now
     assert after.uuid == record.uuid
+
+
+#: Opens a store again and again, for reading and for writing, until it has seen both formats; anything but an answer or
+#: a lock is an error.
+OPENER = """
+import sys
+from redun.store import Store, StoreLocked
+print("ready", flush=True)
+number, seen = 0, set()
+while len(seen) < 2:
+    number += 1
+    try:
+        with Store.open(sys.argv[1], read_only=bool(number % 3)) as store:
+            seen.add(store.format.name)
+            ((kind, digest),) = store.resolve(sys.argv[2])
+            assert store.get_value(digest) == ["here"]
+    except StoreLocked:
+        pass
+"""
+
+
+def test_who_opens_it_while_it_is_converted_finds_the_old_one_or_the_new_one(tmp_path: Path) -> None:
+    place = tmp_path / "s"
+    with Store.init(place) as store:
+        fill(store)
+        digest = store.put_value(["here"])
+    words = [sys.executable, "-c", OPENER, place, digest.hex()]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as opener:
+        assert opener.stdout is not None
+        assert opener.stdout.readline() == "ready\n"
+        while True:
+            try:
+                convert(place, "sha256")
+                break
+            except StoreLocked:
+                continue
+        _, told = opener.communicate(timeout=60)
+    assert (opener.returncode, told) == (0, "")
+
+
+def test_a_disk_that_is_full_changes_nothing(tmp_path: Path) -> None:
+    program = """
+import resource, signal, sys
+from redun.store import StoreFailing, StoreFull, convert
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    convert(sys.argv[1], "sha256")
+except (StoreFull, StoreFailing):  # a limit that is met in the middle of a page is taken for a failing disk
+    print("full")
+"""
+    place = tmp_path / "s"
+    with Store.init(place) as store:
+        fill(store)
+        store.put_many([("blob", bytes([number]) * 500_000) for number in range(20)])
+    before = _ids(place)
+    for most in (100_000, 1_000_000, 3_000_000):
+        done = subprocess.run(
+            [sys.executable, "-c", program, place, str(most)], capture_output=True, text=True, check=False
+        )
+        assert (done.stdout, done.stderr) == ("full\n", "")
+        assert [path.name for path in tmp_path.iterdir()] == ["s"]
+        assert _ids(place) == before

@@ -338,6 +338,51 @@ def test_compacting_gives_bytes_back_and_the_store_goes_on(disk: Path) -> None:
         assert list(store.check(level=2)) == []
 
 
+_COMPACTS = """
+import sys
+from redun.store import GcOptions, Store
+
+with Store.open(sys.argv[1]) as store:
+    if sys.argv[2:]:
+        store.collect_garbage(GcOptions(compact=True))
+    store.put("value", b"\\x60")
+    print(store.ref("kept").hex())
+"""
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_store_compacted_beside_a_reader_is_whole_for_all_who_come_later(disk: Path, writes: int) -> None:
+    # The reader keeps lock.mdb alive, and with it the number of the last transaction; a copy counts from 1.
+    with Store.open(disk) as store:
+        kept = store.put("value", pack("kept"))
+        store.set_ref("kept", kept, expected=None, reason="test")
+        for number in range(writes):
+            store.put("value", pack(number))
+    with Store.open(disk, read_only=True) as reader:
+        for words in (["compact"], []):
+            done = subprocess.run(
+                [sys.executable, "-c", _COMPACTS, str(disk), *words], capture_output=True, text=True, check=False
+            )
+            assert (done.stdout.strip(), done.stderr) == (kept.hex(), "")
+        assert reader.get(kept) == ("value", pack("kept"))
+    with Store.open(disk) as store:
+        assert store.ref("kept") == kept
+        assert list(store.check()) == []
+
+
+def test_watching_goes_on_when_the_file_is_compacted(disk: Path) -> None:
+    with Store.open(disk) as store:
+        for number in range(3):
+            store.put("value", pack(number))
+        watching = store.watch(timeout=0)
+        assert list(watching) == []
+        watching = store.watch(timeout=0)
+        run = store.begin_run(["later"], {})
+        store.collect_garbage(GcOptions(compact=True))
+        digest = run.seal(Batch(), root=None, status=Status.DONE, rows=0, counts=(), sources=())
+        assert [found for found, _ in watching] == [digest]
+
+
 def test_a_store_open_for_reading_can_only_be_looked_at(disk: Path) -> None:
     with Store.open(disk) as store:
         store.put("value", pack("alone"))

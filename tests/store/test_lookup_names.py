@@ -11,7 +11,17 @@ import pytest
 
 from redun.core.digest import Digest
 from redun.core.errors import AmbiguousPrefix, NotFound
-from redun.core.objects import SourceRecord, Status, TaskCount, TaskRecord, job_id
+from redun.core.objects import (
+    How,
+    JobRow,
+    JobsRecord,
+    SourceRecord,
+    Status,
+    TaskCount,
+    TaskRecord,
+    Why,
+    job_id,
+)
 from redun.store import Batch, RunUpdate, Store
 from redun.store.lookup_names import JobName, ObjectName, Run, TaskName, find, find_object, runs
 
@@ -172,6 +182,28 @@ def test_a_short_prefix_of_several_jobs_is_ambiguous(store: Store) -> None:
         find(store, shared)
     assert {kind for kind, _ in caught.value.candidates} == {"job"}
     assert all(full.startswith(shared) for _, full in caught.value.candidates)
+
+
+def test_a_job_of_a_large_execution_is_found_with_an_index_and_without(store: Store) -> None:
+    run = store.begin_run([], {})
+    rows = [JobRow(number, None, -1, Status.DONE, How.RAN, Why.FIRST, 0, 1) for number in range(2100)]
+    pages = [
+        store.put("jobs", JobsRecord(run.uuid, tuple(rows[at : at + 512])).payload()) for at in range(0, 2048, 512)
+    ]
+    for inner in (0, 400):  # jobs inside of one that was answered whole have no rows
+        tail = rows[2048:]
+        run.seal(
+            Batch(), root=None, status=Status.DONE, rows=2100 + inner, counts=(), sources=(), pages=pages, tail=tail
+        )
+        names = [job(store, newest(store), number) for number in (0, 511, 512, 2099, *([2400] if inner else []))]
+        for _ in range(2):
+            assert [find(store, name[:12]) for name in names] == [
+                JobName(newest(store), number) for number in (0, 511, 512, 2099, *([2400] if inner else []))
+            ]
+            with pytest.raises(NotFound):
+                find(store, job(store, newest(store), 2500)[:12])
+            store.index()
+        run = store.begin_run([], {})
 
 
 def test_a_job_is_no_object(store: Store) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from redun.core.codec import pack
 from redun.core.digest import Digest
-from redun.core.objects import JobRow
-from redun.store import Store
+from redun.core.errors import NotFound, StoreLocked, StoreReadOnly
+from redun.core.objects import JobRow, Status, TaskRecord
+from redun.store import Batch, GcOptions, KeepRules, Store
 from redun.store.lost import losses
-from redun.store.memo import MemoCall, MemoRow, encode_row
+from redun.store.memo import MemoCall, MemoRow, encode_row, last_seq
 from redun.store.mending.records import Repaired
 from tests.store.test_check import Filled, _chain
 
@@ -155,5 +157,68 @@ def test_a_lost_object_is_declared_until_it_is_made_again(filled: Filled) -> Non
     assert [(loss, kind.kind) for loss, kind in losses(filled.store._backend)] == [(filled.inner, "value")]
     assert any(mended.lost and filled.inner.hex() in mended.message for mended in repaired.done)
     assert not filled.store.has(filled.inner)
+    assert filled.store.is_lost(filled.inner)
+    with pytest.raises(NotFound, match="lost since a repair"):
+        filled.store.get(filled.inner)
     filled.store.put("value", pack(["inner"]))
     assert list(losses(filled.store._backend)) == []
+    assert not filled.store.is_lost(filled.inner)
+
+
+def test_a_chain_goes_on_behind_an_execution_that_is_lost(store: Store) -> None:
+    sealed = []
+    for number in range(5):
+        run = store.begin_run([str(number)], {})
+        sealed.append(run.seal(Batch(), root=None, status=Status.DONE, rows=0, counts=(), sources=()))
+    for gone in (sealed[1], sealed[2], sealed[4]):
+        store._backend.write(lambda txn, gone=gone: txn.put("objects", gone, b"\0\x09?"))  # type: ignore[misc]
+    assert store.repair().remaining == ()
+    assert [record.argv for _, record in store.executions()] == [("3",), ("0",)]
+    assert list(store.check()) == []
+    store.begin_run(["5"], {}).seal(Batch(), root=None, status=Status.DONE, rows=0, counts=(), sources=())
+    store.prune(store.plan_pruning(KeepRules(last=2)))
+    store.collect_garbage(GcOptions(expiry_s=0))
+    assert [record.argv for _, record in store.executions()] == [("5",), ("3",)]
+    assert list(store.check()) == []
+
+
+def test_what_was_swept_and_is_damaged_in_its_place_is_had_back_from_the_trash(filled: Filled) -> None:
+    env = filled.store._backend.read(lambda txn: txn.get("objects", filled.value))
+    assert env is not None
+    filled.put_row("trash", filled.value, bytes(8) + env)
+    _flip(filled, "objects", filled.value)
+    repaired = filled.store.repair()
+    assert [mended.lost for mended in repaired.done] == [False]
+    assert filled.store.get(filled.value) == ("value", pack([1, "two", 3.0]))
+
+
+def test_bytes_that_were_put_so_are_left_and_named(filled: Filled) -> None:
+    digest = filled.store.put("call", pack([1]))
+    repaired = filled.store.repair()
+    assert [(problem.what, problem.where) for problem in repaired.remaining] == [("malformed", digest.hex())]
+    assert repaired.done == ()
+    assert filled.store.get(digest) == ("call", pack([1]))
+
+
+def test_a_doubtful_task_stays_doubtful(filled: Filled) -> None:
+    store = filled.store
+    task = store.put("task", TaskRecord("n.t", "version", "1").payload())
+    assert task
+    key = store.format.hash(b"n.t")
+    filled.put_row("superseded", key, b"?" * 20)
+    newest = store._backend.read(last_seq)
+    repaired = store.repair()
+    assert repaired.remaining == ()
+    assert newest < store.superseded("n.t") <= store._backend.read(last_seq)
+    assert any("n.t" in mended.message for mended in repaired.done)
+
+
+def test_a_store_that_is_open_for_reading_is_not_repaired(tmp_path: Path) -> None:
+    Store.init(tmp_path / "s").close()
+    with Store.open(tmp_path / "s", read_only=True) as store, pytest.raises(StoreReadOnly):
+        store.repair()
+
+
+def test_a_store_that_is_open_elsewhere_is_not_repaired(tmp_path: Path) -> None:
+    with Store.init(tmp_path / "s") as store, Store.open(tmp_path / "s"), pytest.raises(StoreLocked):
+        store.repair()
