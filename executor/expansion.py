@@ -122,8 +122,11 @@ class Expander:
             fresh.append((number, unit))
             if node.op != CONTROL:  # which decides for itself what it needs
                 stack += node.inputs()
+        own = scope.reduction is not None and nodes is scope.reduction.nodes
         for _, unit in sorted(fresh, key=_number):
             unit.units = units
+            if not own or type(unit) is Control:
+                scope.made.append(unit)
             if unit.node.op != CONTROL:
                 for number in unit.node.inputs():
                     found = units[number]
@@ -148,14 +151,9 @@ class Expander:
         if node.op == OPERATION:
             return Operation(node, scope)
         if node.op == CALL:
-            job = self.job(node, scope)
-            if scope.reduction is None or nodes is not scope.reduction.nodes:
-                scope.made.append(job)
-            return job
+            return self.job(node, scope)
         task = node.task or registry.find(node.name)
-        control = Control(node, scope, task, self._prepared(task), nodes)
-        scope.made.append(control)
-        return control
+        return Control(node, scope, task, self._prepared(task), nodes)
 
     def _units(self, nodes: list[Node], scope: Job) -> list[Unit]:
         units: list[Unit] = []

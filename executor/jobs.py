@@ -305,6 +305,12 @@ class Job(Unit):
         return cache_scope(self.options)
 
     @property
+    def recorded_call(self) -> Digest | None:
+        """The call that its parent's call names; None for one that was never made."""
+        # One that shares its leader's failure ends after the job around both.
+        return self.leader.call if self.call is None and self.leader is not None else self.call
+
+    @property
     def has_run(self) -> bool:
         """Whether its body runs or has run in this execution, so that not even a job without a cache repeats it."""
         return self.how is How.RAN and self.state is not State.KEYED

@@ -403,11 +403,8 @@ def _code_name(obj: Any) -> str:
     return obj.fullname if isinstance(obj, Task) else f"{codes.module_name(obj.__module__)}:{obj.__qualname__}"
 
 
-def _call_of(unit: Any) -> Digest | None:
-    if not isinstance(unit, Job):
-        return None
-    # one that shares its leader's failure ends after the job around both
-    return unit.leader.call if unit.call is None and unit.leader is not None else unit.call
+def _call_of(unit: Unit | None) -> Digest | None:
+    return unit.recorded_call if isinstance(unit, Job) else None
 
 
 #: Errors of the surroundings, not of what a body was given.

@@ -38,7 +38,8 @@ class Tallies:
 
     def count(self, job: Job) -> None:
         """Counts a job that has ended and was recorded."""
-        units = [unit for unit in (*job.units, *job.extras) if isinstance(unit, Job)]
+        made = (*job.units, *job.extras, *job.made)
+        units = [unit for unit in made if isinstance(unit, Job) and unit.recorded_call is not None]
         if not units:
             return
         tally = {job.task.fullname: 1}

@@ -276,3 +276,15 @@ def test_wrong_arguments_of_catch_are_told(store: Store):
         run(store, catch(inc(1), ValueError, recover, KeyError))
     with pytest.raises(TypeError, match="takes classes of errors"):
         run(store, catch(inc(1), "ValueError", recover))
+
+
+def test_a_whole_replay_counts_the_jobs_that_scheduler_tasks_made(store: Store):
+    @task(namespace=redun_namespace, version="1")
+    def all_of_it() -> Any:
+        return [catch(boom(1), ValueError, recover), map_(inc, [1, 2]), cond(inc(0) == 1, inc(5), boom(2))]
+
+    counts = []
+    for _ in range(2):
+        execution = Scheduler(store).execute(all_of_it())
+        counts.append({count.fullname.rpartition(".")[2]: count.total for count in execution.counts if count.total})
+    assert counts[0] == counts[1] == {"all_of_it": 1, "boom": 1, "inc": 4, "recover": 1}
