@@ -234,7 +234,7 @@ def test_what_is_wrong_is_said_in_one_line_and_by_the_exit_code(project: Path, t
         assert (done.returncode, words) == (code, words), done.stderr
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
-    assert not (tmp_path / "x" / ".redun" / "store").exists()
+    assert not (tmp_path / "x").exists()
 
 
 # -- beside a run -----------------------------------------------------------------------------------------------------
