@@ -10,6 +10,7 @@ from redun.core.errors import StoreDamaged
 from redun.store.blobs import BlobArea
 from redun.store.check_names import check_derived, check_logs, check_memo, check_refs, check_runs
 from redun.store.check_objects import ObjectCheck
+from redun.store.check_trash import check_trash
 from redun.store.indexes.audit import audit
 from redun.store.indexes.gather import Source
 from redun.store.journal import Journal
@@ -18,7 +19,7 @@ from redun.store.objects import Objects
 from redun.store.ports import Backend
 from redun.store.problems import Problem, Progress
 
-_DATA_FILE = "put the store back from a copy, or make a new one: results that can be made again will be"
+_DATA_FILE = "redun fsck --repair copies what can be read to a new file"
 
 
 class Part(NamedTuple):
@@ -69,6 +70,7 @@ def check_part(
     elif part.what == "names":
         looks += [check_refs(backend), check_logs(backend), check_runs(backend, journal)]
         looks += [check_memo(backend, fmt, progress), check_derived(backend)]
+        looks.append(check_trash(backend, Objects(fmt, blobs)))
         known = sum(1 for _ in losses(backend))
         if known:
             progress("known losses", known, known)

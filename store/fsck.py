@@ -15,7 +15,7 @@ from redun.store.store import Store
 
 #: Times that the data file is looked at again because somebody wrote to it meanwhile.
 _TRIES: Final = 5
-_RESTORE: Final = "put the store back from a copy, or make a new one: what can be made again will be"
+_RESTORE: Final = "put the store back from a backup, or see what redun fsck --repair can save of it"
 
 
 def check(path: str | os.PathLike[str], *, level: int = DEEPEST, progress: Progress = no_progress) -> Iterator[Problem]:

@@ -93,6 +93,13 @@ def _round(work: Work, problems: list[Problem]) -> None:
     if problems and ("derived" in found or catch_up.read_state(work.backend) is not None):
         catch_up.drop(work.write)  # first: what is made anew from now on knows of what follows
         work.note("derived", "indexes", "indexes are removed: whoever asks them makes them again")
+    if "trash" in found:
+        swept = [bytes.fromhex(where) for where in found["trash"]]
+        work.replace("trash", swept)
+        for digest in swept:
+            work.note(
+                "trash", digest.hex(), f"{digest.hex()} was damaged in the trash, and is removed from it", lost=True
+            )
     if "derived" in found:
         cache.mend_derived(work)
     damaged.take_out(work, [bytes.fromhex(where) for word in ("object", "blob") for where in found.get(word, ())])
