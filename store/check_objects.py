@@ -52,14 +52,18 @@ class ObjectCheck:
         self._level = level
         self._pointers = Pointers(backend, fmt, self._payloads)
 
-    def problems(self, progress: Progress) -> Iterator[Problem]:
-        """Returns what is wrong."""
+    def problems(self, progress: Progress, start: bytes = b"", stop: bytes = b"") -> Iterator[Problem]:
+        """Returns what is wrong with the objects from one id to before another; none for no end."""
         total, done = self._backend.read(lambda txn: txn.count("objects")), 0
         progress("objects", 0, total)
-        for page in pages(self._backend, "objects"):
-            yield from self._page(page)
-            done += len(page)
+        for page in pages(self._backend, "objects", start):
+            rows = [row for row in page if row[0] < stop] if stop else page
+            if rows:
+                yield from self._page(rows)
+            done += len(rows)
             progress("objects", done, max(total, done))
+            if len(rows) < len(page):
+                break
         yield from self._missing()
 
     def _page(self, page: list[Row]) -> Iterator[Problem]:

@@ -9,12 +9,13 @@ from typing import Final
 
 from redun.core.errors import StoreDamaged, StoreError, StoreLocked
 from redun.store import meta, soundness
+from redun.store.check_apart import check_apart, workers_for
 from redun.store.problems import DEEPEST, Problem, Progress, no_progress
 from redun.store.store import Store
 
 #: Times that the data file is looked at again because somebody wrote to it meanwhile.
 _TRIES: Final = 5
-_RESTORE: Final = "put the store back from a copy, or make a new one: what can be made again will be"
+_RESTORE: Final = "put the store back from a backup, or see what redun fsck --repair can save of it"
 
 
 def check(path: str | os.PathLike[str], *, level: int = DEEPEST, progress: Progress = no_progress) -> Iterator[Problem]:
@@ -50,7 +51,11 @@ def check(path: str | os.PathLike[str], *, level: int = DEEPEST, progress: Progr
         yield Problem(0, "file", "data.mdb", error.message, _RESTORE)
         return
     with store:
-        yield from store.check(level=level, progress=progress)
+        workers = workers_for(store) if level else 1
+        if workers > 1:
+            yield from check_apart(store, level=level, workers=workers, progress=progress)
+        else:
+            yield from store.check(level=level, progress=progress)
 
 
 def _verified(directory: Path) -> list[str]:

@@ -31,7 +31,7 @@ _INPUTS: Final = 50
 _MAKERS: Final = 5
 #: Callers of one call that are looked at: who makes the same call from more places has no use for all of them.
 _CALLERS: Final = 1000
-#: Expressions of which it is kept who uses what.
+#: Expressions that are kept with who answers what.
 _KEPT: Final = 8
 _START: Final = 8
 #: In the place of an argument: the result that a call put together.
@@ -137,40 +137,67 @@ def lineage(
     return _Down(graph, index).steps(start, depth, is_call=is_call)
 
 
+class _Reduction:
+    """What a call came down to: its record, its expression, and which of its calls answers which node."""
+
+    def __init__(self, call: Digest, record: CallRecord, table: Table) -> None:
+        self.call = call
+        self.record = record
+        self.table = table
+        self.children: dict[int, Digest | None] = dict(zip(table.calls(), record.children, strict=False))
+        self.nodes: dict[Digest, list[int]] = {}
+        for node, child in self.children.items():
+            if child is not None:
+                self.nodes.setdefault(child, []).append(node)
+        self._users: dict[int, list[int]] | None = None
+
+    @property
+    def users(self) -> dict[int, list[int]]:
+        """Of each node, those that take what it gives; `_RESULT` is the result of the whole."""
+        if self._users is None:
+            self._users = {}
+            for node in self.children:
+                _, _, args, kwargs, _ = self.table.node(node)
+                for used in _calls_in(self.table, [args, kwargs]):
+                    self._users.setdefault(used, []).append(node)
+            for used in _calls_in(self.table, self.table.root):
+                self._users.setdefault(used, []).append(_RESULT)
+        return self._users
+
+
 class _Calls:
     """What both directions read."""
 
     def __init__(self, graph: CallGraph, index: Index) -> None:
         self.graph = graph
         self.index = index
-        self._nodes: OrderedDict[Digest, dict[Digest, list[int]]] = OrderedDict()
+        self._kept: OrderedDict[Digest, _Reduction] = OrderedDict()
 
-    def places(self, call: Digest) -> Iterator[tuple[Digest, CallRecord, Table, int]]:
-        """Yields (caller, its record, its expression, the node there) of each place where a call was made."""
-        for caller in islice(self.index.callers(call), _CALLERS):
-            record = self.graph.call(caller)
-            table = self.graph.table(record)
-            if record is None or table is None:
-                continue
-            for node in self._nodes_of(caller, record, table).get(call, ()):
-                yield caller, record, table, node
-
-    def _nodes_of(self, caller: Digest, record: CallRecord, table: Table) -> dict[Digest, list[int]]:
-        """Which nodes of a call's reduction each of its children answers."""
-        found = self._nodes.get(caller)
-        if found is None:
-            found = {}
-            for node, child in zip(table.calls(), record.children, strict=False):
-                if child is not None:
-                    found.setdefault(child, []).append(node)
-            while len(self._nodes) >= _KEPT:
-                self._nodes.popitem(last=False)
-            self._nodes[caller] = found
+    def reduction(self, call: Digest) -> _Reduction | None:
+        """Returns what a call came down to; None where it returned a plain value, or is missing."""
+        found = self._kept.get(call)
+        if found is not None:
+            return found
+        record = self.graph.call(call)
+        table = self.graph.table(record)
+        if record is None or table is None:
+            return None
+        found = _Reduction(call, record, table)
+        while len(self._kept) >= _KEPT:
+            self._kept.popitem(last=False)
+        self._kept[call] = found
         return found
 
+    def places(self, call: Digest) -> Iterator[tuple[_Reduction, int]]:
+        """Yields (caller, the node there) of each place where a call was made."""
+        for caller in islice(self.index.callers(call), _CALLERS):
+            reduction = self.reduction(caller)
+            if reduction is not None:
+                yield from ((reduction, node) for node in reduction.nodes.get(call, ()))
 
-def _children(record: CallRecord, table: Table) -> dict[int, Digest | None]:
-    return dict(zip(table.calls(), record.children, strict=False))
+    def origin_of(self, reduction: _Reduction) -> Origin:
+        """Returns where the result of an expression came from."""
+        return origin_of(self.graph, reduction.record, reduction.table, reduction.table.root, reduction.record.result)
 
 
 # -- up ---------------------------------------------------------------------------------------------------------------
@@ -221,18 +248,17 @@ class _Up(_Calls):
     def _inputs(self, call: Digest, record: CallRecord) -> Iterator[tuple[str, Digest | None, _Work]]:
         """What a call made its result of: the parts that it put together, or its arguments."""
         arguments = self.graph.arguments(record)
-        table = self.graph.table(record)
-        if table is not None and record.outcome is Outcome.VALUE:
-            origin = origin_of(self.graph, record, table, table.root, record.result)
+        reduction = self.reduction(call)
+        if reduction is not None and record.outcome is Outcome.VALUE:
+            origin = self.origin_of(reduction)
+            for node in origin.nodes:
+                child = reduction.children.get(node)
+                if child is not None:
+                    made = self.graph.call(child)
+                    yield "", None if made is None else made.result, _Call(child)
+            for place in origin.arguments:
+                yield arguments[place].name, arguments[place].value, _Argument(call, place)
             if origin.nodes or origin.arguments:
-                children = _children(record, table)
-                for node in origin.nodes:
-                    child = children.get(node)
-                    if child is not None:
-                        made = self.graph.call(child)
-                        yield "", None if made is None else made.result, _Call(child)
-                for place in origin.arguments:
-                    yield arguments[place].name, arguments[place].value, _Argument(call, place)
                 return
         for place, argument in enumerate(arguments):
             yield argument.name, argument.value, _Argument(call, place)
@@ -276,19 +302,18 @@ class _Up(_Calls):
 
     def _from_call(self, call: Digest) -> _Work | None:
         """Where a call had its result from; None if it made it."""
-        record = self.graph.call(call)
-        table = self.graph.table(record)
-        if record is None or table is None:
+        reduction = self.reduction(call)
+        if reduction is None:
             return None
-        children = _children(record, table)
+        record, children = reduction.record, reduction.children
         if record.outcome is not Outcome.VALUE:
             gave = record.outcome, record.result
-            for child in children.values():
-                inner = None if child is None else self.graph.call(child)
-                if child is not None and inner is not None and (inner.outcome, inner.result) == gave:
+            for child in reduction.nodes:
+                inner = self.graph.call(child)
+                if inner is not None and (inner.outcome, inner.result) == gave:
                     return _Call(child)
             return None
-        origin = origin_of(self.graph, record, table, table.root, record.result)
+        origin = self.origin_of(reduction)
         if origin.node is not None:
             found = children.get(origin.node)
             return None if found is None else _Call(found)
@@ -298,32 +323,29 @@ class _Up(_Calls):
         """Where an argument came from, at each place where its call was made."""
         mine = self.graph.arguments(self._record(work.call))
         made = False
-        for caller, record, table, node in self.places(work.call):
+        for caller, node in self.places(work.call):
             made = True
-            item = argument_item(table.node(node), mine, work.place)
+            item = argument_item(caller.table.node(node), mine, work.place)
             if item is DEFAULT:
                 told.begins("default")
                 continue
             argument = mine[work.place]
-            origin = origin_of(self.graph, record, table, item, argument.value, prefer=argument.name)
-            yield from self._of_origin(origin, caller, record, table, told)
+            origin = origin_of(self.graph, caller.record, caller.table, item, argument.value, prefer=argument.name)
+            yield from self._of_origin(origin, caller, told)
         if not made:
             told.begins("given")
 
-    def _of_origin(
-        self, origin: Origin, caller: Digest, record: CallRecord, table: Table, told: "_Input"
-    ) -> Iterator[_Work]:
+    def _of_origin(self, origin: Origin, caller: _Reduction, told: "_Input") -> Iterator[_Work]:
         if origin == Origin():
             told.begins("code")
-        children = _children(record, table) if origin.node is not None or origin.nodes else {}
         for node in origin.nodes if origin.node is None else (origin.node,):
-            child = children.get(node)
+            child = caller.children.get(node)
             if child is None:
                 told.begins("unknown")
             else:
                 yield _Call(child)
         for place in origin.arguments if origin.argument is None else (origin.argument,):
-            yield _Argument(caller, place)
+            yield _Argument(caller.call, place)
 
     def _record(self, call: Digest) -> CallRecord:
         record = self.graph.call(call)
@@ -356,10 +378,6 @@ class _Input:
 
 class _Down(_Calls):
     """Walks from a value to the calls that took it, and to those that took what these gave, nearest first."""
-
-    def __init__(self, graph: CallGraph, index: Index) -> None:
-        super().__init__(graph, index)
-        self._users: OrderedDict[Digest, dict[int, list[int]]] = OrderedDict()
 
     def steps(self, start: Digest, most: int | None, *, is_call: bool) -> Iterator[LineageStep]:
         shown, followed = _Known(), _Known()
@@ -414,52 +432,36 @@ class _Down(_Calls):
         stack = [call]
         while stack:
             call = stack.pop()
-            for caller, record, table, node in self.places(call):
-                children = _children(record, table)
-                users = self._users_of(caller, table)
-                for other in users.get(node, ()):
-                    yield from self._arguments_with(children.get(other), table, other, node)
-                if _RESULT not in users.get(node, ()) or caller in seen:
+            for caller, node in self.places(call):
+                users = caller.users.get(node, ())
+                for user in users:
+                    yield from self._arguments_with(caller, user, node)
+                if _RESULT not in users or caller.call in seen:
                     continue
-                seen.add(caller)
-                if origin_of(self.graph, record, table, table.root, record.result).node == node:
-                    stack.append(caller)
+                seen.add(caller.call)
+                if self.origin_of(caller).node == node:
+                    stack.append(caller.call)
                 else:
-                    yield _Argument(caller, _RESULT)
+                    yield _Argument(caller.call, _RESULT)
 
-    def _arguments_with(self, user: Digest | None, table: Table, place: int, node: int) -> Iterator[_Argument]:
-        record = self.graph.call(user)
-        if place < 0 or user is None or record is None:
+    def _arguments_with(self, caller: _Reduction, user: int, node: int) -> Iterator[_Argument]:
+        call = caller.children.get(user)
+        record = self.graph.call(call)
+        if call is None or record is None:
             return
         arguments = self.graph.arguments(record)
         for index in range(len(arguments)):
-            item = argument_item(table.node(place), arguments, index)
-            if item is not DEFAULT and node in _calls_in(table, item):
-                yield _Argument(user, index)
-
-    def _users_of(self, caller: Digest, table: Table) -> dict[int, list[int]]:
-        """Of each call in an expression, the calls that take what it gives; `_RESULT` is the expression's own."""
-        found = self._users.get(caller)
-        if found is None:
-            found = {}
-            for node in table.calls():
-                _, _, args, kwargs, _ = table.node(node)
-                for used in _calls_in(table, [args, kwargs]):
-                    found.setdefault(used, []).append(node)
-            for used in _calls_in(table, table.root):
-                found.setdefault(used, []).append(_RESULT)
-            while len(self._users) >= _KEPT:
-                self._users.popitem(last=False)
-            self._users[caller] = found
-        return found
+            item = argument_item(caller.table.node(user), arguments, index)
+            if item is not DEFAULT and node in _calls_in(caller.table, item):
+                yield _Argument(call, index)
 
     def _handed_on(self, call: Digest, places: list[int]) -> Iterator[_Argument]:
         """The calls to which a call handed on arguments of its own, whole or in part."""
-        record = self.graph.call(call)
-        table = self.graph.table(record)
-        if record is None or table is None:
+        reduction = self.reduction(call)
+        if reduction is None:
             return
-        for node, child in _children(record, table).items():
+        record, table = reduction.record, reduction.table
+        for node, child in reduction.children.items():
             inner = self.graph.call(child)
             if child is None or inner is None:
                 continue

@@ -20,8 +20,8 @@ class Problem(NamedTuple):
 
     Attributes:
         level: the level that looks at it.
-        what: one word for scripts: `file`, `object`, `blob`, `pointer`, `malformed`, `ref`, `reflog`, `run`, `memo` or
-            `derived`.
+        what: one word for scripts: `file`, `object`, `blob`, `pointer`, `malformed`, `ref`, `reflog`, `run`, `memo`,
+            `derived` or `trash`.
         where: what it is about: an id in hexadecimal, a ref's name, a run's uuid, a file.
         message: what is wrong.
         remedy: what to do.

@@ -6,6 +6,7 @@ that was killed has left of one is removed by the next that makes it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -49,6 +50,8 @@ class Staging:
         self.path = beside(target, what)
         self.format = fmt
         refuse_network(target)
+        #: Directories above that are made for it, the lowest first.
+        self._above = [place for place in self.path.parents if not place.exists()]
         with translated(self.path):
             make_directory(self.path)
         held = locks.take(self.path / _LOCK)
@@ -101,6 +104,9 @@ class Staging:
         if backend is not None:
             backend.close()
         remove(self.path)
+        with contextlib.suppress(OSError):  # somebody has put something there
+            for place in self._above:
+                place.rmdir()
         self._lock.release()
 
 

@@ -1,45 +1,44 @@
-"""Frames on a socket: the size of a message, and the message."""
+"""Frames on a stream socket, by its descriptor: the size of a message, and the message."""
 
 from __future__ import annotations
 
-import socket
+import os
 import struct
 from typing import Final
 
 _SIZE: Final = struct.Struct("!Q")
 #: A frame that says that a body begins; no answer is as short.
 BEGUN: Final = b"b"
+_STEP: Final = 1 << 20
 
 
-def send(connection: socket.socket, data: bytes) -> None:
+def send(descriptor: int, data: bytes) -> None:
     """Sends a frame.
 
     Raises:
         OSError: if nobody is there any more.
     """
-    if len(data) > 64 * 1024:
-        connection.sendall(_SIZE.pack(len(data)))
-        connection.sendall(data)
-    else:
-        connection.sendall(_SIZE.pack(len(data)) + data)
+    left = memoryview(_SIZE.pack(len(data)) + data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
-def receive(connection: socket.socket) -> bytes | None:
+def receive(descriptor: int) -> bytes | None:
     """Returns the next frame, or None at the end.
 
     Raises:
         OSError: if the connection broke.
     """
-    head = _read(connection, _SIZE.size)
-    return None if head is None else _read(connection, _SIZE.unpack(head)[0])
+    head = _read(descriptor, _SIZE.size)
+    return None if head is None else _read(descriptor, _SIZE.unpack(head)[0])
 
 
-def _read(connection: socket.socket, size: int) -> bytes | None:
-    data = connection.recv(min(size, 1 << 20))
+def _read(descriptor: int, size: int) -> bytes | None:
+    data = os.read(descriptor, min(size, _STEP))
     if len(data) == size:
         return data
     parts = bytearray(data)
     while data and len(parts) < size:
-        data = connection.recv(min(size - len(parts), 1 << 20))
+        data = os.read(descriptor, min(size - len(parts), _STEP))
         parts += data
     return bytes(parts) if len(parts) == size else None

@@ -53,12 +53,12 @@ class _Worker:
 
     def give(self, number: int, message: Message) -> bool:
         """Sends it a message; returns False where it is gone."""
-        with self._lock:  # or it might be found gone between the two
+        with self._lock:  # until then its descriptor stays what it is, also where it is found gone meanwhile
             if self._gone:
                 return False
             self.number = number
-        with suppress(OSError):  # then the listener finds it gone
-            send(self._socket, message)
+            with suppress(OSError):  # then the listener finds it gone
+                send(self._socket.fileno(), message)
         return True
 
     def _listen(self) -> None:
@@ -78,7 +78,7 @@ class _Worker:
 
     def _next(self) -> bytes | None:
         try:
-            return receive(self._socket)
+            return receive(self._socket.fileno())
         except OSError:
             return None
 

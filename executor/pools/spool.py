@@ -5,28 +5,35 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
-import tempfile
 from contextlib import suppress
 from typing import Any, Final
 
 #: A body above this is kept in a file.
 _LARGE: Final = 128 * 1024
-_SHARED_MEMORY: Final = "/dev/shm"
+#: Where the directory is made: in memory, or else where temporary files go. Not by `tempfile`, which costs every worker
+#: 10 ms of its start.
+_PLACES: Final = ("/dev/shm", os.environ.get("TMPDIR") or "/tmp")
 
 
 def make() -> str:
     """Returns a new directory, or an empty text where none can be made."""
-    for where in (_SHARED_MEMORY, None):
+    for where in _PLACES:
+        path = os.path.join(where, f"redun-{os.urandom(8).hex()}")
         with suppress(OSError):
-            return tempfile.mkdtemp(prefix="redun-", dir=where)
+            os.mkdir(path, 0o700)
+            return path
     return ""
 
 
 def remove(directory: str) -> None:
     """Removes it with all that is in it; nothing happens where it is gone."""
-    if directory:
-        shutil.rmtree(directory, ignore_errors=True)
+    if not directory:
+        return
+    with suppress(OSError):
+        for name in os.listdir(directory):
+            with suppress(OSError):  # who reads a message removes it
+                os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
 
 
 def kept(body: bytes, directory: str) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import sys
 import threading
 from typing import Final
@@ -30,29 +29,30 @@ class _Duty:
 def serve(descriptor: int) -> None:
     """Serves a run until that is gone; does not return."""
     del sys.argv[1:]
-    connection = socket.socket(fileno=descriptor)
-    os.register_at_fork(after_in_child=connection.close)  # or the run would not see that this process is gone
+    os.register_at_fork(
+        after_in_child=lambda: os.close(descriptor)
+    )  # or the run would not see that this process is gone
     duty = _Duty()
-    threading.Thread(target=_watch, args=(connection, duty), name="redun-watch", daemon=True).start()
+    threading.Thread(target=_watch, args=(descriptor, duty), name="redun-watch", daemon=True).start()
     while True:
         try:
-            message = receive(connection)
+            message = receive(descriptor)
             if message is None:
                 break
             duty.busy = True
-            answer = run_job(message, lambda: send(connection, BEGUN))
+            answer = run_job(message, lambda: send(descriptor, BEGUN))
             duty.busy = False
-            send(connection, answer)
+            send(descriptor, answer)
         except OSError:
             break
     _sweep()
     sys.exit()
 
 
-def _watch(connection: socket.socket, duty: _Duty) -> None:
+def _watch(descriptor: int, duty: _Duty) -> None:
     """Ends the process, with all that its bodies have started, when the run is gone while one of them runs."""
     poll = select.poll()
-    poll.register(connection, _HANG_UP)
+    poll.register(descriptor, _HANG_UP)
     poll.poll()
     if duty.busy:
         _sweep()

@@ -23,6 +23,11 @@ def find(txn: ReadTransaction, digests: Iterable[bytes]) -> Rows:
     return [(digest, value[_TIME_BYTES:]) for digest, value in txn.get_many("trash", sorted(digests))]
 
 
+def envelopes(rows: Rows) -> Rows:
+    """Returns (id, envelope) of rows of the table."""
+    return [(digest, value[_TIME_BYTES:]) for digest, value in rows]
+
+
 def throw(txn: WriteTransaction, digests: Sequence[bytes], time: int) -> None:
     """Moves objects to the trash. Those that are gone already are passed over."""
     stamp = time.to_bytes(_TIME_BYTES, "big")

@@ -111,12 +111,6 @@ class Index:
             found.update(name.decode() for _, name in _pairs_from(layer, layout.NAMES, b""))
         return sorted(found)
 
-    def count_jobs_of_task(self, fullname: str) -> int:
-        """Returns how many jobs of a task were written to pages, those of pruned executions included, without looking
-        at them. Jobs inside one that was answered whole are not written."""
-        key = layout.task_key(self._source.format.hash, fullname)
-        return sum(layer.read(lambda txn: txn.count_rows(layout.TASKS, key)) for layer in self._layers)
-
     def jobs_of_task(self, fullname: str) -> Iterator[FoundJob]:
         """Yields the jobs of a task, newest first."""
         for layer, row in self._task_rows(fullname):

@@ -11,7 +11,7 @@ from redun.core.digest import Digest, Key, ObjectFormat
 from redun.core.errors import MalformedObject, StoreDamaged
 from redun.core.frame import object_id
 from redun.core.objects import CallRecord, Outcome, TaskRecord
-from redun.store.check_objects import kinds
+from redun.store.check_objects import kinds, pages
 from redun.store.checksums import body_of, with_checksum
 from redun.store.memo import MemoRow, decode_row, encode_row, next_seq
 from redun.store.mending.solid import Solidity
@@ -79,18 +79,18 @@ def forget(work: Work) -> None:
     lacking = "cached results are forgotten, so that what they lack is made again"
     inside = "cached calls are not replayed whole, so that what is lost inside is made again"
     batch: list[tuple[bytes, MemoRow | None, bytes | None]] = []
-    for key, data in scan_prefix(work.backend, "memo", b""):
-        row = decode_row(Key(key), data, work.format.size)
-        left = None if row is None else _left(work, row, steps_are, calls_are)
-        if left is not None and left == row:
-            continue
-        damaged += row is None
-        rows += row is not None and left is None
-        steps += left is not None
-        batch.append((key, left, None if left is None or left.calls or row is None else _step(work, row)))
-        if len(batch) >= limits.SWEEP_ROWS:
-            _store(work, batch)
-    _store(work, batch)
+    for page in pages(work.backend, "memo"):
+        found = [(key, decode_row(Key(key), data, work.format.size)) for key, data in page]
+        there = kinds(work.backend, (digest for _, row in found if row is not None for digest in _named_by(row)))
+        for key, row in found:
+            left = None if row is None else _left(work, row, there, steps_are, calls_are)
+            if left is not None and left == row:
+                continue
+            damaged += row is None
+            rows += row is not None and left is None
+            steps += left is not None
+            batch.append((key, left, None if left is None or left.calls or row is None else _step(work, row)))
+        _store(work, batch)
     if damaged:
         work.note("memo", "", f"cached results that were damaged are forgotten: {damaged:,}", lost=True)
     if rows:
@@ -99,10 +99,14 @@ def forget(work: Work) -> None:
         work.note("cache", "", f"{inside}: {steps:,}")
 
 
-def _left(work: Work, row: MemoRow, steps_are: Solidity, calls_are: Solidity) -> MemoRow | None:
+def _named_by(row: MemoRow) -> list[Digest]:
+    return [row.reduction, *(digest for call in row.calls for digest in (call.call, call.head))]
+
+
+def _left(
+    work: Work, row: MemoRow, there: dict[bytes, str], steps_are: Solidity, calls_are: Solidity
+) -> MemoRow | None:
     """What stays of a row: without a sound reduction, nothing."""
-    named = [row.reduction, *(digest for call in row.calls for digest in (call.call, call.head))]
-    there = kinds(work.backend, named)
     if there.get(row.reduction) != ("expr" if row.is_expr else "value") or not steps_are.is_solid(row.reduction):
         return None
 

@@ -24,8 +24,9 @@ Check = Callable[[int, Progress], Iterator[Problem]]
 
 #: A repair brings to light what was hidden by the damage; nothing has more layers than these.
 _ROUNDS: Final = 6
-#: Names and cache lead to objects, so whatever was asked for, they are looked at once objects were taken out.
-_LEAST_LEVEL: Final = 2
+#: Names and cache lead to objects, so whatever was asked for, they are looked at once objects were taken out. No
+#: deeper: what is derived is made anew, and the form of an object does not change.
+_NEXT_LEVEL: Final = 2
 
 
 def mend_alone(work: Work, session: locks.Held | None, check: Check, level: int, progress: Progress) -> Repaired:
@@ -61,22 +62,28 @@ def mend(work: Work, check: Check, level: int, progress: Progress) -> Repaired:
     """Mends a store that nobody else has open for writing."""
     work.blobs.clear_incoming()
     problems: list[Problem] = []
+    formed_so: dict[Problem, None] = {}
     try:
-        for _ in range(_ROUNDS):
+        for number in range(_ROUNDS):
             problems = list(check(level, progress))
             done = len(work.done)
             if any(problem.what == "file" for problem in problems):
                 break
             _round(work, problems)
-            _finish(work)
+            # In the first round also for a repair that was killed: it may have declared losses and not come here.
+            if number == 0 or len(work.done) > done:
+                _finish(work)
             if len(work.done) == done:
                 break
-            level = max(level, _LEAST_LEVEL)
+            # What was put so stays so: it is not looked for again.
+            formed_so |= dict.fromkeys(problem for problem in problems if problem.what == "malformed")
+            level = _NEXT_LEVEL
         else:
             problems = list(check(level, progress))
     finally:
         work.aside.close()
-    return Repaired(tuple(work.done), tuple(problems), work.aside.where)
+    remaining = [*formed_so, *(problem for problem in problems if problem not in formed_so)]
+    return Repaired(tuple(work.done), tuple(remaining), work.aside.where)
 
 
 def _round(work: Work, problems: list[Problem]) -> None:
@@ -86,6 +93,13 @@ def _round(work: Work, problems: list[Problem]) -> None:
     if problems and ("derived" in found or catch_up.read_state(work.backend) is not None):
         catch_up.drop(work.write)  # first: what is made anew from now on knows of what follows
         work.note("derived", "indexes", "indexes are removed: whoever asks them makes them again")
+    if "trash" in found:
+        swept = [bytes.fromhex(where) for where in found["trash"]]
+        work.replace("trash", swept)
+        for digest in swept:
+            work.note(
+                "trash", digest.hex(), f"{digest.hex()} was damaged in the trash, and is removed from it", lost=True
+            )
     if "derived" in found:
         cache.mend_derived(work)
     damaged.take_out(work, [bytes.fromhex(where) for word in ("object", "blob") for where in found.get(word, ())])
@@ -100,7 +114,6 @@ def _round(work: Work, problems: list[Problem]) -> None:
 
 def _finish(work: Work) -> None:
     """Does what follows from a repair."""
-    # Also after a repair that was killed: it may have declared losses and not come here.
     if any(True for _ in losses(work.backend)):
         cache.forget(work)
     with suppress(StoreDamaged):  # what is in its way is a problem of its own

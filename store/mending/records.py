@@ -49,5 +49,6 @@ PLANS: Final = {
     "reflog": "the entry is written anew from those before and after it",
     "run": "what can be read of it is sealed as an interrupted execution",
     "memo": "it is forgotten: the next run of its task makes it again",
+    "trash": "it is removed from the trash",
     "derived": "it is removed: it is found out again",
 }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from redun.core import limits
-from redun.core.codec import references
+from redun.core.codec import POINTER_HEADS, references
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject, StoreDamaged
 from redun.core.objects import CallRecord, TaskSetRecord, parse_footprint
@@ -83,7 +83,7 @@ class Solidity:
 
 
 def _children(kind: str, payload: bytes, *, code: bool) -> list[Digest]:
-    if kind == "blob":
+    if kind == "blob" or not any(head in payload for head in POINTER_HEADS.values()):
         return []
     if code:
         return list(references(payload))

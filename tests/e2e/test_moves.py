@@ -106,12 +106,14 @@ def main(n: int = 10):
 
 @task()
 def slow(n: int = 60):
+    body("slow")
     return [wait(i) for i in range(n)]
 
 @task()
 def wait(n):
     while n == 50 and not os.path.exists("go"):
         time.sleep(0.01)
+    body("wait")
     return bytes([n]) * 1_200_000 if n % 20 == 0 else n
 """
 
@@ -193,6 +195,30 @@ def test_after_converting_everything_is_answered_from_the_cache(project: Path) -
     assert "already" in redun("convert", "--to", second, cwd=project)
 
 
+@pytest.mark.parametrize("how", ["convert", "backup"])
+def test_what_a_run_that_was_killed_had_computed_is_not_computed_again(project: Path, how: str) -> None:
+    words = [*COMMAND, "run", "-j", "4", "w.py", "slow"]
+    with subprocess.Popen(words, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while not (project / "bodies").exists() or (project / "bodies").read_text().count("wait") < 40:
+            assert run.poll() is None
+        redun("log", cwd=project)
+        run.kill()
+    before = _bodies(project)
+    if how == "convert":
+        assert json.loads(redun("convert", "--to", _other(project), "--json", cwd=project))["forgotten"] == 0
+    else:
+        redun("backup", "b", cwd=project)
+        shutil.rmtree(project / ".redun")
+        redun("restore", "b", cwd=project)
+    (project / "go").touch()
+    redun("run", "w.py", "slow", cwd=project)
+    after = _bodies(project)
+    assert "slow" in before
+    assert "slow" not in after
+    assert after.count("wait") < 60
+    assert list(check(project / ".redun" / "store")) == []
+
+
 def test_a_restored_project_is_answered_from_the_cache(project: Path, tmp_path: Path) -> None:
     told = json.loads(redun("backup", tmp_path / "b", "--json", cwd=project))
     assert told["size"] == (tmp_path / "b").stat().st_size
@@ -234,7 +260,7 @@ def test_what_is_wrong_is_said_in_one_line_and_by_the_exit_code(project: Path, t
         assert (done.returncode, words) == (code, words), done.stderr
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
-    assert not (tmp_path / "x" / ".redun" / "store").exists()
+    assert not (tmp_path / "x").exists()
 
 
 # -- beside a run -----------------------------------------------------------------------------------------------------

@@ -133,14 +133,15 @@ def check(reader):
         if now and (now not in objects or (name.startswith(b"executions/") and objects[now][0] != "exec")):
             yield f"4: ref {name.decode()} names no object of its kind"
     for key, (is_expr, reduction, calls) in ((key, reader.memo_row(key, row)) for key, row in memo.items()):
-        for _, task, args, own, _, result, _, _ in (unpack(objects[call][1]) for call in calls if call in objects):
+        for _, task, args, own, how, result, _, _ in (unpack(objects[call][1]) for call in calls if call in objects):
             arguments = list(flat(objects, args))
             if ((own or result).data, bool(own)) != (reduction, is_expr):
                 yield f"5: the reduction of memo row {key.hex()} is not that of its call"
             values = [objects[at][1] for at in reach(pointers, arguments) if objects[at][0] == "value"]
             if not NAMES_CODE & {code for value in values for code, _ in extensions(value)}:
                 computed += 1
-                if reader.hash(b"call\0" + task.data + b"".join(arguments)) != key:
+                found = reader.hash(b"call\0" + task.data + b"".join(arguments))
+                if (reader.hash(b"error\0" + found) if how == 1 else found) != key:
                     yield f"5: the call of memo row {key.hex()} does not give its key"
     for digest in reach(pointers, [digest for digest, (kind, _) in objects.items() if kind == "call"]) & objects.keys():
         kind, payload = objects[digest]

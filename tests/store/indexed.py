@@ -185,8 +185,9 @@ def check_answers(store: Store, index: Index) -> None:
     """Checks every answer of an index against a walk."""
     walk = Walk(store)
     newest = walk.jobs[::-1]
-    assert set(index.tasks()) >= {walk.name(call) for call in walk.calls.values()}
-    for name in NAMES:
+    names = {walk.name(call) for call in walk.calls.values()}
+    assert set(index.tasks()) >= names
+    for name in (*names, "of.nobody"):
         mine = [(d, row) for d, _, row in newest if row.call is not None and walk.name(walk.calls[row.call]) == name]
         assert [(job.execution, job.row) for job in index.jobs_of_task(name)] == mine
         calls = list(index.calls_of_task(name))

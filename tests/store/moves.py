@@ -76,7 +76,8 @@ def fill(store: Store, *, prune: bool = True) -> None:
     large = store.put_blob([LARGE], len(LARGE))
     long = store.put_value(LONG)
     note = store.put("note", NoteRecord("mark", large, "", (("a", "b"),), 17, "ada").payload())
-    other = store.put("tool.thing", pack({"a": Pointer(large), "b": [Pointer(long)]}))
+    wide = store.put("tool.wide", pack([Pointer(long), bytes(2_000_000)]))
+    other = store.put("tool.thing", pack({"a": Pointer(large), "b": [Pointer(long), Pointer(wide)]}))
     for name, target in (("kept/long", long), (f"marks/{large.hex()}", note), ("tool/thing", other), ("gone", long)):
         store.set_ref(name, target, expected=None, reason="fill")
     store.set_ref("gone", None, expected=long, reason="removed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import random
@@ -11,9 +12,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgpack
 import pytest
+import xxhash
 
-from redun.core.digest import Digest
+from redun.core.codec import references
+from redun.core.digest import OBJECT_FORMATS, Digest
 from redun.core.errors import (
     RedunError,
     StoreDamaged,
@@ -181,6 +185,59 @@ def test_a_damaged_store_is_not_backed_up(tmp_path: Path) -> None:
         with pytest.raises(StoreDamaged):
             store.backup(tmp_path / "b")
     assert list(tmp_path.iterdir()) == [tmp_path / "s"]
+
+
+# -- its bytes --------------------------------------------------------------------------------------------------------
+
+
+def test_the_bytes_are_those_of_the_document() -> None:
+    stream = io.BytesIO()
+    writer = packs.Writer(stream, packs.Header(OBJECT_FORMATS["xxh3-128"], "backup", bytes(range(16)), 1))
+    writer.row(packs.Row("refs", b"a", b"row"))
+    writer.object(Digest(b"i" * 16), "blob", b"abc")
+    writer.end()
+    header = b"\x95\xa8xxh3-128\xa6backup\xc4\x10" + bytes(range(16)) + b"\x01\x90"
+    expected = b"\x89redun pack\r\n\x1a\n\x01" + len(header).to_bytes(4, "big") + header
+    expected += b"r\x04refs\x00\x01a\x00\x00\x00\x03row"
+    expected += b"o" + b"i" * 16 + b"\x04blob\x00" + bytes(7) + b"\x03abc"
+    expected += b"e" + bytes(7) + b"\x01" + bytes(7) + b"\x01"
+    assert stream.getvalue() == expected + hashlib.sha256(expected).digest()
+
+
+def test_a_reader_that_knows_only_the_document_finds_what_was_put(store: Store) -> None:
+    fill(store)
+    data = _backup(store)
+    source = io.BytesIO(data)
+
+    def number(size: int) -> int:
+        return int.from_bytes(source.read(size), "big")
+
+    assert source.read(16) == b"\x89redun pack\r\n\x1a\n\x01"
+    name, purpose, store_id, _, needs = msgpack.unpackb(source.read(number(4)))
+    assert (name, purpose, store_id, needs) == (store.format.name, "backup", store.id, [])
+    size = {"xxh3-128": 16, "sha256": 32}[name]
+    seen: set[bytes] = set()
+    tables: list[str] = []
+    while (tag := source.read(1)) != b"e":
+        if tag == b"r":
+            tables.append(source.read(number(1)).decode())
+            source.read(number(2))
+            source.read(number(4))
+            continue
+        assert tag == b"o"
+        digest, kind = source.read(size), source.read(number(1)).decode()
+        assert number(1) == 0
+        payload = source.read(number(8))
+        frame = b"%s %d\0%s" % (kind.encode(), len(payload), payload)
+        made = xxhash.xxh3_128(frame).digest() if size == 16 else hashlib.sha256(frame).digest()
+        assert made == digest
+        assert kind in ("blob", "exec") or seen.issuperset(references(payload))
+        assert digest not in seen
+        seen.add(digest)
+    assert (number(8), number(8)) == (len(seen), len(tables))
+    assert source.read() == hashlib.sha256(data[:-32]).digest()
+    assert seen == {digest for digest, _ in store.objects()}
+    assert {"refs", "reflog", "shallow", "memo", "tally", "superseded"} <= set(tables)
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------

@@ -124,6 +124,11 @@ SPOILED: dict[str, Spoil] = {
     "a row of the cache with a call of nothing": lambda f: _memo(
         f.expr, MemoCall(Digest(b"g" * f.store.format.size), f.head, 1)
     )(f),
+    "a swept object": lambda f: f.put_row("trash", b"t" * f.store.format.size, bytes(8) + b"\0\0\xc0"),
+    "a swept object that is pointed to": lambda f: (
+        _drop(f, f.inner),
+        f.put_row("trash", f.inner, bytes(8) + b"\0\0\xc0"),
+    ),
     "a mark of a task": lambda f: f.put_row("superseded", b"some key", b"some row"),
     "a status": lambda f: f.put_row("stat", b"some key", b"some row"),
     "a tally": lambda f: f.put_row("tally", b"some key", b"some row"),

@@ -86,10 +86,10 @@ def test_what_lay_on_a_damaged_leaf_is_lost_and_all_else_is_there(closed: Path) 
     assert repaired.done[0].where == "data.mdb"
 
 
-@pytest.mark.parametrize("what", range(40))
+@pytest.mark.parametrize("what", range(16))
 def test_any_page_may_be_damaged(closed: Path, what: int) -> None:
     pages = range(2, (closed / "data.mdb").stat().st_size // _PAGE)
-    _overwrite(closed, list(pages[what :: max(40, 1)]), bytes(range(256)) * 16)
+    _overwrite(closed, list(pages[what::40]), bytes(range(256)) * 16)
     repaired = repair(closed)
     assert repaired.remaining == ()
     assert list(check(closed)) == []

@@ -312,7 +312,7 @@ class _StoreMachine(RuleBasedStateMachine):
         command = [sys.executable, "-c", _CHILD, str(self.directory / "s"), what, mark]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            told = [line for line in (process.stdout.readline() for _ in range(lines)) if line]
+            told = [line.strip() for line in (process.stdout.readline() for _ in range(lines)) if line]
             process.kill()
             told += process.stdout.read().splitlines()
         # It sealed what this process had left; what it had begun itself is sealed here.
@@ -335,7 +335,7 @@ class _StoreMachine(RuleBasedStateMachine):
         for key, found_row in zip(_KEYS, store.lookup({}, _KEYS), strict=True):
             old = self.rows.pop(key, None)
             assert found_row == old or (old is not None and found_row == self._collected(old, reached))
-            assert found_row != old or "end\n" not in told or old is None or old == self._collected(old, reached)
+            assert found_row != old or "end" not in told or old is None or old == self._collected(old, reached)
             if found_row is not None:
                 self.rows[key] = found_row
 
@@ -345,7 +345,7 @@ class _StoreMachine(RuleBasedStateMachine):
         digests = [object_id(store.format, "value", value) for value in values]
         ref = store.ref(_KILLED)
         count = digests.index(ref) + 1 if ref is not None and ref in digests else 0
-        assert count >= len(told) - 1 - ("end\n" in told)
+        assert count >= len(told) - 1 - ("end" in told)
         for digest, value in zip(digests[:count], values, strict=False):
             self.items[digest] = self.ever[digest] = ("value", value)
         assert not any(map(store.has, digests[count:]))
@@ -354,7 +354,7 @@ class _StoreMachine(RuleBasedStateMachine):
             self.refs[_KILLED] = digests[count - 1]
         if told:
             (info,) = live
-            assert info.uuid.hex() == told[0].strip()
+            assert info.uuid.hex() == told[0]
         for info in live:
             assert len(info.tail) in (count, count - 1, 0)
             self.live[info.uuid] = (None, RunUpdate(info.uuid, (), info.tail, info.running, rows=len(info.tail)))
