@@ -14,7 +14,7 @@ from benchmarks.guard import RECORDED
 from benchmarks.measure import Bench, Figure
 from benchmarks.peer import environment
 from benchmarks.ratios import ratios
-from benchmarks.rows import jobs, peers, processes, storage
+from benchmarks.rows import control, jobs, peers, processes, storage
 from benchmarks.workplace import work_directory
 
 #: Name -> row, in the order in which they run. A name selects by its start.
@@ -23,6 +23,7 @@ ROWS: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "command": jobs.commands,
     "shapes": jobs.shapes,
     "edits": jobs.edits,
+    "control": control.control_flow,
     "externals": jobs.externals,
     "sleepers": jobs.sleepers,
     "hello": processes.hello,

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 JOBS_FLOW: Final = ROOT / "benchmarks" / "flows" / "jobs.py"
+CONTROL_FLOW: Final = ROOT / "benchmarks" / "flows" / "control.py"
 #: From seconds to the units that people read.
 _SCALE: Final[Mapping[str, float]] = {"us": 1e6, "us/job": 1e6, "ms": 1e3, "s": 1.0}
 

@@ -227,13 +227,15 @@ class Controls:
         """Evaluates what a scheduler task yielded or returned; the control is ready again once that has ended."""
         scope = control.scope
         assert scope is not None
-        reduction = reduce(self._evaluation.encoder, value, self._evaluation.pin)
-        units = self._expander.wanted(reduction, scope, settles, handled)
-        control.asked = (reduction.root, units)
-        for number in needs([reduction.root]):
-            unit = units[number]
-            assert unit is not None
-            attach(control, unit)
+        if type(value) is Operand:  # nearly always: a lazy argument as it stands
+            attach(control, self._expander.outer(value, scope, settles, handled))
+            control.asked = (value._redun_number, value._redun_units)
+        else:
+            reduction = reduce(self._evaluation.encoder, value, self._evaluation.pin)
+            units = self._expander.wanted(reduction, scope, settles, handled) if reduction.nodes else ()
+            control.asked = (reduction.root, units)
+            for unit in _awaited(*control.asked):
+                attach(control, unit)
         if control.waiting == 0:
             self._ready(control)
 

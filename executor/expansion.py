@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from redun.core.digest import Digest
+from redun.core.expressions import Operand
 from redun.core.keys import Prepared
 from redun.core.reduction import CALL, CONTROL, OPERATION, OUTER, Arg, Node, Reduction, needs
 from redun.core.tasks import Task, registry
@@ -115,7 +116,8 @@ class Expander:
                 continue
             node = nodes[number]
             if node.op == OUTER:
-                units[number] = self._outer(node, scope, settles, handled)
+                assert node.operand is not None
+                units[number] = self.outer(node.operand, scope, settles, handled)
                 continue
             unit = units[number] = self._unit(node, nodes, scope)
             unit.settles, unit.handled = settles, handled
@@ -137,10 +139,8 @@ class Expander:
             elif isinstance(unit, Job):
                 unit.move(State.WAITING)
 
-    def _outer(self, node: Node, scope: Job, settles: bool, handled: Errors) -> Unit:
-        """The unit that an argument of a scheduler task stands for, made where nobody wanted it before."""
-        operand = node.operand
-        assert operand is not None
+    def outer(self, operand: Operand, scope: Job, settles: bool, handled: Errors) -> Unit:
+        """Returns the unit that an argument of a scheduler task stands for, made where nobody wanted it before."""
         units, number = operand._redun_units, operand._redun_number
         if units[number] is None:
             self._want(operand._redun_nodes, units, [number], scope, settles, handled)

@@ -160,6 +160,9 @@ class _Table:
         self.externals: list[External] = []
         self.code: list[Any] = []
         self.controls = False
+        #: What values without expressions became, by their `id`: a task may be an argument of many calls, and
+        #: a second pass writes all of them again.
+        self.known: dict[int, tuple[Encoded, bytes]] = {}
         #: Whether the payload is wanted even where there is no expression.
         self.whole = False
 
@@ -178,7 +181,7 @@ class _Table:
         if order == list(range(len(order))):
             return reduction
         again = _Table(self.encoder, self.pin)
-        again.whole = self.whole
+        again.whole, again.known = self.whole, self.known
         again.waiting = [self.waiting[number] for number in order]
         again.places = {id(expression): number for number, expression in enumerate(again.waiting)}
         self.waiting = again.waiting
@@ -289,16 +292,28 @@ class _Table:
         if kind in _LAZY:
             number = self.place(value)
             return number, _node_bytes(number)
-        encoded = self.encoder.encode(value)
+        if kind in PLAIN:
+            encoded = self.encoder.encode(value)
+            return encoded, self.bytes_of(encoded)
+        known = self.known.get(id(value))
+        encoded = self.encoder.encode(value) if known is None else known[0]
         if kind is list and encoded.nodes and len(encoded.nodes) == len(value):
             encoded.is_list = _LAZY.issuperset(map(type, value))
         if encoded.externals:
             self.externals.extend(encoded.externals)
         if encoded.code:
             self.code.extend(encoded.code)
-        if len(encoded.payload) > limits.CHILD_BYTES and not encoded.nodes:
-            return encoded, pointer_bytes(self.encoder.identify(encoded))
-        return encoded, encoded.payload
+        if encoded.nodes:
+            return encoded, encoded.payload
+        if known is None:
+            known = self.known[id(value)] = (encoded, self.bytes_of(encoded))
+        return known
+
+    def bytes_of(self, encoded: Encoded) -> bytes:
+        """What stands for a value without expressions: it, or a pointer to it."""
+        if len(encoded.payload) > limits.CHILD_BYTES:
+            return pointer_bytes(self.encoder.identify(encoded))
+        return encoded.payload
 
 
 def needs(args: Iterable[Arg]) -> list[int]:
