@@ -14,7 +14,7 @@ from benchmarks.guard import RECORDED
 from benchmarks.measure import Bench, Figure
 from benchmarks.peer import environment
 from benchmarks.ratios import ratios
-from benchmarks.rows import jobs, peers, processes, storage
+from benchmarks.rows import jobs, peers, pools, processes, storage
 from benchmarks.workplace import work_directory
 
 #: Name -> row, in the order in which they run. A name selects by its start.
@@ -25,6 +25,7 @@ ROWS: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "edits": jobs.edits,
     "externals": jobs.externals,
     "sleepers": jobs.sleepers,
+    "pools": pools.pools,
     "hello": processes.hello,
     "history": processes.history,
     "bytes": storage.job_bytes,
