@@ -13,7 +13,7 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 
 #: The order inside the core, line by line: a module imports only from lines above its own.
 CORE_ORDER = """
-    errors limits version names normal_form ownership operations quantities tags
+    errors limits version names normal_form ownership operations quantities tags steering
     codes digest namespace project_files sources
     codec concealed frame scopes
     shapes expression_table forms
@@ -68,6 +68,7 @@ LATE = {
     "redun.executor.run": "most runs have threads only",
     "redun.executor.scheduler": "a program without settings loads nothing of them",
     "redun.executor.telling": "most runs show no reasons and no values that cannot be made",
+    "redun.store.indexes.opening": "an index of a store in memory loads no engine",
     "redun.store.locate": "finding where a store is does not open it",
     "redun.store.lookup_names": "few things have tags",
     "redun.store.name_access": "few stores have tags",
