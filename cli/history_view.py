@@ -12,7 +12,6 @@ from redun.cli.colors import Paint
 from redun.cli.render import shell_text
 from redun.core.forms import printable
 from redun.core.objects import Status
-from redun.core.tags import shown_tag
 from redun.store.lookup_names import Run
 
 SHORT: Final = 8
@@ -85,6 +84,8 @@ def run_line(run: Run, paint: Paint, *, full: bool = False) -> str:
 
 def tags_text(tags: Iterable[tuple[str, str]]) -> str:
     """Returns `env=prod, doc="My doc"`."""
+    from redun.core.tags import shown_tag  # here: most executions have no tags
+
     return ", ".join(printable(shown_tag(name, value)) for name, value in tags)
 
 

@@ -16,8 +16,6 @@ from redun.cli.exits import OK, UsageError
 from redun.cli.filters import Filters, read_since, read_status
 from redun.cli.history_view import run_line
 from redun.cli.pager import write_lines
-from redun.cli.said import document_with_tags, tagged_lines
-from redun.cli.steps import Steps, steps
 from redun.core.digest import Digest
 from redun.core.errors import NotFound
 from redun.store import Store
@@ -25,6 +23,7 @@ from redun.store.lookup_names import JobName, Named, ObjectName, Run, TaskName, 
 
 if TYPE_CHECKING:
     from redun.cli.graph import Graph
+    from redun.cli.steps import Steps
 
 
 @click.command(short_help="Show executions, jobs, calls, tasks and values.")
@@ -80,10 +79,9 @@ def log(ctx: click.Context, /, name: str | None, *, as_json: bool, **chosen: Any
         if as_json:
             from redun.cli.log_json import document, json_text  # here: text does without
 
-            write_lines([json_text(document_with_tags(store, named, document(store, named, filters)))], found)
+            write_lines([json_text(_told(store, named, document(store, named, filters)))], found)
         else:
-            paint = found.paint(sys.stdout)
-            write_lines(tagged_lines(store, named, _lines(store, named, filters, paint)), found)
+            write_lines(_lines(store, named, filters, found.paint(sys.stdout)), found)
     return OK
 
 
@@ -160,6 +158,7 @@ def _check(named: Named | None, name: str | None, filters: Filters, chosen: Mapp
 def _list_found(store: Store, filters: Filters, chosen: Mapping[str, Any], found: Settings, *, as_json: bool) -> int:
     from redun.cli.graph import Graph
     from redun.cli.queries import Listing
+    from redun.cli.steps import steps
     from redun.store.queries import Queries
 
     with steps(wanted=not found.quiet) as progress:
@@ -189,6 +188,7 @@ def _lineage(
 ) -> int:
     from redun.cli.graph import Graph
     from redun.cli.queries import lineage_documents, lineage_lines
+    from redun.cli.steps import steps
 
     graph = Graph(store)
     start = _start(graph, named)
@@ -221,9 +221,23 @@ def _start(graph: Graph, named: Named) -> Digest:
     return call
 
 
+def _told(store: Store, named: Named | None, document: Any) -> Any:
+    if named is None:
+        return document
+    from redun.cli.said import document_with_tags
+
+    return document_with_tags(store, named, document)
+
+
 def _lines(store: Store, named: Named | None, filters: Filters, paint: Paint) -> Iterator[str]:
     if named is None:
         return _list(store, filters, paint)
+    from redun.cli.said import tagged_lines
+
+    return tagged_lines(store, named, _named_lines(store, named, filters, paint))
+
+
+def _named_lines(store: Store, named: Named, filters: Filters, paint: Paint) -> Iterator[str]:
     # here and not at the top: the list of executions does without what reads calls and values
     from redun.cli.graph import Graph
 

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from redun.core.digest import Digest
 from redun.core.errors import NotFound
 from redun.core.expression_table import Table
-from redun.core.objects import CallRecord, TaskRecord, TreeRecord
+from redun.core.objects import CallRecord, TaskRecord, TreeRecord, call_task
 
 if TYPE_CHECKING:
     from redun.store.store import Store
 
 #: Records kept; the whole of a history of millions would not fit.
 _KEPT: Final = 50_000
+#: Children of the calls that are kept, and nodes of the expressions: one may have 100,000.
+_PARTS: Final = 150_000
+#: A call has more bytes than that.
+_LEAST_CALL: Final = 36
 
 
 class Argument(NamedTuple):
@@ -36,6 +40,8 @@ class CallGraph:
         self._calls: dict[Digest, CallRecord | None] = {}
         self._tasks: dict[Digest, TaskRecord | None] = {}
         self._tables: dict[Digest, Table | None] = {}
+        self._children = 0
+        self._nodes = 0
 
     # -- objects ------------------------------------------------------------------------------------------------------
 
@@ -79,10 +85,13 @@ class CallGraph:
         if digest is None:
             return None
         if digest not in self._calls:
-            if len(self._calls) > _KEPT:
-                self._calls.clear()
             payload = self.payload(digest, "call")
-            self._calls[digest] = None if payload is None else CallRecord.parse(payload)
+            call = None if payload is None else CallRecord.parse(payload)
+            self._children += 0 if call is None else len(call.children)
+            if len(self._calls) > _KEPT or self._children > _PARTS:
+                self._calls.clear()
+                self._children = 0 if call is None else len(call.children)
+            self._calls[digest] = call
         return self._calls[digest]
 
     def task(self, digest: Digest) -> TaskRecord | None:
@@ -94,7 +103,17 @@ class CallGraph:
 
     def task_name(self, digest: Digest | None) -> str | None:
         """Returns the full name of a call's task as stored, or None where it is not known."""
-        call = self.call(digest)
+        if digest is None:
+            return None
+        call = self._calls.get(digest)
+        if call is None:
+            payload = self.payload(digest, "call")
+            if payload is None:
+                return None
+            if len(payload) > _LEAST_CALL:  # only its start is read: a call may have 100,000 children
+                task = self.task(call_task(payload))
+                return None if task is None else task.fullname
+            call = self.call(digest)
         task = None if call is None else self.task(call.task)
         return None if task is None else task.fullname
 
@@ -103,10 +122,13 @@ class CallGraph:
         if call is None or call.reduction is None:
             return None
         if call.reduction not in self._tables:
-            if len(self._tables) > _KEPT // 10:
-                self._tables.clear()
             payload = self.payload(call.reduction, "expr")
-            self._tables[call.reduction] = None if payload is None else Table(payload)
+            table = None if payload is None else Table(payload)
+            self._nodes += 1 if table is None else len(table)
+            if self._nodes > _PARTS:
+                self._tables.clear()
+                self._nodes = 1 if table is None else len(table)
+            self._tables[call.reduction] = table
         return self._tables[call.reduction]
 
     def arguments(self, call: CallRecord) -> list[Argument]:

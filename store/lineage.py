@@ -31,8 +31,8 @@ _INPUTS: Final = 50
 _MAKERS: Final = 5
 #: Callers of one call that are looked at: who makes the same call from more places has no use for all of them.
 _CALLERS: Final = 1000
-#: Expressions that are kept with who answers what.
-_KEPT: Final = 8
+#: Calls in expressions that are kept with who answers what; the one at hand is, however large.
+_KEPT: Final = 100_000
 _START: Final = 8
 #: In the place of an argument: the result that a call put together.
 _RESULT: Final = -1
@@ -183,9 +183,9 @@ class _Calls:
         if record is None or table is None:
             return None
         found = _Reduction(call, record, table)
-        while len(self._kept) >= _KEPT:
-            self._kept.popitem(last=False)
         self._kept[call] = found
+        while len(self._kept) > 1 and sum(len(other.children) for other in self._kept.values()) > _KEPT:
+            self._kept.popitem(last=False)
         return found
 
     def places(self, call: Digest) -> Iterator[tuple[_Reduction, int]]:

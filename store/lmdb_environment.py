@@ -17,7 +17,7 @@ from typing import Any
 import lmdb
 
 from redun.core import limits
-from redun.core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
+from redun.core.errors import InternalError, StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
 from redun.store import meta_pages
 from redun.store.filesystem import FORBIDDEN, FULL, MAKE_ROOM, failing, is_full, read_only, sync_directory, translated
 from redun.store.ports import SETS, TABLES
@@ -256,6 +256,7 @@ class Environment:
                 copy.unlink(missing_ok=True)
                 descriptor = os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
                 try:
+                    self._check_no_sets()
                     number = self.env.info()["last_txnid"]
                     self.env.copyfd(descriptor, compact=True)
                     meta_pages.renumber(descriptor, number)
@@ -271,6 +272,18 @@ class Environment:
                 self.env = self._open()
             finally:
                 self._admit()
+
+    def _check_no_sets(self) -> None:
+        """Checks that nobody has forgotten to empty the tables of sets: of one with keys of more than a page of rows,
+        the compacting copy of LMDB 0.9 dies (SIGSEGV).
+
+        Raises:
+            InternalError: if there are rows.
+        """
+        with self.env.begin() as txn:
+            full = [name for name in SETS if name in self.tables and txn.stat(self.tables[name])["entries"]]
+        if full:
+            raise InternalError(f"tables {', '.join(full)} of {self.path} are to be emptied before it is compacted")
 
     def close(self) -> None:
         """Closes the data file. Waits for the transactions of other threads: LMDB would go on reading unmapped pages.

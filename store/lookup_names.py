@@ -7,7 +7,7 @@ names, then jobs: the ids of jobs are stored nowhere, they are computed.
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from redun.core import limits
 from redun.core.digest import Digest, ObjectFormat
@@ -15,7 +15,9 @@ from redun.core.errors import AmbiguousPrefix, NotFound
 from redun.core.objects import ExecRecord, JobRow, Status, TaskCount, TaskRecord, job_id
 from redun.store.journal import LiveInfo
 from redun.store.store import Store
-from redun.store.tags import Thing, effective, of_execution, of_job, of_object, of_task
+
+if TYPE_CHECKING:
+    from redun.store.tags import Thing
 
 LATEST: Final = "-"
 _HEX: Final = frozenset("0123456789abcdef")
@@ -96,8 +98,7 @@ def runs(store: Store) -> Iterator[Run]:
     """
     changed = store.tags_of_executions()
     for run in _runs(store):
-        noted = changed.get(run.uuid)
-        yield run._replace(tags=effective(run.tags, noted)) if noted else run
+        yield _with_tags(run, changed)
 
 
 def _runs(store: Store) -> Iterator[Run]:
@@ -111,6 +112,15 @@ def _runs(store: Store) -> Iterator[Run]:
             shown.add(record.uuid)
             yield of_record(digest, record)
     yield from (run for run in reversed(waiting) if run.uuid not in shown)
+
+
+def _with_tags(run: Run, changed: dict[bytes, dict[tuple[str, str], bool]]) -> Run:
+    noted = changed.get(run.uuid)
+    if not noted:
+        return run
+    from redun.store.tags import effective
+
+    return run._replace(tags=effective(run.tags, noted))
 
 
 def of_record(digest: Digest, record: ExecRecord) -> Run:
@@ -203,8 +213,10 @@ def find_object(store: Store, text: str) -> ObjectName:
     return ObjectName("exec", found.digest)
 
 
-def thing_of(store: Store, named: Named) -> Thing:
+def thing_of(store: Store, named: Named) -> "Thing":
     """Returns what a name means as what can be tagged: a task's name stands for all of its versions."""
+    from redun.store.tags import of_execution, of_job, of_object, of_task  # here, as below: few things have tags
+
     if isinstance(named, Run):
         given = () if named.digest is None else ExecRecord.parse(store.get(named.digest)[1]).tags
         return of_execution(named.uuid, given, author=dict(named.info).get("user", ""), when=named.start)
@@ -245,8 +257,7 @@ def _executions_and_objects(store: Store, history: list[Run], prefix: str) -> li
 
 
 def _run_of(store: Store, digest: Digest) -> Run:
-    run = of_record(digest, ExecRecord.parse(store.get(digest)[1]))
-    return run._replace(tags=effective(run.tags, store.tags_of_executions().get(run.uuid)))
+    return _with_tags(of_record(digest, ExecRecord.parse(store.get(digest)[1])), store.tags_of_executions())
 
 
 def _only(store: Store, text: str, found: list[Named]) -> Named:

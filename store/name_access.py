@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from redun.core.digest import Digest
 from redun.core.errors import NotFound
@@ -11,7 +12,9 @@ from redun.store.batch import RefMove
 from redun.store.object_access import ObjectAccess
 from redun.store.ports import WriteTransaction
 from redun.store.refs import RefLogEntry
-from redun.store.tags import Tag, Tags, Thing
+
+if TYPE_CHECKING:
+    from redun.store.tags import Tag, Tags, Thing
 
 
 class NameAccess(ObjectAccess):
@@ -91,9 +94,14 @@ class NameAccess(ObjectAccess):
     def tags_of_executions(self) -> dict[bytes, dict[tuple[str, str], bool]]:
         """Returns by uuid, for executions whose tags were changed, each (name, value) and whether it was given, not
         taken; see `redun.store.tags.effective`."""
+        if not self.refs("tags/exec/"):  # as in most stores, and every list of executions asks
+            return {}
         return self._tags().of_executions()
 
     def _tags(self) -> Tags:
+        # Late: most reading and writing meets no tags.
+        from redun.store.tags import Tags
+
         return Tags(self._backend, self.format, self.get_many, self.has, self._put_notes)
 
     def _put_notes(self, objects: Mapping[Digest, tuple[str, bytes]], moves: Sequence[RefMove]) -> None:

@@ -179,7 +179,8 @@ class Backend(Protocol):
         ...
 
     def compact(self) -> None:
-        """Gives the file system back what no table uses. Nobody else may have the tables open for writing.
+        """Gives the file system back what no table uses. Nobody else may have the tables open for writing, and those of
+        `SETS` are empty.
 
         Raises:
             StoreFull: if there is no room for a second copy; nothing changed.

@@ -10,44 +10,37 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import Any, Final
-from weakref import WeakSet
+from typing import Final
 
 from redun.executor.config.records import ExecutorSettings
 from redun.executor.pools.far import Begun, Deliver, Factory, Lost
 from redun.executor.pools.frames import BEGUN, receive, send
 from redun.executor.pools.messages import Message
+from redun.executor.pools.starting import UNKNOWN, Forker, Spawner, Starter, watch
 
-#: What the interpreter of a worker runs. The path comes first: in some directories `redun` would be found elsewhere.
-_START: Final = (
-    "import sys; sys.path[:] = sys.argv[2:]; from redun.executor.pools.worker import serve; serve(int(sys.argv[1]))"
-)
-#: How long idle workers may take to end (seconds).
+#: How long a worker that is told to end, or whose socket has ended, may take (seconds).
 _GRACE_SECONDS: Final = 2.0
 
 
 class _Worker:
-    """One worker process, and the thread that listens to it."""
+    """One worker process, and the thread that listens to it.
 
-    def __init__(self, carrier: ProcessCarrier) -> None:
+    Attributes:
+        number: of the message that it works on.
+    """
+
+    def __init__(self, carrier: ProcessCarrier, starter: Starter) -> None:
         self._carrier = carrier
         self.number: int | None = None
         self._gone = False
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
-        _ENDS.add(self._socket)
+        watch(self._socket)
         with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, *_flags(), "-c", _START, str(theirs.fileno()), *(p or os.getcwd() for p in sys.path)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                process_group=0,
-            )
+            self._process = starter.start(theirs.fileno())
         self._thread = threading.Thread(target=self._listen, name="redun-worker", daemon=True)
         self._thread.start()
 
@@ -86,11 +79,11 @@ class _Worker:
         """Waits for its end, which is near, and returns how it ended."""
         if self.number is not None:  # it is no use any more, and what its bodies have started goes with it
             self.kill()
-        try:
-            return self.process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:  # threads that bodies have left behind keep it, or it closed its socket
+        code = self._process.wait(_GRACE_SECONDS)
+        if code is None:  # threads that bodies have left behind keep it, or it closed its socket
             self.kill()
-            return self.process.wait()
+            code = self._process.wait(None)
+        return UNKNOWN if code is None else code
 
     def end(self) -> None:
         """Lets it end by itself: it is idle."""
@@ -99,26 +92,11 @@ class _Worker:
 
     def kill(self) -> None:
         """Ends it with all that its bodies have started."""
-        if self.process.returncode is None:  # nobody has waited for it, so that the number is its own
-            with suppress(OSError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        self._process.kill()
 
     def join(self) -> None:
         """Waits until it has ended."""
         self._thread.join()
-
-
-#: Our ends of the sockets of all workers. A process that is forked from this one must not keep them open: the workers
-#: would not see that the run is gone.
-_ENDS: Final[WeakSet[socket.socket]] = WeakSet()
-
-
-def _close_ends() -> None:
-    for end in list(_ENDS):
-        end.close()
-
-
-os.register_at_fork(after_in_child=_close_ends)
 
 
 class ProcessCarrier:
@@ -128,8 +106,9 @@ class ProcessCarrier:
     shares_fate = False
     tells_begin = True
 
-    def __init__(self, slots: int, deliver: Deliver) -> None:
+    def __init__(self, slots: int, starter: Starter, deliver: Deliver) -> None:
         self.slots = slots
+        self._starter = starter
         self._deliver = deliver
         self._idle: deque[_Worker] = deque()
         self._workers: set[_Worker] = set()
@@ -139,7 +118,7 @@ class ProcessCarrier:
         while self._idle:
             if self._idle.popleft().give(number, message):
                 return
-        worker = _Worker(self)
+        worker = _Worker(self, self._starter)
         self._workers.add(worker)
         worker.give(number, message)
 
@@ -170,9 +149,12 @@ class ProcessCarrier:
                 worker.kill()
         for worker in workers:
             worker.join()
+        self._starter.close()
 
 
 def _fate(code: int) -> str:
+    if code == UNKNOWN:
+        return "is gone, nobody knows how"
     if code < 0:
         with suppress(ValueError):
             return f"was ended by {signal.Signals(-code).name}"
@@ -180,16 +162,11 @@ def _fate(code: int) -> str:
     return f"ended with exit code {code}"
 
 
-def _flags() -> list[str]:
-    """What this interpreter was started with: `-O`, `-W error`, `-X dev`."""
-    flags: Any = getattr(subprocess, "_args_from_interpreter_flags", list)
-    return list(flags())
-
-
 def factory_of(settings: ExecutorSettings) -> Factory:
     """Returns what makes the carrier of an executor: as many processes as it says, or one a core."""
     slots = settings.workers or cores()
-    return lambda deliver: ProcessCarrier(slots, deliver)
+    starter = Spawner if settings.start_method == "spawn" else Forker
+    return lambda deliver: ProcessCarrier(slots, starter(), deliver)
 
 
 def shares_files(_: ExecutorSettings) -> bool:

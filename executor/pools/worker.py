@@ -29,9 +29,7 @@ class _Duty:
 def serve(descriptor: int) -> None:
     """Serves a run until that is gone; does not return."""
     del sys.argv[1:]
-    os.register_at_fork(
-        after_in_child=lambda: os.close(descriptor)
-    )  # or the run would not see that this process is gone
+    os.register_at_fork(after_in_child=lambda: os.close(descriptor))  # or the run would not see that this one is gone
     duty = _Duty()
     threading.Thread(target=_watch, args=(descriptor, duty), name="redun-watch", daemon=True).start()
     while True:

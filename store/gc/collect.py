@@ -15,6 +15,7 @@ from redun.store.gc import retention, shallow, tagged, trash
 from redun.store.gc.reach import Reach
 from redun.store.gc.shallow import Missing
 from redun.store.gc.sweep import Amount, Write, counted, empty, forget_unreached, remove_unnamed, sweep, unreached
+from redun.store.indexes.catch_up import CatchUp, drop, read_state
 from redun.store.indexes.forget import forget
 from redun.store.indexes.gather import Source
 from redun.store.journal import LiveInfo, now
@@ -165,10 +166,10 @@ class Collector:
             self._progress("swept", sum(amount.objects for amount in swept.values()), reach.total - reach.count)
         rows_forgotten = forget_unreached(parts.backend, parts.write, parts.format, reach, newest, dry=options.dry)
         emptied = Amount() if options.dry else self._empty()
-        if emptied.objects:
-            forget(Source(parts.backend, parts.objects, parts.format), parts.write, self._progress)
         if options.compact and not options.dry:
-            parts.backend.compact()
+            self._compact()
+        elif emptied.objects:
+            forget(self._source(), parts.write, self._progress)
         return Collection(
             kept=Amount(reach.count, reach.size),
             swept=swept,
@@ -262,6 +263,18 @@ class Collector:
         for digest, record in chain:
             if self._options.keep_cache_s and self._is_pruned(digest) and record.start >= cached:
                 self._reach.mark([*([record.root] if record.root else []), *record.pages])
+
+    def _compact(self) -> None:
+        """Writes the data file anew. The index is emptied before, as it cannot be copied so, and made again."""
+        parts = self._parts
+        indexed = read_state(parts.backend) is not None
+        drop(parts.write)
+        parts.backend.compact()
+        if indexed:
+            CatchUp(self._source(), parts.backend, parts.write, self._progress).run()
+
+    def _source(self) -> Source:
+        return Source(self._parts.backend, self._parts.objects, self._parts.format)
 
     # -- the rest -----------------------------------------------------------------------------------------------------
 

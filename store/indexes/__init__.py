@@ -5,6 +5,8 @@ extract    what an object says of others: the ends of a call, the pointers and f
 gather     the rows that pages of jobs come to
 catch_up   which executions are not in the tables yet, and writing what they come to
 index      the questions
+opening    the index of a store, up to date
+temporary  tables for what may not be kept in the store and is too much for memory
 audit      whether the tables have all that they should, and nothing that is not so
 forget     what becomes of rows when gc removes what they are about
 

@@ -229,7 +229,7 @@ class CatchUp:
             torn = before._replace(torn=True)
             self._write(lambda txn: _move(txn, before, torn))
             for number, portion in enumerate(portions):
-                self._write(lambda txn, some=portion: _add(txn, some))  # type: ignore[misc]
+                self._write(lambda txn, some=portion: _add_torn(txn, torn, some))  # type: ignore[misc]
                 self._progress("rows", number + 1, len(portions))
             before, portions = torn, []
 
@@ -284,6 +284,16 @@ def _portions(rows: Rows, most: int) -> Iterator[Portion]:
 def _add(txn: WriteTransaction, portion: Portion) -> None:
     for table, key, rows in portion:
         txn.add_rows(table, key, rows)
+
+
+def _add_torn(txn: WriteTransaction, torn: State, portion: Portion) -> None:
+    """Adds rows while nobody else has moved the state on, or dropped everything.
+
+    Raises:
+        _Moved: if somebody has.
+    """
+    _move(txn, torn, torn)
+    _add(txn, portion)
 
 
 def _move(txn: WriteTransaction, before: State, after: State) -> None:

@@ -33,7 +33,7 @@ _FIRST, _MOST = 64, 4096
 #: Pages of jobs, executions, and calls with what they made, that are kept while one asks on.
 _PAGES_KEPT: Final = 16
 _RUNS_KEPT: Final = 256
-_MAKERS_KEPT: Final = 8
+_MAKERS_KEPT: Final = 2
 _ABOVE: Final = b"\xff" * JOB
 
 

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from redun.store.indexes.catch_up import CatchUp, Write, drop, read_state, unseen
+import weakref
+from typing import Final
+
+from redun.store.indexes.catch_up import CatchUp, Write, drop, history, read_state, unseen
 from redun.store.indexes.gather import Source
 from redun.store.indexes.index import Index
 from redun.store.memory_backend import MemoryBackend
 from redun.store.ports import Backend
 from redun.store.problems import Progress
 
+#: Jobs whose rows are kept in memory where they cannot be kept in the store; those of more go to a temporary file.
+_IN_MEMORY: Final = 50_000
 
-def open_index(source: Source, write: Write | None, progress: Progress) -> Index:
+
+def open_index(source: Source, write: Write | None, progress: Progress, *, most_in_memory: int = _IN_MEMORY) -> Index:
     """Returns an index with all executions that are sealed by now.
 
     Args:
-        write: writes to the store; None where it is read only: what its tables do not have is then kept in memory.
+        write: writes to the store; None where it is read only: what its tables do not have is then kept in memory, or
+            in a temporary file that goes with the index.
+        most_in_memory: jobs whose rows are kept in memory.
     """
     stored = source.backend
     if write is not None:
         CatchUp(source, stored, write, progress).run()
         return Index(source, [stored])
-    if read_state(stored) is not None and not unseen(source, stored):
-        return Index(source, [stored])
     layers: list[Backend] = [stored] if read_state(stored) is not None else []
-    memory = MemoryBackend()
-    CatchUp(source, memory, memory.write, progress, below=stored if layers else None).run()
-    return Index(source, [memory, *layers])
+    waiting = unseen(source, stored) if layers else history(source)
+    if not waiting:
+        return Index(source, layers)
+    if sum(record.rows for _, record in waiting) <= most_in_memory:
+        return _beside(source, layers, MemoryBackend(), progress)
+    # Late: it loads an engine, a store in memory has none, and hardly ever is there so much.
+    from redun.store.indexes import temporary
+
+    tables, discard = temporary.tables()
+    try:
+        index = _beside(source, layers, tables, progress)
+    except BaseException:
+        discard()
+        raise
+    weakref.finalize(index, discard)
+    return index
+
+
+def _beside(source: Source, layers: list[Backend], tables: Backend, progress: Progress) -> Index:
+    below = layers[0] if layers else None
+    CatchUp(source, tables, tables.write, progress, below=below).run()
+    return Index(source, [tables, *layers])
 
 
 def stored_index(source: Source) -> Index:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from hypothesis import given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from redun.store import Store
@@ -23,7 +23,6 @@ steps = st.lists(st.sampled_from(["", "", "index", "prune", "sweep"]), min_size=
 
 
 @given(histories(files=True), steps, st.sampled_from(["step", "whole"]))
-@settings(max_examples=15)
 def test_answers_about_programs_are_those_of_a_walk(
     versions: list[Program], between: list[str], replay: Literal["step", "whole"]
 ):

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,12 +133,12 @@ def main():
             pooled = Pooled(flow, executor)
             pooled.load(text)
             ran = pooled.run()
-            error = ran.execution.error
+            error: Any = ran.execution.error
             assert (type(error).__name__, error.args, error.two) == ("Odd", ("bad",), [0])
             assert type(error) is pooled.module.Odd
             assert error.__notes__ == ["a note"]
             assert isinstance(error.__cause__, ZeroDivisionError)
-            (digest,) = {row.trace for row in ran.rows} - {None}
+            (digest,) = {row.trace for row in ran.rows if row.trace is not None}
             trace = TraceRecord.parse(store.get(digest)[1])
             assert [frame.text for frame in trace.frames] == ["raise odd from error"]
             calls.add(ran.call)
@@ -160,9 +161,9 @@ def local():
     class Local(ValueError): pass
     raise Local("here")
 """)
-    held = pooled.run("fail()")
-    assert type(held.execution.error) is pooled.module.Holds
-    assert "lock" in str(held.execution.error.lock)
+    held: Any = pooled.run("fail()").execution.error
+    assert type(held) is pooled.module.Holds
+    assert "lock" in str(held.lock)
     local = pooled.run("local()")
     assert "Local" in repr(local.execution.trace)
     assert isinstance(local.execution.error, (ValueError, UnavailableError))

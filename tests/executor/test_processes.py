@@ -15,6 +15,7 @@ import pytest
 from redun.core.errors import JobTimeout, UnknownTask, WorkerCodeMismatch, WorkerLost
 from redun.core.objects import ExecRecord, Status
 from redun.executor.pools import spool
+from redun.executor.scheduler import Scheduler
 from redun.store import Store
 from tests.executor.flows import flow_in
 from tests.executor.pool_flows import Pooled, lines
@@ -27,6 +28,30 @@ def pooled(tmp_path: Path) -> Iterator[Pooled]:
     """A workflow whose tasks run in two worker processes."""
     with Store.init(tmp_path / "store") as store, flow_in(tmp_path, store) as flow:
         yield Pooled(flow, "processes")
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_workers_are_forked_from_a_template_or_started_anew(pooled: Pooled, start_method: str):
+    pooled.load("""
+import os
+@task(executor=EXECUTOR)
+def parent(n):
+    return os.getppid()
+@task(executor=EXECUTOR)
+def die(n):
+    if not os.path.exists("was here"):
+        open("was here", "w").close()
+        os._exit(9)
+    return n
+@task()
+def main():
+    return [parent(1), die(5)]
+""")
+    settings = {"executors": {"processes": {"type": "processes", "workers": 1, "start_method": start_method}}}
+    scheduler = Scheduler(pooled.flow.store, config=settings)
+    started_by, after = scheduler.run(pooled.flow.expression("main()"))
+    assert (started_by == os.getpid()) is (start_method == "spawn")
+    assert after == 5
 
 
 DYING = """

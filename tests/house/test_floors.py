@@ -13,7 +13,7 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 
 #: The order inside the core, line by line: a module imports only from lines above its own.
 CORE_ORDER = """
-    errors limits version names normal_form ownership operations quantities tags
+    errors limits version names normal_form ownership operations quantities tags steering
     codes digest namespace project_files sources
     codec concealed frame scopes
     shapes expression_table forms
@@ -53,6 +53,7 @@ LATE = {
     "redun.cli.convert": "help loads no store",
     "redun.cli.restore": "help loads no store",
     "redun.cli.tag": "help loads no store",
+    "redun.cli.history_view": "most executions have no tags",
     "redun.cli.init": "help and usage errors look for no store",
     "redun.cli.filters": "the list of executions asks no index",
     "redun.cli.log": "help loads no store, and each view only its printer",
@@ -67,7 +68,10 @@ LATE = {
     "redun.executor.run": "most runs have threads only",
     "redun.executor.scheduler": "a program without settings loads nothing of them",
     "redun.executor.telling": "most runs show no reasons and no values that cannot be made",
+    "redun.store.indexes.opening": "an index of a store in memory loads no engine",
     "redun.store.locate": "finding where a store is does not open it",
+    "redun.store.lookup_names": "few things have tags",
+    "redun.store.name_access": "few stores have tags",
     "redun.store.object_access": "bytes are put and read without a codec of values",
     "redun.store.store": "a store in memory loads no engine, and a store is made once and opened often",
 }

@@ -13,7 +13,7 @@ import pytest
 from redun.core.codec import Pointer, pack
 from redun.core.digest import Digest, Key
 from redun.core.errors import NotFound, StoreDamaged, StoreLocked, StoreReadOnly
-from redun.core.objects import CallRecord, ExecRecord, JobRow, Outcome, Status
+from redun.core.objects import CallRecord, ExecRecord, JobRow, Outcome, Status, TaskRecord
 from redun.store import Batch, MemoUpdate, RunUpdate, Store
 from redun.store.gc.collect import GcOptions
 from redun.store.gc.retention import KeepRules
@@ -336,6 +336,28 @@ def test_compacting_gives_bytes_back_and_the_store_goes_on(disk: Path) -> None:
     with Store.open(disk) as store:
         assert store.get(kept) == ("value", pack("kept"))
         assert list(store.check(level=2)) == []
+
+
+def test_a_store_with_large_indexes_is_compacted_and_they_are_whole(disk: Path, row: Row) -> None:
+    # LMDB's compacting copy dies of keys that have more than a page of rows.
+    with Store.open(disk) as store:
+        value = store.put("value", pack("shared"))
+        task = store.put("task", TaskRecord("bench.many", "closure").payload())
+        args = store.put_many([("value", pack(number)) for number in range(1500)])
+        calls = store.put_many(
+            [("call", CallRecord(task, (arg,), None, Outcome.VALUE, value).payload()) for arg in args]
+        )
+        for start in range(0, 1500, 500):
+            rows = [row(number, call=call) for number, call in enumerate(calls[start : start + 500])]
+            run = store.begin_run([str(start)], {})
+            run.seal(Batch(), root=calls[start], status=Status.DONE, rows=500, counts=(), sources=(), tail=rows)
+        before = len(list(store.index().calls_of_task("bench.many")))
+        assert before == 1500
+        size = store.index().size().rows
+        for _ in range(2):
+            store.collect_garbage(GcOptions(compact=True))
+            assert store.index().size().rows == size
+            assert list(store.check()) == []
 
 
 _COMPACTS = """

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from redun.store.gc.collect import GcOptions
 from redun.store.indexes.catch_up import CatchUp
 from redun.store.indexes.forget import forget
 from redun.store.indexes.layout import PLAIN, SETS
+from redun.store.indexes.opening import open_index
 from redun.store.ports import WriteTransaction
 from redun.store.problems import no_progress
 from tests.store.indexed import History, check_answers
@@ -172,6 +174,18 @@ def test_where_nothing_may_be_written_the_rest_is_kept_in_memory(store: Store) -
         _clear(writer)
     with Store.open(store.path, read_only=True) as reader:
         check_answers(reader, reader.index())
+
+
+def test_where_nothing_may_be_written_much_goes_to_a_temporary_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
+    index = open_index(store._index_source(), None, no_progress, most_in_memory=3)
+    assert len(list((tmp_path / "t").iterdir())) == 1
+    check_answers(store, index)
+    del index
+    assert list((tmp_path / "t").iterdir()) == []
 
 
 def test_tables_of_another_version_are_made_anew(store: Store) -> None:
