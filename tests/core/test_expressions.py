@@ -140,7 +140,7 @@ def test_items_attributes_and_calls_are_lazy():
 
 
 def test_attributes_of_python_itself_are_not_lazy():
-    for name in ("__deepcopy__", "__await__", "__array__", "_redun_nothing"):
+    for name in ("__deepcopy__", "__aiter__", "__array__", "_redun_nothing"):
         with pytest.raises(AttributeError):
             getattr(LAZY, name)
 
