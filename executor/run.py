@@ -322,7 +322,7 @@ class Run:
         if answer.nested:
             job.unkept = "its body ran expressions itself"
         if answer.attempts > 1:
-            job.attempts = answer.attempts
+            job.attempts += answer.attempts - 1
         if answer.unkept:
             job.unkept = answer.unkept
         elif self._evaluator.fingerprints.have_moved(job.task, coded=job.coded):
