@@ -79,7 +79,10 @@ def forget(work: Work) -> None:
     lacking = "cached results are forgotten, so that what they lack is made again"
     inside = "cached calls are not replayed whole, so that what is lost inside is made again"
     batch: list[tuple[bytes, MemoRow | None, bytes | None]] = []
+    total, looked_at = work.backend.read(lambda txn: txn.count("memo")), 0
     for page in pages(work.backend, "memo"):
+        work.progress("cached results looked at", looked_at, max(total, looked_at))
+        looked_at += len(page)
         found = [(key, decode_row(Key(key), data, work.format.size)) for key, data in page]
         there = kinds(work.backend, (digest for _, row in found if row is not None for digest in _named_by(row)))
         for key, row in found:

@@ -60,6 +60,7 @@ def in_use(path: str) -> StoreLocked:
 
 def mend(work: Work, check: Check, level: int, progress: Progress) -> Repaired:
     """Mends a store that nobody else has open for writing."""
+    work.progress = progress
     work.blobs.clear_incoming()
     problems: list[Problem] = []
     formed_so: dict[Problem, None] = {}

@@ -12,6 +12,7 @@ from redun.store.mending.aside import Aside
 from redun.store.mending.records import Mended
 from redun.store.objects import Objects
 from redun.store.ports import Backend, WriteTransaction
+from redun.store.problems import Progress, no_progress
 
 Write = Callable[[Callable[[WriteTransaction], Any]], Any]
 
@@ -21,6 +22,7 @@ class Work:
 
     Attributes:
         done: what was done so far.
+        progress: is told how far something long has come.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Work:
         self.write = write
         self.aside = aside
         self.done: list[Mended] = []
+        self.progress: Progress = no_progress
 
     def note(self, what: str, where: str, message: str, *, lost: bool = False) -> None:
         """Notes something that was done."""

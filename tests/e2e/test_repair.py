@@ -14,6 +14,7 @@ import pytest
 from redun.store import Store, check
 from redun.store.lost import losses
 
+READER = Path(__file__).parents[1] / "store" / "format_reader.py"
 REDUN = str(Path(sys.executable).with_name("redun"))
 WORKFLOW = """
 from redun import task
@@ -118,6 +119,8 @@ def test_what_is_lost_is_made_again_by_the_next_run(project: Path, kind: str, dr
     repaired = _redun(project, "fsck", "--repair")
     assert repaired.returncode == 10, repaired.stdout + repaired.stderr
     assert _redun(project, "fsck").returncode == 0
+    independent = [sys.executable, str(READER), str(_store(project))]
+    assert subprocess.run(independent, check=False, stdout=subprocess.DEVNULL).returncode == 0
     again = _redun(project, "run", "w.py", "main")
     assert (again.returncode, again.stdout) == (0, RESULT), again.stderr
     assert list(check(_store(project))) == []

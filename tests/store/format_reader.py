@@ -137,7 +137,8 @@ def check(reader):
             arguments = list(flat(objects, args))
             if ((own or result).data, bool(own)) != (reduction, is_expr):
                 yield f"5: the reduction of memo row {key.hex()} is not that of its call"
-            values = [objects[at][1] for at in reach(pointers, arguments) if objects[at][0] == "value"]
+            found = (objects.get(at, ("lost", b"")) for at in reach(pointers, arguments))
+            values = [payload for kind, payload in found if kind == "value"]
             if not NAMES_CODE & {code for value in values for code, _ in extensions(value)}:
                 computed += 1
                 found = reader.hash(b"call\0" + task.data + b"".join(arguments))
