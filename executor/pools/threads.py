@@ -21,8 +21,10 @@ from typing import Any, Final
 from redun.core.tasks import running
 from redun.executor.pools.contract import Answer, Outbox, Reply, Work
 
-#: After this time (seconds) idle workers help with a message.
+#: After this time (seconds) idle workers help with a message, and what it has come to so far is handed over.
 _PATIENCE: Final = 0.01
+#: How often it is looked whether there is more of that.
+_LOOK: Final = 0.05
 
 
 class ThreadPool:
@@ -39,6 +41,8 @@ class ThreadPool:
         self._messages = 0
         #: Messages of several pieces of work that were sent, oldest first, until they are found empty.
         self._sent: list[deque[Work]] = []
+        #: Worker -> answers to the message that it works on, where that is several pieces of work.
+        self._open: dict[int, deque[Answer]] = {}
         self._halted = False
         #: The thread that `run_here` runs a body on, 0 while there is none.
         self._here = 0
@@ -63,22 +67,31 @@ class ThreadPool:
             worker.start()
         self._inbox.put(message)
 
-    def accept(self, event: Reply) -> Reply:
+    def accept(self, event: tuple[deque[Answer], list[Work]]) -> Reply:
         """See `Pool.accept`."""
         self._messages -= 1
-        return event
+        answers, left = event
+        return list(answers), left
 
     def patience(self) -> float | None:
         """See `Pool.patience`."""
-        return _PATIENCE if self._sent else None
+        if self._sent:
+            return _PATIENCE
+        return _LOOK if self._open else None
 
     def tend(self) -> Reply:
-        """Lets idle workers take part in messages that nobody has finished."""
+        """Lets idle workers take part in messages that nobody has finished, and returns what these came to so far: one
+        slow body is no reason why what ended before it should be lost in a crash."""
         self._sent = [message for message in self._sent if message]
         for message in self._sent:
             for _ in range(min(self.slots - self._messages, len(message))):
                 self._send(message)
-        return [], []
+        early: list[Answer] = []
+        for answers in list(self._open.values()):
+            with suppress(IndexError):
+                while True:
+                    early.append(answers.popleft())
+        return early, []
 
     def cancel(self, tag: Any) -> bool:
         """See `Pool.cancel`: nothing stops a thread."""
@@ -89,7 +102,8 @@ class ThreadPool:
         than a tiny body does."""
         self._here = threading.get_ident()
         try:
-            return self._work(deque(work))
+            answers, left = self._work(deque(work))
+            return list(answers), left
         finally:
             self._here = 0
 
@@ -112,23 +126,27 @@ class ThreadPool:
         while (message := self._inbox.get()) is not None:
             self.outbox.put((self, self._work(message)))
 
-    def _work(self, message: deque[Work]) -> Reply:
+    def _work(self, message: deque[Work]) -> tuple[deque[Answer], list[Work]]:
         before = running.body, running.nested  # a body may run expressions, whose bodies may run on the same thread
         running.body, running.nested = True, False
+        answers: deque[Answer] = deque()
+        if len(message) > 1:
+            self._open[threading.get_ident()] = answers
         try:
-            return self._answers(message)
+            return answers, self._answers(message, answers)
         finally:
             running.body, running.nested = before
+            self._open.pop(threading.get_ident(), None)
 
-    def _answers(self, message: deque[Work]) -> Reply:
-        answers: list[Answer] = []
+    def _answers(self, message: deque[Work], answers: deque[Answer]) -> list[Work]:
+        """Runs what is in the message; returns what was not begun."""
         forks, trace, profile, limit = _forks, gettrace(), getprofile(), getrecursionlimit()
         start = perf_counter_ns()
         while not self._halted:
             try:
                 tag, function, args, kwargs = message.popleft()
             except IndexError:
-                return answers, []
+                return []
             try:
                 value = function(*args, **kwargs)
                 ok = True
@@ -151,7 +169,7 @@ class ThreadPool:
                 running.nested = False
             answers.append(Answer(tag, ok, value, start, stop, nested))
             start = stop
-        return answers, _drained(message)
+        return _drained(message)
 
 
 #: How many forks lie between the first process and this one.

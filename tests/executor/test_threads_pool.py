@@ -102,6 +102,21 @@ def test_bodies_of_one_message_that_wait_for_each_other_still_run_side_by_side(p
     assert sorted(waiting) == [0, 1, 2]
 
 
+def test_what_ended_before_a_slow_body_of_its_message_is_answered_while_that_runs():
+    pool = ThreadPool(1, SimpleQueue())
+    hold = threading.Event()
+    pool.submit([*_work([1, 2]), Work(3, hold.wait, (WAIT,), {}), *_work([4])])
+    early: list[Any] = []
+    while len(early) < 2:
+        reply = take(pool.outbox, [pool], WAIT)
+        assert reply is not None
+        early += [answer.tag for answer in reply[0]]
+    hold.set()
+    answers, left = _drain(pool)
+    pool.close()
+    assert (early, sorted(answer.tag for answer in answers), left) == ([1, 2], [3, 4], [])
+
+
 def test_there_are_no_more_threads_than_asked_for_and_none_before_there_is_work():
     before = set(threading.enumerate())
     pool = ThreadPool(2, SimpleQueue())
