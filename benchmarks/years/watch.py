@@ -58,7 +58,8 @@ def watched(command: Sequence[str], cwd: Path, environment: Mapping[str, str] | 
         process.returncode = os.waitstatus_to_exitcode(status)
         texts = [_text(file) for file in (out, errors)]
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)[:200]} failed: {texts[1].strip() or texts[0].strip()[-500:]}")
+        told = texts[1].strip() or texts[0].strip()[-500:]
+        raise RuntimeError(f"{' '.join(command)[:200]} ended with {process.returncode}: {told}")
     return Usage(wall, used.ru_utime + used.ru_stime, own, mapped, texts[0])
 
 
