@@ -8,6 +8,8 @@ import pytest
 
 from redun.core.digest import Digest
 from redun.store import Store
+from redun.store.gc.collect import GcOptions
+from redun.store.gc.retention import KeepRules
 from redun.store.indexes.layout import ARGUMENTS, PLAIN, RESULTS, SETS
 from redun.store.ports import WriteTransaction
 from tests.store.indexed import History, check_answers
@@ -30,6 +32,20 @@ def test_answers_are_those_of_a_walk_over_everything(store: Store, seed: int) ->
     check_answers(store, store.index())
     store.rebuild_index()
     check_answers(store, store.index())
+
+
+def test_rows_of_what_was_removed_for_good_are_removed(store: Store) -> None:
+    for seed in range(6):
+        History(store, seed).run([])
+    before = store.index().size().rows
+    store.prune(store.plan_pruning(KeepRules(last=1)))
+    store.collect_garbage()
+    assert store.index().size().rows == before  # all of it can be had back
+    store.collect_garbage(GcOptions(expiry_s=0))
+    after = store.index().size().rows
+    assert after < before
+    store.rebuild_index()
+    assert store.index().size().rows == after
 
 
 # -- what fsck says of them -------------------------------------------------------------------------------------------
