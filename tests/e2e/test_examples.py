@@ -63,3 +63,41 @@ def test_hello_world_notices_that_its_code_has_changed_and_that_a_comment_has_no
 def test_a_task_of_hello_world_can_be_run_by_itself(hello: Path):
     done = redun("run", "hello_world.py", "greeter", "--greet", "Yo", "--thing", "Venus", cwd=hello)
     assert done.stdout == "'Yo, Venus!'\n"
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Path:
+    """A copy of the example of control flow."""
+    return Path(shutil.copytree(EXAMPLES / "control_flow", tmp_path / "control_flow"))
+
+
+def test_control_flow_recovers_from_a_broken_sensor_and_remembers_that(flow: Path):
+    first = redun("run", "control_flow.py", "main", cwd=flow)
+    again = redun("run", "control_flow.py", "main", cwd=flow)
+    assert (first.returncode, first.stdout) == (0, "['21.8 C', '9.5 C', '0.0 C']\n")
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert "Run    Job" not in again.stderr
+
+
+def test_control_flow_runs_only_what_asks_for_what_changed_in_the_context(flow: Path):
+    redun("run", "control_flow.py", "main", cwd=flow)
+    done = redun("run", "--context", "unit=F", "control_flow.py", "main", cwd=flow)
+    assert done.stdout == "['71.2 F', '49.1 F', '32.0 F']\n"
+    assert done.stderr.count("Run    Job") == done.stderr.count("convert") - 1 == 3
+    assert "Run    Job" not in redun("run", "control_flow.py", "main", cwd=flow).stderr
+
+
+def test_control_flow_sees_that_a_sensor_works_again(flow: Path):
+    redun("run", "control_flow.py", "main", cwd=flow)
+    program = flow / "control_flow.py"
+    program.write_text(program.read_text().replace('"garden": []', '"garden": [3.0]'))
+    assert redun("run", "control_flow.py", "main", cwd=flow).stdout == "['21.8 C', '9.5 C', '3.0 C']\n"
+
+
+def test_the_other_tasks_of_control_flow_do_what_they_say(flow: Path):
+    assert redun("run", "control_flow.py", "check", cwd=flow).stdout == "['division by zero']\n"
+    assert redun("run", "control_flow.py", "in_order", cwd=flow).stdout == "[9.5, 21.75]\n"
+    assert redun("run", "control_flow.py", "largest", cwd=flow).stdout == "'attic: 21.8 C'\n"
+    warmer = redun("run", "control_flow.py", "warmer", "--a", "attic", "--b", "cellar", cwd=flow)
+    assert warmer.stdout == "'21.8 C'\n"
+    assert redun("run", "control_flow.py", "mean", "--sensor", "garden", cwd=flow).returncode == 1
