@@ -30,7 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
     "config": ("redun.cli.config", "config", "Show settings, and where each came from."),
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
-    "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound."),
+    "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound, and repair it."),
     "reindex": ("redun.cli.reindex", "reindex", "Make the indexes anew."),
     "stats": ("redun.cli.stats", "stats", "Say what the store holds."),
     "tag": ("redun.cli.tag", "tag", "Tag executions, jobs, tasks, calls and values."),

@@ -12,7 +12,7 @@ import click
 
 from redun.cli.colors import Paint
 from redun.cli.context import common_options, open_store, settings, write_out
-from redun.cli.exits import OK, UsageError
+from redun.cli.exits import OK, USAGE, UsageError
 from redun.cli.history_view import SHORT, clock
 from redun.cli.pager import write_lines
 from redun.cli.tag_options import read_pair, read_tag_option
@@ -32,8 +32,10 @@ _KINDS: Final = {"exec": "Exec", "call": "CallNode", "expr": "Expression"}
 @click.group(
     short_help="Tag executions, jobs, tasks, calls and values.",
     context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
 )
-def tag() -> None:
+@click.pass_context
+def tag(ctx: click.Context) -> int | None:
     """Tag executions, jobs, tasks, calls, values and any other object.
 
     A tag is NAME=VALUE. A value that reads as JSON is that, other text is itself: env=prod, count=3, l=[1,2]. A name
@@ -47,6 +49,10 @@ def tag() -> None:
     redun tag list state=final               what is tagged so
     redun tag rm - state
     """
+    if ctx.invoked_subcommand is not None:
+        return None
+    click.echo(ctx.get_help(), err=True)
+    return USAGE
 
 
 def _author() -> str:

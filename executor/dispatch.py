@@ -28,7 +28,8 @@ class Lane:
 
     A task never seen before goes one by one, so that those that sleep run side by side. One that was seen to be tiny
     goes in handfuls, two at a time: bodies that short hold the interpreter all the while, so more threads would only
-    wait for each other. A job with a large argument travels alone, for its arguments are in memory from then on.
+    wait for each other. A job with a large argument travels alone, for its arguments are in memory from then on,
+    and so does one with a timeout.
 
     Args:
         make: makes of a job what the pool takes, and marks it as started; None where that failed the job.
@@ -85,7 +86,7 @@ class Lane:
         if self.waiting != 1 or self.pool.messages:
             return None
         (jobs,) = self._ready.values()
-        return jobs if self.is_tiny(jobs[0]) else None
+        return jobs if self.is_tiny(jobs[0]) and jobs[0].timeout is None else None
 
     def handful(self, jobs: deque[Job]) -> list[Any]:
         """Returns what the pool takes of these jobs: the next message."""
@@ -93,8 +94,8 @@ class Lane:
         task = jobs[0].task
         most = self._most(jobs)
         while jobs and len(work) < most:
-            heavy = _is_heavy(jobs[0])
-            if heavy and work:
+            alone = jobs[0].timeout is not None or _is_heavy(jobs[0])
+            if alone and work:
                 break
             job = jobs.popleft()
             self.waiting -= 1
@@ -102,7 +103,7 @@ class Lane:
             if made is not None:
                 self.in_flight[job] = None
                 work.append(made)
-            if heavy:
+            if alone:
                 break
         if not jobs:
             self._ready.pop(id(task), None)
@@ -121,7 +122,7 @@ class FarLane(Lane):
 
     def _most(self, jobs: deque[Job]) -> int:
         speed = self._speed.get(id(jobs[0].task))
-        if speed is None or jobs[0].options.get("timeout") is not None:
+        if speed is None:
             return 1
         share = -(-len(jobs) // (2 * self.pool.slots))
         return max(min(_MESSAGE_NS // max(speed, 1), share, _FAR_TOGETHER), 1)

@@ -38,7 +38,7 @@ from redun.executor.engine import ROOT
 from redun.executor.expansion import Expander, link
 from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import Awaited, Control, Failure, Job, Method, Unit, is_method
-from redun.executor.leaders import Leaders, Meeting, remembers_failure
+from redun.executor.leaders import Leaders, Meeting, shares_failure
 from redun.executor.resolution import Fetch, Resolver
 from redun.executor.states import ENDED, State
 
@@ -169,6 +169,19 @@ class Evaluator:
         """A pool handed the job back without having begun its body."""
         job.move(State.QUEUED)
         self._count(job, 1, 0)
+
+    def begin_anew(self, job: Job) -> None:
+        """The job's body has failed, and is to be run again: what it awaited meanwhile is nobody's any more."""
+        awaited = () if job.awaits is None else job.awaits.asked
+        for unit in (*job.made, *awaited):
+            unit.abandoned = True
+        job.awaits, job.made = None, []
+        self.requeued(job)
+
+    def spare_number(self) -> int:
+        """Gives out a row number that no job has: an attempt that failed has a row of its own."""
+        self._numbers += 1
+        return self._numbers - 1
 
     def returned(self, job: Job, value: Any) -> None:
         """The body returned: a value, or (in another process) the reduction that this is."""
@@ -463,13 +476,16 @@ class Evaluator:
         self._unfinished.discard(job)
         self.reducing.pop(job, None)
         self.ended.append(job)
-        sharing = []
+        sharing: list[Job] = []
+        staying = []
         for other in job.dependants:
             if isinstance(other, Job) and other.leader is job and other.state is State.JOINED:
-                if remembers_failure(job) and not other.handled:
+                if not shares_failure(job, other):
                     self._ask_again(other)
-                else:
-                    sharing.append(other)
+                    continue
+                sharing.append(other)
+            staying.append(other)
+        job.dependants = staying
         return sharing
 
     def _ask_again(self, job: Job) -> None:

@@ -191,7 +191,7 @@ class Job(Unit):
     applied: tuple[str, ...] = ()
     #: What its body awaits, where that is async.
     awaits: Awaits | None = None
-    #: How often its body was begun, where workers were lost.
+    #: How often its body was begun: again where a worker was lost, or by its own option (`retried`).
     attempts = 1
     caused = False
     #: Whether the user's own code among its arguments is part of its key.
@@ -206,6 +206,8 @@ class Job(Unit):
     ext: Digest | None = None
     extras: Sequence[Unit | None] = ()
     flags: tuple[Flag, ...] = ()
+    #: What it has of the run's limited resources.
+    holds: tuple[tuple[str, int], ...] = ()
     how = How.RAN
     #: What those of its key join, where contexts differ and matter.
     joint: Key | None = None
@@ -222,6 +224,7 @@ class Job(Unit):
     remembered: Any = None
     #: Paths of the context that its call replaces.
     replaced: Sequence[str] = ()
+    retried = 0
     #: What of its earlier result did not hold, as in its row.
     stale: tuple[tuple[Digest, Digest | None], ...] = ()
     started = 0
@@ -230,6 +233,8 @@ class Job(Unit):
     #: Jobs by task in its subtree, itself included; None for a single one.
     tally: dict[str, int] | None = None
     tasks: Any = None
+    #: Seconds that its body may take.
+    timeout: float | None = None
     trace: Digest | None = None
     #: Why its answer is recorded but is none for later runs; empty where it is one.
     unkept = ""

@@ -10,6 +10,7 @@ from enum import IntEnum
 
 from redun.core.digest import Key
 from redun.core.objects import How
+from redun.core.steering import STEERING
 from redun.core.values import Encoder
 from redun.executor.jobs import Job
 from redun.executor.states import ENDED, State
@@ -70,8 +71,8 @@ class Leaders:
             return Meeting.ASK
         if leader.check != job.check:
             return Meeting.ASK  # another call, whose key was made to be the same
-        if remembers_failure(leader) and not job.handled:
-            self._leaders[job.joint or key] = job  # nobody handles it here: the body is to show whether it still fails
+        if leader.failure is not None and not shares_failure(leader, job):
+            self._leaders[job.joint or key] = job  # the body is to show whether it fails here, too
             return Meeting.ASK
         job.leader = leader
         if scope != "BACKEND" and not leader.has_run:
@@ -112,6 +113,10 @@ class Leaders:
         ]
 
 
-def remembers_failure(job: Job) -> bool:
-    """Returns whether a job failed because an earlier run remembers that its body does."""
-    return job.failure is not None and job.how is not How.RAN
+def shares_failure(leader: Job, job: Job) -> bool:
+    """Returns whether the failure of a job is also that of another one of its key: one that an earlier run remembers,
+    where somebody handles it; one that options may have made or prevented, where these are the same."""
+    if leader.how is not How.RAN and not job.handled:
+        return False
+    mine, theirs = job.options, leader.options
+    return mine is theirs or all(mine.get(name) == theirs.get(name) for name in STEERING)

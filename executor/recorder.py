@@ -90,7 +90,18 @@ class Recorder:
             self._done(job)
         else:
             self._failed(job)
-        self.rows.append(self.row(job, _STATUS[job.state]))
+        self._add(self.row(job, _STATUS[job.state]))
+
+    def attempt(self, job: Job, failure: Failure, number: int) -> None:
+        """Records an attempt of a job that is tried again: a row of its own, beside that of the job."""
+        self.sources.setdefault(job.prepared.digest, job.prepared.source)
+        told = self._encoder.identify(failure.told or self._told(failure.error))
+        call = self._call(job, None, Outcome.RAISED, told)
+        row = self.row(job, Status.FAILED)._replace(number=number, call=call, head=None, trace=self.trace(failure))
+        self._add(row)
+
+    def _add(self, row: JobRow) -> None:
+        self.rows.append(row)
         if len(self.rows) == limits.PAGE_ROWS:
             self.pages.append(self._encoder.put("jobs", JobsRecord(self._uuid, tuple(self.rows)).payload()))
             self.rows.clear()

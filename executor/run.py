@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain, islice
@@ -21,8 +21,10 @@ from redun.core.errors import UNWRITABLE, RedunError, RunError, UnknownExecutor
 from redun.core.files import STATS
 from redun.core.keys import spread
 from redun.core.objects import How, Status, TaskCount
+from redun.core.tasks import check_call_options
 from redun.core.values import Encoder
 from redun.executor.accepted import accepted
+from redun.executor.attempts import Attempts
 from redun.executor.collector import calm_collector, look
 from redun.executor.compare import Comparer
 from redun.executor.dispatch import Dispatcher
@@ -74,6 +76,7 @@ class Run:
         tags: Sequence[tuple[str, str]] = (),
         keep_going: bool = False,
         context: Context = EMPTY,
+        capacities: Mapping[str, int] | None = None,
     ) -> None:
         self._store = store
         self._tags = tags
@@ -99,6 +102,15 @@ class Run:
         self._recorder = Recorder(self._evaluator, self._verifier, live.uuid)
         self._teller = Teller(observer, store, live.uuid, self._pending.fetch, self._evaluator.payload)
         self._dispatcher = Dispatcher(pools.near, self._work, near="threads" if pools.elsewhere else "default")
+        self._attempts = Attempts(
+            self._evaluator,
+            self._dispatcher,
+            self._recorder,
+            self._teller,
+            capacities=capacities or {},
+            now=self._now,
+        )
+        self._chooses = pools.elsewhere or pools.has_options
         self._crossings: list[Crossing] = []
         self._coroutines: CoroutinePool | None = None
         self._unwritten = 0
@@ -142,8 +154,11 @@ class Run:
         timer.start()
 
     def _loop(self) -> None:
-        evaluator, dispatcher = self._evaluator, self._dispatcher
+        evaluator, dispatcher, attempts = self._evaluator, self._dispatcher, self._attempts
+        timers = attempts.live
         while not self._stopping:
+            if timers:
+                attempts.tend()
             evaluator.advance()
             self._tell()
             if evaluator.runs:  # async jobs whose awaited values are others now
@@ -160,7 +175,7 @@ class Run:
                     self._digest(reply)
                     continue
                 dispatcher.send()
-            if dispatcher.messages:
+            if dispatcher.messages or (timers and attempts.to_come):
                 self._collect()
             elif not evaluator.failed and not dispatcher.waiting:
                 if evaluator.root is None or evaluator.root.state in (State.DONE, State.FAILED):
@@ -193,17 +208,18 @@ class Run:
         self._evaluator.runs.clear()
 
     def _queue(self, job: Job) -> None:
-        if job.task.is_async:
-            self._queue_async(job)
-            return
-        if self._pools.elsewhere or (job.options and ("executor" in job.options or "mode" in job.options)):
-            try:
+        try:
+            if job.task.is_async:
+                self._choose_async(job)
+            elif self._chooses or (job.options and ("executor" in job.options or "mode" in job.options)):
                 self._choose(job)
-            except UNWRITABLE:
-                raise
-            except Exception as error:  # noqa: BLE001  a factory of the user's may raise anything
-                self._evaluator.raised(job, Failure(error, trace_of(error), job))
+            if job.options and not self._attempts.admits(job):
                 return
+        except UNWRITABLE:
+            raise
+        except Exception as error:  # noqa: BLE001  a factory of the user's may raise anything
+            self._evaluator.raised(job, Failure(error, trace_of(error), job))
+            return
         self._dispatcher.add(job)
 
     def _choose(self, job: Job) -> None:
@@ -211,6 +227,7 @@ class Run:
 
         Raises:
             UnknownExecutor: if there is none.
+            TaskError: if the executor gives it an option that means nothing.
             Exception: whatever its factory raises.
         """
         try:
@@ -219,6 +236,7 @@ class Run:
             raise UnknownExecutor(f"task {job.task.fullname}: {error.message}", hint=error.hint) from None
         defaults = self._pools.options(name)
         if defaults:
+            check_call_options(job.task.fullname, defaults)
             job.options = {**defaults, **job.options}
         if not self._dispatcher.has(name):
             far = self._pools.is_far(name)
@@ -226,21 +244,22 @@ class Run:
             self._dispatcher.open(name, pool, partial(self._far, self._crossings[-1]) if far else self._work, far=far)
         job.executor = name
 
-    def _queue_async(self, job: Job) -> None:
-        """Queues a job for the event loop, which belongs to this process."""
+    def _choose_async(self, job: Job) -> None:
+        """Makes a job one for the event loop, which belongs to this process.
+
+        Raises:
+            RunError: if its options name another executor.
+        """
         wanted = job.options.get("executor") or job.options.get("mode", "default")
         if wanted not in ("default", "threads", "thread"):
-            error = RunError(
+            raise RunError(
                 f"task {job.task.fullname} is async, and executor {wanted!r} runs no such",
                 hint="await in a task of its own, and leave the work to tasks that are not async",
             )
-            self._evaluator.raised(job, Failure(error, trace_of(error), job))
-            return
         if self._coroutines is None:
             self._coroutines = self._pools.open_async(self._evaluator.awaited)
             self._dispatcher.open(_ASYNC, self._coroutines, self._work, far=False)
         job.executor = _ASYNC
-        self._dispatcher.add(job)
 
     def _tell(self) -> None:
         """Gives async bodies what they awaited."""
@@ -265,13 +284,15 @@ class Run:
         try:
             values = [arg.obj if arg.plain else evaluator.value(arg) for arg in job.args]
         except Exception as error:  # noqa: BLE001  decoding may run the user's own __setstate__
-            evaluator.raised(job, Failure(error, trace_of(error), job))
+            self._refuse(job, error)
             return None
         self._begin(job)
-        if job.prepared.simple >= 0:
+        if job.timeout is not None:
+            self._attempts.timed(job)
+        elif job.prepared.simple >= 0:
             return Work(job, job.task.func, values, {})
         args, kwargs = spread(job.task, values)
-        return Work(job, job.task.func, args, kwargs)
+        return Work(job, job.task.func, args, kwargs, job.timeout is not None)
 
     def _far(self, crossing: Crossing, job: Job) -> FarWork | None:
         """Returns what a far pool needs to run the job; None where its arguments are missing, which fails it."""
@@ -280,10 +301,16 @@ class Run:
         except UNWRITABLE:
             raise
         except RedunError as error:
-            self._evaluator.raised(job, Failure(error, trace_of(error), job))
+            self._refuse(job, error)
             return None
         self._begin(job)
         return work
+
+    def _refuse(self, job: Job, error: Exception) -> None:
+        """Fails a job whose body cannot begin."""
+        if job.options:
+            self._attempts.ended(job)
+        self._evaluator.raised(job, Failure(error, trace_of(error), job))
 
     def _begin(self, job: Job) -> None:
         self._evaluator.started(job)
@@ -296,6 +323,8 @@ class Run:
 
     def _collect(self) -> None:
         timeout = max(self._deadline - time.monotonic(), 0.0) if self._unwritten else _PROGRESS_SECONDS
+        if self._attempts.live:
+            timeout = min(timeout, self._attempts.patience())
         reply = self._pools.take(timeout)
         if reply is not None:
             self._digest(reply)
@@ -308,6 +337,8 @@ class Run:
         for work in left:
             job = self._dispatcher.returned(work)
             if job is not None:
+                if job.options:
+                    self._attempts.ended(job)
                 self._evaluator.requeued(job)
 
     def _feed(self, answer: Answer) -> None:
@@ -329,10 +360,14 @@ class Run:
             job.unkept = REBOUND
         if any(arg.externals for arg in job.args):
             self._check_inputs(job)
+        if job.options:
+            self._attempts.ended(job)
         if answer.ok:
             self._evaluator.returned(job, answer.value)
-        else:
-            self._evaluator.raised(job, _failure_of(answer.value, job))
+            return
+        failure = _failure_of(answer.value, job)
+        if not (job.options and self._attempts.again(job, failure)):
+            self._evaluator.raised(job, failure)
 
     def _check_inputs(self, job: Job) -> None:
         changed = [e for arg in job.args for e in arg.externals if not e.is_valid()]

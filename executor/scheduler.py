@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from redun.core.concealed import redacted
 from redun.core.context import EMPTY, Context, plain
-from redun.core.errors import RunError
+from redun.core.errors import ConfigError, RunError
 from redun.core.objects import Status
 from redun.core.tasks import running
 from redun.core.version import VERSION
@@ -42,6 +42,8 @@ class Scheduler:
             are the same.
         observer: is told what happens.
         keep_going: whether all that does not depend on a failure goes on.
+        limits: how much there is of what tasks take by their option `limits`, over the settings' `[limits]`; of what is
+            in neither, 1.
         config: settings: a `redun.config.Config`, tables to make one of, or those of a project. Executors and tags are
             taken from it; `threads` is stronger.
 
@@ -58,6 +60,7 @@ class Scheduler:
         replay: Literal["whole", "step"] = "whole",
         observer: Observer | None = None,
         keep_going: bool = False,
+        limits: Mapping[str, int] | None = None,
         config: Config | ProjectSettings | Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = None if config is None else _settings(config)
@@ -68,6 +71,8 @@ class Scheduler:
         self._observer = observer
         self._executors = None if self.settings is None else self.settings.executors
         self._keep_going = keep_going
+        self._limits = {} if self.settings is None else dict(self.settings.limits)
+        self._limits |= _checked_limits(limits or {})
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +135,7 @@ class Scheduler:
                 tags=self._tags(tags),
                 keep_going=self._keep_going,
                 context=self._context(context or {}),
+                capacities=self._limits,
             )
             return run.execute(expression)
         except BaseException:
@@ -157,6 +163,13 @@ def _settings(config: Config | ProjectSettings | Mapping[str, Any]) -> ProjectSe
     if settings.own_packages:
         set_own_packages(settings.own_packages)
     return settings
+
+
+def _checked_limits(limits: Mapping[str, int]) -> Mapping[str, int]:
+    for name, capacity in limits.items():
+        if type(name) is not str or type(capacity) is not int or capacity < 0:
+            raise ConfigError(f"limit {name!r} is {capacity!r}; expected a whole number, such as 2")
+    return limits
 
 
 def _threads(settings: ProjectSettings | None) -> int:

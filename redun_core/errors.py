@@ -170,6 +170,10 @@ class UnknownExecutor(RunError):
     """A task names an executor that is not configured."""
 
 
+class LimitTooLarge(RunError):
+    """A job that needs more of a named resource than there is."""
+
+
 class WorkerCodeMismatch(RunError):
     """A worker has other code than the run: it was edited meanwhile, or differs from process to process."""
 

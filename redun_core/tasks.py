@@ -14,6 +14,7 @@ from redun.core.errors import CannotDecode, CannotEncode, DuplicateTask, TaskErr
 from redun.core.expressions import Expression, TaskCall, is_lazy
 from redun.core.namespace import check_name, check_namespace, get_current_namespace
 from redun.core.sources import Capture, capture
+from redun.core.steering import STEERING, check_steering
 from redun.core.values import HANDLERS, PLAIN, Encoder
 
 P = ParamSpec("P")
@@ -347,6 +348,8 @@ def check_call_options(fullname: str, options: Mapping[str, Any]) -> None:
         TaskError: if one means nothing.
     """
     options = {name: value for name, value in options.items() if not isinstance(value, Expression)}
+    if not STEERING.isdisjoint(options):
+        check_steering(fullname, {name: value for name, value in options.items() if not is_lazy(value)})
     cache = options.get("cache", True)
     if type(cache) is not bool:
         raise TaskError(f"task {fullname}: cache={cache!r}", hint="cache is True or False")
@@ -437,8 +440,9 @@ def task(func: Callable[P, R] | None = None, /, **options: Any) -> Any:
 
     Options: `name`, `namespace`, `version` (stands for all code), `hash_includes` (more values that decide the cache),
     `code` (`"closure"`, `"function"`, `"version"`: how much code counts), `nout` (items of the result), `cache`,
-    `cache_scope` (`NONE`, `CSE`, `BACKEND`), `check_valid` (`"full"`, `"shallow"`), `executor`; others are kept for the
-    executors.
+    `cache_scope` (`NONE`, `CSE`, `BACKEND`), `check_valid` (`"full"`, `"shallow"`), `executor`, `limits` (names of
+    resources, or how much of each, that the body holds), `timeout` (seconds), `retries`, `retry_delay` (seconds,
+    doubled each time, or a list), `retry_max_delay`, `retry_on` (classes of errors); others are for the executors.
 
     Raises:
         TaskError: if an option has a value that means nothing.

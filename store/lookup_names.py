@@ -286,6 +286,8 @@ def _unknown(text: str, prefix: str | None) -> NotFound:
         hint = f"a prefix of an id has at least {limits.PREFIX_CHARS} characters"
     else:
         hint = "redun log lists the executions, redun log ID the jobs of one"
+        if "/" in text:
+            hint = f"redun log --jobs --file {text} lists the jobs that took or gave such a file"
     return NotFound(f"{text!r} names no execution, job, object or task", hint=hint)
 
 

@@ -78,11 +78,21 @@ class Pools:
             raise UnknownExecutor(f"there is no executor {name!r}", hint=f"there are {', '.join(known)}")
         return "default" if _BUILT_IN[name] == "threads" else "processes"
 
+    @property
+    def has_options(self) -> bool:
+        """Whether jobs that name no executor are given options by the one that they have."""
+        found = self._default()
+        return found is not None and bool(found.options)
+
     def _is_elsewhere(self) -> bool:
+        found = self._default()
+        return found is not None and found.type != "threads"
+
+    def _default(self) -> ExecutorSettings | None:
         found = self._executors.get("default")
         while found is not None and found.target is not None:
             found = self._executors.get(found.target)
-        return found is not None and found.type != "threads"
+        return found
 
     def options(self, name: str) -> Mapping[str, Any]:
         """Returns the options that an executor gives its jobs, weaker than theirs."""

@@ -21,12 +21,13 @@ from redun.core.values import Encoded
 
 
 class Work(NamedTuple):
-    """One body to run. `tag` is the submitter's own, handed back with the answer."""
+    """One body to run. `tag` is the submitter's own, handed back with the answer; `timed`: it may be cancelled."""
 
     tag: Any
     function: Callable[..., Any]
     args: tuple[Any, ...] | list[Any]
     kwargs: dict[str, Any]
+    timed: bool = False
 
 
 class Answer(NamedTuple):
@@ -107,8 +108,8 @@ class Pool(Protocol):
         ...
 
     def cancel(self, tag: Any) -> bool:
-        """Gives up a piece of work. Returns whether its body is stopped, or never begins; else it runs on, and its
-        answer comes all the same and is to be ignored."""
+        """Gives up a piece of work, which may be submitted anew at once. Returns whether its body is stopped, or never
+        begins; else it runs on, and what comes of it is ignored."""
         ...
 
     def halt(self) -> None:

@@ -21,9 +21,8 @@ _SLOTS: Final = 1000
 
 
 class Asked(NamedTuple):
-    """A body awaits an expression: `tag` as in its work; `future` is to be given the value."""
+    """A body awaits an expression; `future` is to be given the value."""
 
-    tag: Any
     expression: Any
     future: asyncio.Future[Any]
 
@@ -41,29 +40,34 @@ class CoroutinePool:
         self.outbox = outbox
         self._asked = asked
         self._loop = asyncio.new_event_loop()
+        #: By the `id` of its work, each body: one that was cancelled may go on, while its job is tried again.
         self._bodies: dict[int, asyncio.Task[None]] = {}
-        self._messages = 0
+        #: Work that was begun and not answered, by its tag.
+        self._begun: dict[Any, Work] = {}
         self._thread = threading.Thread(target=self._run, name="redun-async", daemon=True)
         self._thread.start()
 
     @property
     def messages(self) -> int:
         """Bodies that have not ended."""
-        return self._messages
+        return len(self._begun)
 
     def submit(self, work: list[Work]) -> None:
         """Begins bodies."""
         for piece in work:
-            self._messages += 1
+            self._begun[piece.tag] = piece
             self._loop.call_soon_threadsafe(self._begin, piece)
 
-    def accept(self, event: Answer | Asked) -> Reply:
-        """Returns what came of a body; what a body awaits is handed on."""
-        if isinstance(event, Asked):
-            self._asked(event.tag, event.expression, event.future)
+    def accept(self, event: tuple[Work, Answer | Asked]) -> Reply:
+        """Returns what came of a body; what a body awaits is handed on. What one says that was cancelled is ignored."""
+        work, said = event
+        if self._begun.get(work.tag) is not work:
             return [], []
-        self._messages -= 1
-        return [event], []
+        if isinstance(said, Asked):
+            self._asked(work.tag, said.expression, said.future)
+            return [], []
+        del self._begun[work.tag]
+        return [said], []
 
     def tell(self, future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
         """Gives a body what it awaits."""
@@ -79,8 +83,9 @@ class CoroutinePool:
 
     def cancel(self, tag: Any) -> bool:
         """Cancels a body at what it awaits."""
-        self._loop.call_soon_threadsafe(self._cancel, id(tag))
-        self._messages -= 1
+        work = self._begun.pop(tag, None)
+        if work is not None:
+            self._loop.call_soon_threadsafe(self._cancel, work)
         return True
 
     def halt(self) -> None:
@@ -106,27 +111,27 @@ class CoroutinePool:
             self._loop.close()
 
     def _begin(self, work: Work) -> None:
-        self._bodies[id(work.tag)] = self._loop.create_task(self._body(work))
+        self._bodies[id(work)] = self._loop.create_task(self._body(work))
 
-    def _cancel(self, body: int) -> None:
-        task = self._bodies.pop(body, None)
+    def _cancel(self, work: Work) -> None:
+        task = self._bodies.pop(id(work), None)
         if task is not None:
             task.cancel()
 
     async def _body(self, work: Work) -> None:
-        asking.set(lambda expression: self._ask(work.tag, expression))
+        asking.set(lambda expression: self._ask(work, expression))
         start = perf_counter_ns()
         try:
             value, ok = await work.function(*work.args, **work.kwargs), True
         except BaseException as error:  # noqa: BLE001  sys.exit() fails the task, it does not end the loop
             value, ok = error, False
-        if self._bodies.pop(id(work.tag), None) is None:
+        if self._bodies.pop(id(work), None) is None:
             return  # it was cancelled, and nobody waits for its answer
-        self.outbox.put((self, Answer(work.tag, ok, value, start, perf_counter_ns(), False)))
+        self.outbox.put((self, (work, Answer(work.tag, ok, value, start, perf_counter_ns(), False))))
 
-    def _ask(self, tag: Any, expression: Any) -> asyncio.Future[Any]:
+    def _ask(self, work: Work, expression: Any) -> asyncio.Future[Any]:
         future = self._loop.create_future()
-        self.outbox.put((self, Asked(tag, expression, future)))
+        self.outbox.put((self, (work, Asked(expression, future))))
         return future
 
 

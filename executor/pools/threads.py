@@ -41,6 +41,10 @@ class ThreadPool:
         self._messages = 0
         #: Messages of several pieces of work that were sent, oldest first, until they are found empty.
         self._sent: list[deque[Work]] = []
+        #: By their tags, messages of one piece of work that may be cancelled.
+        self._timed: dict[Any, deque[Work]] = {}
+        #: Messages that were given up while their bodies ran: each takes up a worker until it ends.
+        self._given_up: list[deque[Work]] = []
         #: Worker -> answers to the message that it works on, where that is several pieces of work.
         self._open: dict[int, deque[Answer]] = {}
         self._halted = False
@@ -57,21 +61,30 @@ class ThreadPool:
         message = deque(work)
         if len(work) > 1:
             self._sent.append(message)
+        elif work[0].timed:
+            self._timed[work[0].tag] = message
         self._send(message)
 
     def _send(self, message: deque[Work]) -> None:
         self._messages += 1
-        if len(self._workers) < min(self.slots, self._messages):
+        if len(self._workers) - len(self._given_up) < min(self.slots, self._messages):
             worker = threading.Thread(target=self._run, name=f"redun-{len(self._workers)}", daemon=True)
             self._workers.append(worker)
             worker.start()
         self._inbox.put(message)
 
-    def accept(self, event: tuple[deque[Answer], list[Work]]) -> Reply:
+    def accept(self, event: tuple[deque[Work], tuple[deque[Answer], list[Work]]]) -> Reply:
         """See `Pool.accept`."""
+        message, reply = event
+        if self._given_up and any(other is message for other in self._given_up):
+            self._given_up = [other for other in self._given_up if other is not message]
+            return [], []
         self._messages -= 1
-        answers, left = event
-        return list(answers), left
+        answers, left = list(reply[0]), reply[1]
+        if self._timed:
+            for answer in answers:
+                self._timed.pop(answer.tag, None)
+        return answers, left
 
     def patience(self) -> float | None:
         """See `Pool.patience`."""
@@ -94,8 +107,17 @@ class ThreadPool:
         return early, []
 
     def cancel(self, tag: Any) -> bool:
-        """See `Pool.cancel`: nothing stops a thread."""
-        return False
+        """See `Pool.cancel`: nothing stops a thread. Another one takes its place, for work that is timed."""
+        message = self._timed.pop(tag, None)
+        if message is None:
+            return False
+        self._messages -= 1
+        self._given_up.append(message)
+        try:
+            message.popleft()
+        except IndexError:
+            return False
+        return True
 
     def run_here(self, work: list[Work]) -> Reply:
         """Runs work on the calling thread and returns the reply. Waking another thread and being woken by it costs more
@@ -124,7 +146,7 @@ class ThreadPool:
 
     def _run(self) -> None:
         while (message := self._inbox.get()) is not None:
-            self.outbox.put((self, self._work(message)))
+            self.outbox.put((self, (message, self._work(message))))
 
     def _work(self, message: deque[Work]) -> tuple[deque[Answer], list[Work]]:
         before = running.body, running.nested  # a body may run expressions, whose bodies may run on the same thread
@@ -144,7 +166,7 @@ class ThreadPool:
         start = perf_counter_ns()
         while not self._halted:
             try:
-                tag, function, args, kwargs = message.popleft()
+                tag, function, args, kwargs, _ = message.popleft()
             except IndexError:
                 return []
             try:

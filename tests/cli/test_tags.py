@@ -167,6 +167,15 @@ def test_what_is_not_there_is_said_to_be_so(shell: Shell, words: tuple[str, ...]
     assert "redun: error:" in shell(*words, code=exits.MISSING)
 
 
+def test_without_a_subcommand_the_help_is_printed(shell: Shell) -> None:
+    assert "redun tag list state=final" in shell("tag", code=exits.USAGE)
+    assert "no such command" in shell("tag", "nope", code=exits.USAGE)
+
+
+def test_a_path_that_names_nothing_leads_to_the_query_by_file(shell: Shell) -> None:
+    assert "redun log --jobs --file data/x.csv" in shell("log", "data/x.csv", code=exits.MISSING)
+
+
 # -- pins -------------------------------------------------------------------------------------------------------------
 
 

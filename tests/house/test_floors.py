@@ -13,8 +13,8 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 
 #: The order inside the core, line by line: a module imports only from lines above its own.
 CORE_ORDER = """
-    errors limits version names normal_form ownership operations quantities tags steering
-    codes digest namespace project_files sources
+    errors limits version names normal_form ownership operations quantities tags
+    codes digest namespace project_files sources steering
     codec concealed frame scopes
     shapes expression_table forms
     history job_links kinds
