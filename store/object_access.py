@@ -133,7 +133,9 @@ class ObjectAccess:
         loss = self._backend.read(lambda txn: lost.among(txn, [digest])).get(digest)
         if loss is None:
             return error
-        hint = "it cannot be made again" if loss.kind in lost.WRITTEN_ONCE else "the next run that needs it makes it again"
+        hint = (
+            "it cannot be made again" if loss.kind in lost.WRITTEN_ONCE else "the next run that needs it makes it again"
+        )
         return NotFound(f"{loss.kind} {digest.hex()} was damaged, and is lost since a repair", path=path, hint=hint)
 
     def has(self, digest: Digest) -> bool:

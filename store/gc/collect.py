@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from redun.core.digest import Digest, ObjectFormat
+from redun.core import limits
+from redun.core.digest import Digest, Key, ObjectFormat
 from redun.core.errors import NotFound, StoreDamaged, StoreLocked
 from redun.store import locks, lost
 from redun.store.blobs import BlobArea
@@ -19,9 +20,9 @@ from redun.store.indexes.catch_up import CatchUp, drop, read_state
 from redun.store.indexes.forget import forget
 from redun.store.indexes.gather import Source
 from redun.store.journal import LiveInfo, now
-from redun.store.memo import last_seq
+from redun.store.memo import decode_row, last_seq
 from redun.store.objects import Objects
-from redun.store.ports import Backend, WriteTransaction
+from redun.store.ports import Backend, WriteTransaction, scan_prefix
 from redun.store.problems import Progress
 from redun.store.refs import EXECUTIONS, all_refs
 from redun.store.tags import TAGS
@@ -212,6 +213,7 @@ class Collector:
     def _mark(self) -> None:
         self._mark_named()
         self._mark_history()
+        self._mark_cache()
         missing = self._reach.missing
         if missing:
             some = missing[0].hex()
@@ -263,6 +265,18 @@ class Collector:
         for digest, record in chain:
             if self._options.keep_cache_s and self._is_pruned(digest) and record.start >= cached:
                 self._reach.mark([*([record.root] if record.root else []), *record.pages])
+
+    def _mark_cache(self) -> None:
+        """Marks the footprints of calls that stay: an execution that was answered whole names those of its root only,
+        and without the others what is inside would have to run again at the next edit."""
+        heads: list[Digest] = []
+        for key, data in scan_prefix(self._parts.backend, "memo", b""):
+            row = decode_row(Key(key), data, self._parts.format.size)
+            heads += [call.head for call in row.calls if self._reach.has(call.call)] if row is not None else []
+            if len(heads) >= limits.SWEEP_ROWS:
+                self._reach.mark(heads)
+                heads = []
+        self._reach.mark(heads)
 
     def _compact(self) -> None:
         """Writes the data file anew. The index is emptied before, as it cannot be copied so, and made again."""
