@@ -83,6 +83,7 @@ class JobFacts(NamedTuple):
     started: float
     duration: float | None
     executor: str
+    attempt: int
     calls: Listed
     depends: Dependencies | None
 
@@ -164,6 +165,7 @@ def job_facts(graph: Graph, place: Place) -> JobFacts:
         started=(table.run.start + job.row.start) / 1_000_000,
         duration=None if job.inner or job.row.duration < 0 else job.row.duration / 1_000_000,
         executor=job.row.executor,
+        attempt=1 if job.inner else job.row.attempt,
         calls=Listed(tuple([job_fact(graph, child) for child in below[:_LISTED]]), len(below)),
         depends=None if job.inner else dependencies(graph, job.row.head),
     )

@@ -95,6 +95,7 @@ def run_header(run: Run, paint: Paint) -> list[str]:
     return [
         run_line(run, paint, full=True),
         f"Duration: {duration_text(run_duration(run))}{so_far}",
+        *(f"Context: {printable(text)}" for name, text in run.info if name == "context"),
         "",
         jobs_text(run),
         _RULE,

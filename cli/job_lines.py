@@ -31,7 +31,8 @@ def job_line(graph: Graph, table: JobTable, job: Job, paint: Paint, *, full: boo
     name = table.id(job)
     shown = str(uuid.UUID(name)) if full else name[:SHORT]
     start = clock(table.run.start + job.row.start)
-    return f"Job {paint(shown, 'id')} {job_state(job, paint)} {start}:  {graph.call_text(job.call)}"
+    tried = f" (attempt {job.row.attempt})" if job.row.attempt > 1 and not job.inner else ""
+    return f"Job {paint(shown, 'id')} {job_state(job, paint)} {start}:  {graph.call_text(job.call)}{tried}"
 
 
 def lineage_text(graph: Graph, table: JobTable, lineage: list[Job]) -> str:

@@ -54,6 +54,8 @@ class _Wishes(NamedTuple):
     hidden: bool
     explain: bool
     tags: tuple[tuple[str, str], ...]
+    keep_going: bool
+    context: Mapping[str, Any]
     #: Where the result is printed.
     out: IO[str] | None = None
 
@@ -72,6 +74,9 @@ class _Wishes(NamedTuple):
     type=click.IntRange(min=1),
     metavar="N",
     help="Task bodies that run at once (also: REDUN_JOBS; default: 20).",
+)
+@click.option(
+    "-k", "--keep-going", is_flag=True, help="After a failure, go on with all that does not depend on what failed."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 @click.option(
@@ -105,7 +110,24 @@ class _Wishes(NamedTuple):
 @click.option("--project", metavar="NAME", help="Tag the execution: project=NAME (also: REDUN_PROJECT).")
 @click.option("--doc", metavar="TEXT", help="Tag the execution: doc=TEXT.")
 @click.option("-u", "--user", metavar="NAME", help="Tag the execution: user=NAME (also: REDUN_USER).")
-@click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the task.")
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set an option of the task, such as cache=false or retries=2; may be repeated.",
+)
+@click.option(
+    "--context",
+    "context_words",
+    multiple=True,
+    metavar="PATH.KEY=VALUE",
+    help="Set a value of the context, as JSON or text; may be repeated.",
+)
+@click.option(
+    "--context-file", metavar="FILE", help="Take the context from a JSON or TOML file; --context is stronger."
+)
 @common_options
 @click.argument("target", metavar="FILE_OR_MODULE")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK [--ARG VALUE ...]]")
@@ -127,6 +149,9 @@ def run(
     project: str | None,
     doc: str | None,
     user: str | None,
+    keep_going: bool,
+    context_words: tuple[str, ...],
+    context_file: str | None,
     target: str,
     words: tuple[str, ...],
 ) -> int:
@@ -146,10 +171,21 @@ def run(
     # Here and not at the top, as all of the engine: `redun run --help` does without.
     from redun.cli.surroundings import kept_streams, stoppable
 
-    dry = dry_run or dry_run_old
-    told = _tags(tags, {"project": project, "doc": doc, "user": user})
     wishes = _Wishes(
-        _argv(ctx), options, not no_cache, jobs, as_json, replay, dry, accepted, withdrawn, hidden, explain, told
+        _argv(ctx),
+        options,
+        not no_cache,
+        jobs,
+        as_json,
+        replay,
+        dry_run or dry_run_old,
+        accepted,
+        withdrawn,
+        hidden,
+        explain,
+        _tags(tags, {"project": project, "doc": doc, "user": user}),
+        keep_going,
+        _context(context_file, context_words),
     )
     _check(wishes)
     found = settings(ctx)
@@ -207,6 +243,14 @@ def _tags(texts: Sequence[str], named: Mapping[str, str | None]) -> tuple[tuple[
 
     words = [f"{name}={value}" for name, value in named.items() if value is not None]
     return tuple(sorted({read_pair(word) for word in (*texts, *words)}))
+
+
+def _context(file: str | None, words: Sequence[str]) -> Mapping[str, Any]:
+    if file is None and not words:
+        return {}
+    from redun.cli.run_options import given_context  # here: few runs are given one
+
+    return given_context(file, words)
 
 
 def _argv(ctx: click.Context) -> list[str]:
@@ -366,24 +410,12 @@ def _info(task: Task[..., Any], found: Settings) -> int:
 def _call(task: Task[..., Any], arguments: Arguments, options: Sequence[str]) -> Any:
     if not options:
         return task(*arguments.args, **arguments.kwargs)
+    from redun.cli.run_options import task_options  # here: few runs are given some
+
     try:
-        return task.options(**_parse_options(options))(*arguments.args, **arguments.kwargs)
+        return task.options(**task_options(options))(*arguments.args, **arguments.kwargs)
     except TaskError as error:
         raise UsageError(error.message, hint=error.hint) from None
-
-
-def _parse_options(options: Sequence[str]) -> dict[str, Any]:
-    """Returns task options from `key=value` words. Values are JSON, or Python's True, False and None, or text."""
-    from redun.cli.conversions import from_text
-
-    parsed: dict[str, Any] = {}
-    words = {"True": True, "False": False, "None": None}
-    for option in options:
-        key, equals, text = option.partition("=")
-        if not equals or not key.isidentifier():
-            raise UsageError(f"-o {option}: an option of a task is written key=value", hint="such as -o cache=false")
-        parsed[key] = words[text] if text in words else from_text(text, Any)
-    return parsed
 
 
 def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes) -> Execution:
@@ -397,22 +429,24 @@ def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes)
             cache=wishes.cache,
             replay=wishes.replay,
             observer=lines,
+            keep_going=wishes.keep_going,
             config=project_settings(found),
         )
-        return scheduler.execute(expression, argv=wishes.argv, tags=wishes.tags)
+        return scheduler.execute(expression, argv=wishes.argv, tags=wishes.tags, context=wishes.context)
 
 
 def _dry_run(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes) -> int:
     from redun.cli.context import locate_store
     from redun.cli.dry import report_dry_run
+    from redun.executor.contexts import run_context
     from redun.executor.dry_run import dry_run
     from redun.store import Store
 
     path = locate_store(found)
+    context = run_context(project_settings(found), wishes.context)
     with Store.memory() if path is None else Store.open(path, read_only=True) as store:
-        return report_dry_run(
-            dry_run(store, expression, cache=wishes.cache, replay=wishes.replay), lines, as_json=wishes.as_json
-        )
+        would = dry_run(store, expression, cache=wishes.cache, replay=wishes.replay, context=context)
+        return report_dry_run(would, lines, as_json=wishes.as_json)
 
 
 def _settle_code(workflow: Workflow, target: str, found: Settings, lines: RunLines, wishes: _Wishes) -> None:

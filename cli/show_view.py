@@ -28,7 +28,8 @@ def show_job(facts: JobFacts, paint: Paint) -> Iterator[str]:
         f" > Job {paint(above.job[:SHORT], 'id')} {printable(above.task or '?')}" for above in facts.lineage
     )
     took = "" if facts.duration is None else f", {duration_text(int(facts.duration * 1_000_000))}"
-    yield f"  on {printable(facts.executor)}{took}"
+    tried = f", attempt {facts.attempt}" if facts.attempt > 1 else ""
+    yield f"  on {printable(facts.executor)}{took}{tried}"
     yield ""
     yield facts.answer
     if job.call is not None:

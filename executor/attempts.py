@@ -12,12 +12,12 @@ from redun.core.errors import JobTimeout, RedunError, WorkerLost
 from redun.core.steering import STEERING, delay_before, needs_of, retried
 from redun.executor.dispatch import Dispatcher
 from redun.executor.evaluator import Evaluator
-from redun.executor.failures import trace_of
+from redun.executor.failures import summary, trace_of
 from redun.executor.jobs import Failure, Job
 from redun.executor.limits import Limits
+from redun.executor.observer import Observer
 from redun.executor.recorder import Recorder
 from redun.executor.states import State
-from redun.executor.telling import Teller
 from redun.executor.timers import Timers
 
 
@@ -37,7 +37,7 @@ class Attempts:
         evaluator: Evaluator,
         dispatcher: Dispatcher,
         recorder: Recorder,
-        teller: Teller,
+        observer: Observer | None,
         *,
         capacities: Mapping[str, int],
         now: Callable[[], int],
@@ -45,7 +45,7 @@ class Attempts:
         self._evaluator = evaluator
         self._dispatcher = dispatcher
         self._recorder = recorder
-        self._teller = teller
+        self._observer = observer
         self._now = now
         self._limits = Limits(capacities)
         self._timers = Timers()
@@ -99,12 +99,13 @@ class Attempts:
         if self._evaluator.failed or job.abandoned:
             return False
         self._recorder.attempt(job, failure, self._evaluator.spare_number())
-        if self._teller.tells:
-            self._teller.job("Retry", job)
         job.retried += 1
         job.attempts += 1
         self._evaluator.begin_anew(job)
         delay = delay_before(options, job.retried)
+        if self._observer is not None:
+            tried = f"attempt {job.retried} of {times + 1} of {job.task.fullname} failed: {summary(failure.error)}"
+            self._observer.warned(f"{tried}; the next one begins {f'in {delay:g} s' if delay else 'at once'}")
         if delay > 0:
             self._resting[job] = None
             self._timers.set(job, delay)

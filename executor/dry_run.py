@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from redun.core.context import EMPTY, Context
 from redun.core.objects import TaskCount
 from redun.core.values import Encoder
 from redun.executor.accepted import accepted
@@ -44,9 +45,16 @@ class DryRun:
     reason: Callable[[Job], Reason]
 
 
-def dry_run(store: Store, expression: Any, *, cache: bool = True, replay: Literal["whole", "step"] = "whole") -> DryRun:
+def dry_run(
+    store: Store,
+    expression: Any,
+    *,
+    cache: bool = True,
+    replay: Literal["whole", "step"] = "whole",
+    context: Context = EMPTY,
+) -> DryRun:
     """Returns what running the expression would do. Bodies of missing jobs are not run, so what lies beyond them is
-    unknown.
+    unknown. Arguments as those of a `Scheduler`.
 
     Raises:
         CodecError: if the expression holds something that cannot be encoded.
@@ -61,7 +69,7 @@ def dry_run(store: Store, expression: Any, *, cache: bool = True, replay: Litera
     memoizer = Memoizer(
         evaluator, pending, verifier, Comparer(store), fetch=pending.fetch, read=cache, whole=replay == "whole"
     )
-    evaluator.submit(expression)
+    evaluator.submit(expression, context=context)
     misses: list[Job] = []
     while evaluator.asks:
         asks = evaluator.asks[:]

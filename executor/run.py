@@ -106,7 +106,7 @@ class Run:
             self._evaluator,
             self._dispatcher,
             self._recorder,
-            self._teller,
+            observer,
             capacities=capacities or {},
             now=self._now,
         )

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from redun.core.concealed import redacted
-from redun.core.context import EMPTY, Context, plain
 from redun.core.errors import ConfigError, RunError
 from redun.core.objects import Status
 from redun.core.tasks import running
 from redun.core.version import VERSION
+from redun.executor.contexts import context_fact, run_context
 from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
 from redun.executor.pools.choice import Pools
 from redun.executor.run import Run
@@ -120,7 +120,8 @@ class Scheduler:
         """
         if running.body:
             running.nested = True
-        facts = {"redun": VERSION, "user": _user(), "python": ".".join(map(str, sys.version_info[:3])), **(info or {})}
+        facts = {"redun": VERSION, "user": _user(), "python": ".".join(map(str, sys.version_info[:3]))}
+        facts |= {**context_fact(context or {}), **(info or {})}
         live = self.store.begin_run([redacted(word) for word in argv], facts)
         pools = Pools(self._threads, self._executors)
         read = self._cache if cache is None else cache
@@ -134,7 +135,7 @@ class Scheduler:
                 observer=self._observer,
                 tags=self._tags(tags),
                 keep_going=self._keep_going,
-                context=self._context(context or {}),
+                context=run_context(self.settings, context or {}),
                 capacities=self._limits,
             )
             return run.execute(expression)
@@ -143,10 +144,6 @@ class Scheduler:
             raise
         finally:
             pools.close()
-
-    def _context(self, given: Mapping[str, Any]) -> Context:
-        configured = {} if self.settings is None else plain(self.settings.context)
-        return Context(configured).updated(given) if configured or given else EMPTY
 
     def _tags(self, tags: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         names = {name for name, _ in tags}

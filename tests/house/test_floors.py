@@ -60,6 +60,7 @@ LATE = {
     "redun.cli.project": "a project without settings loads nothing of them",
     "redun.cli.progress": "a pipe draws nothing live",
     "redun.cli.queries": "lists of jobs and calls have no executions",
+    "redun.cli.run_options": "few runs are given a file of context",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
     "redun.executor.config.sources": "each form of file loads its reader",
