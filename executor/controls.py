@@ -124,7 +124,7 @@ class Controls:
             return
         control.request = request
         if isinstance(request, (Attempt, AttemptAll)):
-            handled = (*request.errors, *control.handled)
+            handled = tuple(dict.fromkeys((*request.errors, *control.handled)))
             self._ask(control, request.expression if isinstance(request, Attempt) else request.value, True, handled)
         elif isinstance(request, Expecting):
             self._ask(control, request.expression, True, (Exception,) if request.failed else control.handled)
