@@ -83,6 +83,8 @@ class Pool(Protocol):
 
     #: How many messages it works on at once.
     slots: int
+    #: How many messages it takes beyond that, which wait in it until a worker is free.
+    ahead: int
     #: Where it puts what it has to say.
     outbox: Outbox
 

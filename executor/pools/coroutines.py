@@ -35,6 +35,7 @@ class CoroutinePool:
     """
 
     slots = _SLOTS
+    ahead = 0
 
     def __init__(self, outbox: Outbox, asked: Callable[[Any, Any, Any], None]) -> None:
         self.outbox = outbox

@@ -112,8 +112,7 @@ class Crossing:
         if any(arg.code for arg in job.args):
             code, modules = self._code_of(job)
         secrets = sealed.gather([a for a in args if type(a) is bytes], self._pending.fetch)
-        timeout = job.options.get("timeout") if job.options else None
-        return FarWork(job, self._callee(job.task), Call(args, code, modules), objects, secrets, timeout)
+        return FarWork(job, self._callee(job.task), Call(args, code, modules), objects, secrets, job.timeout)
 
     def _argument(self, arg: Encoded, objects: Objects) -> bytes | Pointer:
         payload = arg.payload

@@ -41,7 +41,8 @@ Deliver: TypeAlias = Callable[[int, "bytes | Lost | Begun"], None]
 
 
 class Carrier(Protocol):
-    """Carries messages to workers. All methods belong to one thread, and none waits for a worker.
+    """Carries messages to workers. All methods belong to one thread, and none waits for a worker. One that has an
+    attribute `ahead` takes so many messages more than there are workers, and keeps them until a worker is free.
 
     Promised: every message that was sent is delivered as bytes or as `Lost` once, except after `cancel` and `close`.
     It may be delivered late, or again.
@@ -78,11 +79,17 @@ Factory: TypeAlias = Callable[[Deliver], Carrier]
 class _Sent:
     """A message that is under way."""
 
-    __slots__ = ("deadline", "works")
+    __slots__ = ("deadline", "given_up", "works")
 
     def __init__(self, works: list[FarWork]) -> None:
         self.works = works
+        #: Works whose outcomes nobody waits for: they were cancelled, and the message went on.
+        self.given_up: set[int] = set()
         self.deadline: float | None = None
+
+    def left(self) -> list[FarWork]:
+        """Returns the works that somebody waits for."""
+        return [work for work in self.works if id(work) not in self.given_up]
 
 
 class FarPool:
@@ -109,6 +116,8 @@ class FarPool:
         self._breakdowns = 0
         self._carrier = factory(self._deliver)
         self.slots = self._carrier.slots
+        #: How many messages beyond may be under way: short ones, for workers that are about to be free.
+        self.ahead: int = getattr(self._carrier, "ahead", 0)
 
     def _deliver(self, number: int, what: bytes | Lost | Begun) -> None:
         self.outbox.put((self, (number, what, perf_counter_ns())))
@@ -124,7 +133,7 @@ class FarPool:
         self._flush()
 
     def _flush(self) -> None:
-        while self._again and len(self._sent) < self.slots and self._may_send(self._again[0]):
+        while self._again and len(self._sent) < self.slots + self.ahead and self._may_send(self._again[0]):
             works = self._again.popleft()
             number = next(self._numbers)
             timed = works[0].timeout is not None
@@ -166,10 +175,12 @@ class FarPool:
         except (RedunError, OSError) as error:
             return self._lost(number, Lost(f"sent an answer that cannot be read: {error}"))
         self._breakdowns = 0
-        works = self._sent.pop(number).works
+        sent = self._sent.pop(number)
         self._crossing.learn(response)
         answers: list[Answer] = []
-        for work, outcome in zip(works, response.outcomes, strict=True):
+        for work, outcome in zip(sent.works, response.outcomes, strict=True):
+            if id(work) in sent.given_up:
+                continue
             ok, value = self._crossing.value(outcome, work.tag.task)
             began = arrived - outcome.age
             attempts = self._attempts.pop(work.tag, 0) + 1
@@ -182,10 +193,10 @@ class FarPool:
     # -- losses -------------------------------------------------------------------------------------------------------
 
     def _lost(self, number: int, lost: Lost) -> Reply:
-        works = self._sent.pop(number).works
+        works = self._sent.pop(number).left()
         if lost.broken or self._carrier.shares_fate:
             for other in self._sent.values():
-                works = works + other.works
+                works = works + other.left()
             self._sent.clear()
             if not self._renew():
                 works = works + [work for more in self._again for work in more]
@@ -260,8 +271,9 @@ class FarPool:
                 self._again = deque(works for works in self._again if works)
                 return True
         for number, sent in self._sent.items():
-            if any(work.tag is tag for work in sent.works):
-                others = [work for work in sent.works if work.tag is not tag]
+            if any(work.tag is tag for work in sent.left()):
+                sent.given_up.update(id(work) for work in sent.works if work.tag is tag)
+                others = sent.left()
                 stopped = self._carrier.cancel(number)
                 if stopped or not others:
                     del self._sent[number]

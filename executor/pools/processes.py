@@ -101,47 +101,76 @@ class _Worker:
 
 class ProcessCarrier:
     """A `Carrier` over worker processes. They are started when there is a message for them, and one that dies is
-    replaced by the next message."""
+    replaced by the next message.
+
+    As many messages again may wait here. A worker that has answered is given the next one by whoever listens to it, so
+    that it need not wait for the run, which has the answer to look at.
+    """
 
     shares_fate = False
     tells_begin = True
 
     def __init__(self, slots: int, starter: Starter, deliver: Deliver) -> None:
         self.slots = slots
+        self.ahead = slots
         self._starter = starter
         self._deliver = deliver
+        #: Guards what follows: the run and those who listen to workers share it.
+        self._lock = threading.Lock()
         self._idle: deque[_Worker] = deque()
         self._workers: set[_Worker] = set()
+        self._waiting: deque[tuple[int, Message]] = deque()
+        self._closing = False
 
     def send(self, number: int, message: Message) -> None:
         """See `Carrier.send`."""
-        while self._idle:
-            if self._idle.popleft().give(number, message):
+        with self._lock:
+            self._waiting.append((number, message))
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Gives messages to workers, as long as there are both. The caller holds the lock."""
+        while self._waiting and not self._closing:
+            if self._idle:
+                if self._idle.popleft().give(*self._waiting[0]):
+                    self._waiting.popleft()
+            elif len(self._workers) < self.slots:
+                worker = _Worker(self, self._starter)
+                self._workers.add(worker)
+                self._idle.append(worker)
+            else:
                 return
-        worker = _Worker(self, self._starter)
-        self._workers.add(worker)
-        worker.give(number, message)
 
     def heard(self, worker: _Worker, number: int | None, what: bytes | Lost | Begun) -> None:
         """Takes what a worker says, on the thread that listens to it."""
-        if isinstance(what, Lost):
-            self._workers.discard(worker)
-        elif isinstance(what, bytes):
-            self._idle.append(worker)
+        if not isinstance(what, Begun):
+            with self._lock:
+                if isinstance(what, Lost):
+                    self._workers.discard(worker)
+                else:
+                    self._idle.append(worker)
+                self._hand_out()
         if number is not None:
             self._deliver(number, what)
 
     def cancel(self, number: int) -> bool:
         """See `Carrier.cancel`."""
-        for worker in list(self._workers):
-            if worker.number == number:
-                worker.kill()
+        with self._lock:
+            waiting = deque(item for item in self._waiting if item[0] != number)
+            if len(waiting) < len(self._waiting):
+                self._waiting = waiting
                 return True
+            for worker in self._workers:
+                if worker.number == number:
+                    worker.kill()
+                    return True
         return False
 
     def close(self) -> None:
         """See `Carrier.close`."""
-        workers = list(self._workers)
+        with self._lock:
+            self._closing = True
+            workers = list(self._workers)
         for worker in workers:
             if worker.number is None:
                 worker.end()

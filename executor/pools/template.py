@@ -3,15 +3,16 @@ store, and forks a worker whenever it is asked to, in milliseconds."""
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
 import struct
 import sys
 from contextlib import suppress
-from typing import Final
+from typing import Final, NoReturn
 
-from redun.executor.pools.worker import serve
+from redun.executor.pools.worker import leave, serve
 
 #: What is said on the control socket: a letter and a number or two.
 WORD: Final = struct.Struct("!cqq")
@@ -21,7 +22,7 @@ BORN: Final = b"b"
 DEAD: Final = b"d"
 
 
-def stand_by(descriptor: int) -> None:
+def stand_by(descriptor: int) -> NoReturn:
     """Forks and ends workers as the run says, and says how they ended; until the run is gone. Does not return."""
     from socket import AF_UNIX, SOCK_STREAM, recv_fds, socket
 
@@ -33,6 +34,7 @@ def stand_by(descriptor: int) -> None:
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     control = socket(AF_UNIX, SOCK_STREAM, fileno=descriptor)
     children: set[int] = set()
+    gc.freeze()  # what every worker has stays shared between them
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(woken, select.POLLIN)
@@ -46,7 +48,7 @@ def stand_by(descriptor: int) -> None:
         if control.fileno() in ready:
             data, descriptors, _, _ = recv_fds(control, WORD.size, 1)
             if len(data) < WORD.size:
-                sys.exit()
+                leave()
             word, number, _ = WORD.unpack(data)
             if word == FORK:
                 pid = os.fork()

@@ -33,6 +33,8 @@ class ThreadPool:
     A thread cannot be stopped from outside: a body that is cancelled runs on, and `close` does not wait for it.
     """
 
+    ahead = 0
+
     def __init__(self, threads: int, outbox: Outbox) -> None:
         self.slots = threads
         self._inbox: SimpleQueue[deque[Work] | None] = SimpleQueue()
