@@ -2,9 +2,9 @@
 
     NEW -> WAITING -> KEYED -> HIT | JOINED | QUEUED -> RUNNING -> REDUCING -> DONE | FAILED | CANCELLED
 
-A pool may hand a job back that it has not begun: RUNNING -> QUEUED. A job that joined another
-whose failure it is not to share asks for itself: JOINED -> KEYED. A step whose
-awaited values come out differently is no answer: REDUCING -> QUEUED.
+A pool may hand a job back that it has not begun, and a body that failed may be tried again: RUNNING -> QUEUED. A job
+that joined another whose failure it is not to share asks for itself: JOINED -> KEYED. A step whose awaited values come
+out differently is no answer: REDUCING -> QUEUED.
 
 Any other move is a fault of ours and raises. `SEMANTICS.md` draws the same table.
 """
