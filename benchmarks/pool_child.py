@@ -12,13 +12,16 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 from redun.core.objects import Status
 from redun.executor.loader import load_workflow
 from redun.executor.scheduler import Scheduler
 from redun.store import Store
 
+#: Seconds by the clock, and of the processor.
+Pair: TypeAlias = tuple[float, float]
 FLOW = Path(__file__).with_name("flows") / "pools.py"
 
 
@@ -28,35 +31,38 @@ def used() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def ours(wish: dict[str, Any]) -> None:
+def ours(wish: dict[str, Any], flow: ModuleType) -> Pair:
     """Runs n jobs of a body in worker processes.
 
     Raises:
         RuntimeError: if they did not come to their end.
     """
-    flow = sys.modules[load_workflow(str(FLOW)).module_name]
     config = {"executors": {"processes": {"type": "processes", "workers": wish["workers"]}}}
     with Store.init(wish["store"]) as store:
-        execution = Scheduler(store, config=config).execute(flow.many(wish["body"], wish["n"], wish["executor"]))
+        scheduler = Scheduler(store, config=config)
+        begin = time.perf_counter(), used()
+        execution = scheduler.execute(flow.many(wish["body"], wish["n"], wish["executor"]))
+        taken = time.perf_counter() - begin[0], used() - begin[1]
     if execution.status is not Status.DONE:
         raise RuntimeError(f"the run did not finish: {execution.error!r}")
+    return taken
 
 
-def raw(wish: dict[str, Any]) -> None:
+def raw(wish: dict[str, Any], flow: ModuleType) -> Pair:
     """Runs n calls of a body in a pool of the standard library, all of them submitted before the first is taken."""
-    flow = sys.modules[load_workflow(str(FLOW)).module_name]
     body = flow.BODIES[wish["body"]]
+    begin = time.perf_counter(), used()
     with ProcessPoolExecutor(wish["workers"], mp_context=get_context("fork")) as pool:
         for future in [pool.submit(body, i) for i in range(wish["n"])]:
             future.result()
+    return time.perf_counter() - begin[0], used() - begin[1]
 
 
 def main() -> None:
-    """Does what is wished for, and tells what it took."""
+    """Does what is wished for, and tells what it took, with the start and the end of the workers."""
     wish = json.loads(sys.argv[1])
-    cpu, wall = used(), time.perf_counter()
-    {"ours": ours, "raw": raw}[wish["who"]](wish)
-    print(json.dumps([time.perf_counter() - wall, used() - cpu]))
+    flow = sys.modules[load_workflow(str(FLOW)).module_name]
+    print(json.dumps({"ours": ours, "raw": raw}[wish["who"]](wish, flow)))
 
 
 if __name__ == "__main__":
