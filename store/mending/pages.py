@@ -23,7 +23,7 @@ _META: Final = struct.Struct("=IIQQ")
 _MAGIC: Final = 0xBEEFC0DE
 _VERSION: Final = 1
 _PAGE_BYTES: Final = (4096, 8192, 16384, 32768, 65536)
-_BRANCH, _LEAF, _OVERFLOW = 1, 2, 4
+_BRANCH, _LEAF = 1, 2
 _IN_PAGES, _IS_TABLE, _REPEATED = 1, 2, 4
 #: No value of a store is larger; what says so is damaged.
 _VALUE_BYTES: Final = 4 * limits.MIB
@@ -149,10 +149,9 @@ class DataFile:
         if len(page) < start + 8:
             return None
         (number,) = struct.unpack_from("=Q", page, start)
-        first = self._page(number)
-        if first is None or not _HEADER.unpack_from(first)[2] & _OVERFLOW:
+        if not 2 <= number < self.pages:
             return None
-        try:
+        try:  # whatever its header says: that may be all that is damaged, and what is read is checked as any other row
             return os.pread(self._file.fileno(), size, number * self._page_bytes + _HEADER.size)
         except OSError:
             return None

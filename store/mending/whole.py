@@ -22,6 +22,7 @@ _FROM_COPY: Final = "put the store back from a backup, or remove its directory a
 _IDENTITY: Final = "put the FORMAT file back from a copy: `redun fsck` says then whether the rest is sound"
 #: Table -> what may be lost with rows of it, besides what a check sees.
 _UNSEEN: Final = {
+    "objects": "objects that nothing leads to",
     "refs": "refs whose logs were lost as well",
     "reflog": "entries of logs of refs",
     "live": "runs that had not ended",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from tests.store.flips import make
 
 ROOT = Path(__file__).parents[2]
+#: What the flags of a page say that a row too large for a leaf lies on.
+OVERFLOW = 4
 
 
 def repaired(store: Path, start: int, stop: int, step: int) -> dict[str, int]:
@@ -36,3 +39,12 @@ def test_a_flipped_byte_is_repaired(tmp_path: Path) -> None:
     assert seen["mended"] > 10
     assert seen["right"] > 1000
     assert "remains" not in seen
+
+
+def test_what_lies_on_a_page_of_its_own_is_had_back_where_the_header_of_that_page_is_damaged(tmp_path: Path) -> None:
+    make(tmp_path / "s")
+    data = (tmp_path / "s" / "data.mdb").read_bytes()
+    pages = [at for at in range(0, len(data), 4096) if struct.unpack_from("=QHH", data, at)[2] == OVERFLOW]
+    assert pages
+    for at in pages:
+        assert "gone" not in repaired(tmp_path / "s", at, at + 16, 1)
