@@ -43,6 +43,19 @@ def load_workflow(name: str) -> Workflow:
     return Workflow(module.__name__, sorted(found, key=lambda task: task.fullname))
 
 
+def load_program(file: str, package: str) -> None:
+    """Loads, in another process, the file that is the program of the run: under the name of the file, and not as
+    `__main__`. `package`: the one that it is of, where `python -m` started it; else empty.
+
+    Raises:
+        NotFound, TaskError: as `load_workflow`.
+        Exception: whatever its code raises.
+    """
+    if package:
+        importlib.import_module(package)
+    _load_file(Path(file), package)
+
+
 def _is_package(name: str) -> bool:
     return name.isidentifier() and Path(name, "__init__.py").is_file()
 
@@ -63,7 +76,7 @@ def _load_module(name: str) -> ModuleType:
         ) from None
 
 
-def _load_file(path: Path) -> ModuleType:
+def _load_file(path: Path, package: str = "") -> ModuleType:
     full = path.resolve()
     if full.is_dir():
         raise NotFound(f"{path} is a directory", hint="name the file that defines the tasks")
@@ -81,14 +94,14 @@ def _load_file(path: Path) -> ModuleType:
         raise TaskError(
             f"{path}: a workflow is imported under its file name", hint="rename it to letters, digits and _"
         )
-    return _execute(full, stem, data)
+    return _execute(full, stem, data, package)
 
 
-def _execute(full: Path, name: str, data: bytes) -> ModuleType:
+def _execute(full: Path, name: str, data: bytes, package: str) -> ModuleType:
     """Compiles and runs the text itself, so that what is fingerprinted is exactly what runs. Nothing is taken from or
     put into `__pycache__`."""
     directory = str(full.parent)
-    if directory not in sys.path:
+    if directory not in sys.path and not package:
         sys.path.insert(0, directory)
     from importlib.util import decode_source  # the codec of Python source; it reads the coding line
 
@@ -102,7 +115,9 @@ def _execute(full: Path, name: str, data: bytes) -> ModuleType:
     register_source(str(full), text, code)
     module = ModuleType(name)
     module.__file__ = str(full)
-    module.__spec__ = ModuleSpec(name, None, origin=str(full))
+    module.__spec__ = ModuleSpec(f"{package}.{name}" if package else name, None, origin=str(full))
+    if package:
+        module.__package__ = package
     module.__spec__._initializing = True  # type: ignore[attr-defined]  # tells a first import from a reload
     sys.modules[name] = module
     try:

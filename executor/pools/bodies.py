@@ -32,7 +32,7 @@ from redun.core.tasks import Task, registry
 from redun.core.values import Encoded, Encoder
 from redun.executor.failures import causes, summary, trace_of
 from redun.executor.fingerprints import REBOUND
-from redun.executor.loader import load_workflow
+from redun.executor.loader import load_program
 from redun.executor.pools import sealed
 from redun.executor.pools.contract import Answer, Work
 from redun.executor.pools.messages import (
@@ -97,8 +97,8 @@ def run_job(message: bytes, begin: Callable[[], None] | None = None) -> Message:
     return pack_response(Response(outcomes, stats, known), worker.setup.spool)
 
 
-def load_code(module: str, file: str) -> None:
-    """Loads a module of the user's: by importing it, or from its file where that would not find it.
+def load_code(module: str, file: str = "", package: str = "") -> None:
+    """Loads a module of the user's: by importing it, or from its file where that would not find it; see `Callee`.
 
     Raises:
         Exception: whatever its code raises.
@@ -106,7 +106,7 @@ def load_code(module: str, file: str) -> None:
     loading.active = True
     try:
         if file:
-            load_workflow(file)
+            load_program(file, package)
         else:
             importlib.import_module(module)
     except Exception as error:
@@ -171,7 +171,7 @@ class _Worker:
         """
         task = registry.get(callee.fullname)
         if task is None:
-            load_code(callee.module, callee.file)
+            load_code(callee.module, callee.file, callee.package)
             task = registry.get(callee.fullname)
         if task is None:
             raise UnknownTask(
@@ -216,7 +216,7 @@ class _Worker:
         try:
             for module in call.modules:
                 if module not in sys.modules:
-                    load_code(module, "")
+                    load_code(module)
             values = [decoder.decode(self.fetch(a.digest)[1] if type(a) is Pointer else a) for a in call.args]
             code = tuple(dict.fromkeys(decoder.code)) if call.code else ()
             if call.code and self._code_ids(task, code) != set(call.code):

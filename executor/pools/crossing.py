@@ -75,15 +75,15 @@ class Crossing:
 
     Args:
         evaluator, pending: of the run.
-        shares_files: whether the workers see the files of this machine: the store's, and those of the spool.
+        reads_store: whether the workers read what is stored by themselves; else all that they need goes to them.
         spool: a directory for large messages, or empty.
     """
 
-    def __init__(self, evaluator: Evaluator, pending: Pending, *, shares_files: bool, spool: str) -> None:
+    def __init__(self, evaluator: Evaluator, pending: Pending, *, reads_store: bool, spool: str) -> None:
         self._evaluator = evaluator
         self._pending = pending
         store = pending.store
-        self._stored = shares_files and store.path is not None
+        self._stored = reads_store and store.path is not None
         self._callees: dict[int, tuple[Task[..., Any], Callee]] = {}
         self.setup = pack_setup(
             Setup(
@@ -93,7 +93,7 @@ class Crossing:
                 own_packages(),
                 str(store.path.resolve()) if self._stored and store.path is not None else "",
                 b"" if self._stored else secret_key(store),
-                spool if shares_files else "",
+                spool,
             )
         )
 
@@ -145,7 +145,7 @@ class Crossing:
         known = self._callees.get(id(task))
         if known is None or known[0] is not task:
             fingerprint = prepare(task, self._evaluator.encoder.format).digest
-            known = task, Callee(task.fullname, task.module, _file_of(task.module), fingerprint)
+            known = task, Callee(task.fullname, task.module, *_file_of(task.module), fingerprint)
             self._callees[id(task)] = known
         return known[1]
 
@@ -262,12 +262,13 @@ def _modules_of(code: dict[Any, None]) -> list[str]:
     return sorted({name for name in names if name})
 
 
-def _file_of(module: str) -> str:
-    """Returns the file from which a worker has to load a module; empty where it is imported by its name."""
+def _file_of(module: str) -> tuple[str, str]:
+    """Returns the file from which a worker has to load a module, and its package; empty texts where it is imported by
+    its name."""
     loaded = sys.modules.get(module)
     if loaded is None and module == codes.main_name():
         loaded = sys.modules.get("__main__")
     spec = getattr(loaded, "__spec__", None)
-    if loaded is None or (spec is not None and spec.loader is not None and loaded.__name__ != "__main__"):
-        return ""
-    return os.path.abspath(getattr(loaded, "__file__", None) or "") if getattr(loaded, "__file__", None) else ""
+    file = getattr(loaded, "__file__", None)
+    by_name = spec is not None and spec.loader is not None and module in sys.modules
+    return ("", "") if loaded is None or file is None or by_name else (os.path.abspath(file), loaded.__package__ or "")

@@ -66,11 +66,13 @@ class Setup(NamedTuple):
 
 class Callee(NamedTuple):
     """A task: its full name, its module, the file that this was loaded from where importing it by name does not find
-    it (else empty), and its fingerprint."""
+    it (else empty), the package that this file is of (where `python -m` started it; else empty), and its fingerprint.
+    """
 
     fullname: str
     module: str
     file: str
+    package: str
     fingerprint: bytes
 
 

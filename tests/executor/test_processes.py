@@ -391,6 +391,26 @@ def test_a_script_that_is_run_as_a_program_finds_its_own_tasks_in_workers(tmp_pa
     assert (done.stdout, done.stderr) == ("[0, 0]\n", "")
 
 
+def test_a_module_that_is_run_as_a_program_imports_its_neighbours_in_workers_as_well(tmp_path: Path):
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "__init__.py").touch()
+    (tmp_path / "pack" / "things.py").write_text("class Thing:\n    n = 4\n")
+    (tmp_path / "pack" / "program.py").write_text(
+        SCRIPT.replace("import os", "from .things import Thing\nimport os")
+        + "\n@task(executor='processes')\ndef get(thing): return thing.n\n"
+        + "if __name__ == '__main__':\n    print(Scheduler().run([main(0), get(Thing())]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pack.program"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=WAIT,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("[[0, 0], 4]\n", "")
+
+
 def test_a_script_without_a_guard_is_told_of_it_and_starts_no_workers_without_end(tmp_path: Path):
     program = tmp_path / "program.py"
     program.write_text(SCRIPT + "\nprint(Scheduler().run(main(0)))\n")
