@@ -198,7 +198,8 @@ class PartialTask(Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         given, named = (*self.args, *args), {**self.kwargs, **kwargs}
-        called = self.task.call_with(self.overrides, given, named) if self.overrides else self.task(*given, **named)
+        task: Any = self.task
+        called = task.call_with(self.overrides, given, named) if self.overrides else task(*given, **named)
         return cast(R, called)
 
     def __getattr__(self, name: str) -> Any:
