@@ -327,3 +327,47 @@ def main():
 """)
     assert pooled.value() == 5
     assert os.getcwd() == str(tmp_path)
+
+
+def test_what_had_begun_when_another_job_failed_ends_and_is_recorded_and_not_run_again(pooled: Pooled):
+    pooled.load("""
+import os, time
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.005)
+@task(executor=EXECUTOR)
+def slow(n):
+    with open("began", "a") as log:
+        log.write("x")
+    wait_for("failing")
+    time.sleep(0.1)
+    return n
+@task(executor=EXECUTOR)
+def fail(n):
+    wait_for("began")
+    open("failing", "w").close()
+    if not os.path.exists("mended"):
+        raise ValueError(n)
+    return n
+@task()
+def main():
+    return [slow(1), fail(2)]
+""")
+    first = pooled.run()
+    assert isinstance(first.execution.error, ValueError)
+    assert sorted(row.status.name for row in first.rows) == ["DONE", "FAILED", "FAILED"]
+    Path("mended").touch()
+    assert pooled.value() == [1, 2]
+    assert Path("began").read_text() == "x"
+
+
+def test_equal_calls_are_one_job_wherever_they_run(pooled: Pooled):
+    pooled.load("""
+@task(executor=EXECUTOR)
+def one(n): return n
+@task()
+def main(): return [one(n) for n in range(500)] + [one(n) for n in range(500)]
+""")
+    ran = pooled.run()
+    assert ran.execution.value == [*range(500), *range(500)]
+    assert [row.how.name for row in ran.rows].count("JOINED") == 500
