@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 #: Executors that are always there, and what they are.
 _BUILT_IN: Final = {"default": "threads", "threads": "threads", "processes": "processes", "process": "processes"}
 _MODES: Final = {"thread": "threads", "process": "processes"}
-#: Types of far executors, and the modules that make their carriers: `factory_of(settings) -> Factory`, and
-#: `shares_files(settings)`.
+#: Types of far executors, and the modules that make their carriers: `factory_of(settings) -> Factory`,
+#: `shares_files(settings)` and `reads_store(settings)`.
 _FAR: Final = {
     "processes": "redun.executor.pools.processes",
     "futures": "redun.executor.pools.futures",
-    "dask": "redun.executor.pools.dask",
+    "dask": "redun.executor.pools.dask_cluster",
 }
 
 
@@ -108,8 +108,8 @@ class Pools:
         """Makes the pool of an executor.
 
         Args:
-            cross: makes the run's side of what crosses, from whether workers share files and where large messages are
-                kept.
+            cross: makes the run's side of what crosses, from whether workers read the store and where large messages
+                are kept.
 
         Raises:
             RunError: if it cannot be made.
@@ -150,12 +150,12 @@ class Pools:
         try:
             module = import_module(_FAR[kind])
             factory = module.factory_of(settings)
-            shares_files = module.shares_files(settings)
+            reads_store, shares_files = module.reads_store(settings), module.shares_files(settings)
         except ImportError as error:
             raise RunError(f"executor {name!r} cannot be made: {error}", hint="install what it needs") from error
         directory = spool.make() if shares_files else ""
         try:
-            return FarPool(name, factory, self.outbox, cross(shares_files, directory), directory)
+            return FarPool(name, factory, self.outbox, cross(reads_store, directory), directory)
         except BaseException:
             spool.remove(directory)
             raise

@@ -81,12 +81,18 @@ class Pool(Protocol):
     runs again). All methods belong to one thread.
     """
 
-    #: How many messages it works on at once.
-    slots: int
-    #: How many messages it takes beyond that, which wait in it until a worker is free.
-    ahead: int
     #: Where it puts what it has to say.
     outbox: Outbox
+
+    @property
+    def slots(self) -> int:
+        """How many messages it works on at once."""
+        ...
+
+    @property
+    def ahead(self) -> int:
+        """How many messages it takes beyond that, which wait in it until a worker is free."""
+        ...
 
     @property
     def messages(self) -> int:

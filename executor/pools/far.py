@@ -25,11 +25,17 @@ ATTEMPTS: Final = 3
 
 
 class Lost(NamedTuple):
-    """News that a message will not be answered. `reason` completes "the worker ..."; `broken`: the carrier can carry
-    nothing any more."""
+    """News that a message will not be answered.
+
+    Attributes:
+        reason: completes "the worker ...".
+        broken: whether the carrier can carry nothing any more, so that all that is under way is lost.
+        hint: what to do, where that is not to look at the body.
+    """
 
     reason: str
     broken: bool = False
+    hint: str = ""
 
 
 class Begun(NamedTuple):
@@ -50,8 +56,9 @@ class Carrier(Protocol):
 
     #: How many messages are under way at once.
     slots: int
-    #: Whether the loss of one worker takes the messages of others with it.
-    shares_fate: bool
+    #: After how many losses a job is sent while nothing else is under way, so that the next loss is its own: 0 where
+    #: one worker takes the messages of all others with it, None where it takes nobody's.
+    isolates_after: int | None
     #: Whether it delivers `Begun` for messages that ask for it.
     tells_begin: bool
 
@@ -115,9 +122,17 @@ class FarPool:
         self._attempts: dict[Any, int] = {}
         self._breakdowns = 0
         self._carrier = factory(self._deliver)
-        self.slots = self._carrier.slots
-        #: How many messages beyond may be under way: short ones, for workers that are about to be free.
-        self.ahead: int = getattr(self._carrier, "ahead", 0)
+
+    @property
+    def slots(self) -> int:
+        """See `Pool.slots`. A carrier's workers may become more and fewer."""
+        return self._carrier.slots
+
+    @property
+    def ahead(self) -> int:
+        """See `Pool.ahead`: short messages, for workers that are about to be free."""
+        ahead: int = getattr(self._carrier, "ahead", 0)
+        return ahead
 
     def _deliver(self, number: int, what: bytes | Lost | Begun) -> None:
         self.outbox.put((self, (number, what, perf_counter_ns())))
@@ -150,11 +165,13 @@ class FarPool:
 
     def _may_send(self, works: list[FarWork]) -> bool:
         """Where the loss of a worker takes others with it, suspects run while nothing else does."""
-        if not self._carrier.shares_fate or not self._sent:
+        if self._carrier.isolates_after is None or not self._sent or not self._attempts:
             return True
-        return not any(work.tag in self._attempts for work in works) and not any(
-            work.tag in self._attempts for sent in self._sent.values() for work in sent.works
-        )
+        return not self._suspects(works) and not any(self._suspects(sent.works) for sent in self._sent.values())
+
+    def _suspects(self, works: list[FarWork]) -> bool:
+        least = self._carrier.isolates_after
+        return least is not None and any(self._attempts.get(work.tag, -1) >= least for work in works)
 
     def accept(self, event: tuple[int, bytes | Lost | Begun, int]) -> Reply:
         """See `Pool.accept`."""
@@ -194,7 +211,8 @@ class FarPool:
 
     def _lost(self, number: int, lost: Lost) -> Reply:
         works = self._sent.pop(number).left()
-        if lost.broken or self._carrier.shares_fate:
+        own = self._carrier.isolates_after is None or not self._sent
+        if lost.broken:
             for other in self._sent.values():
                 works = works + other.left()
             self._sent.clear()
@@ -205,11 +223,11 @@ class FarPool:
         answers: list[Answer] = []
         for work in works:
             known = self._attempts.setdefault(work.tag, 0)
-            if len(works) == 1 and known + 1 >= ATTEMPTS:
+            if len(works) == 1 and own and known + 1 >= ATTEMPTS:
                 answers.append(self._failed(work, lost))
                 continue
             if len(works) == 1:  # of several nobody knows which of them it was
-                self._attempts[work.tag] = known + 1
+                self._attempts[work.tag] = known + 1 if own else min(known + 1, ATTEMPTS - 1)
             self._again.append([work])
         return answers, []
 
@@ -230,7 +248,7 @@ class FarPool:
         times = f", {attempts} times" if attempts > 1 else ""
         error = WorkerLost(
             f"the worker that ran {work.callee.fullname} {lost.reason}{times}",
-            hint=f"executor {self.name}: the body may have crashed it, or used up its memory",
+            hint=lost.hint or f"executor {self.name}: the body may have crashed it, or used up its memory",
         )
         return self._refused(work, error, attempts)
 
@@ -252,9 +270,10 @@ class FarPool:
         late = [number for number, sent in self._sent.items() if sent.deadline is not None and sent.deadline <= now]
         for number in late:
             work = self._sent.pop(number).works[0]
-            self._carrier.cancel(number)
+            stopped = self._carrier.cancel(number)
             error = JobTimeout(
-                f"{work.callee.fullname} ran longer than its timeout of {work.timeout:g} s", hint="its worker was ended"
+                f"{work.callee.fullname} ran longer than its timeout of {work.timeout:g} s",
+                hint="its worker was ended" if stopped else "nothing stops its body there: it runs on for nothing",
             )
             answers.append(self._refused(work, error, self._attempts.pop(work.tag, 0) + 1))
         self._flush()

@@ -107,7 +107,7 @@ class ProcessCarrier:
     that it need not wait for the run, which has the answer to look at.
     """
 
-    shares_fate = False
+    isolates_after: int | None = None
     tells_begin = True
 
     def __init__(self, slots: int, starter: Starter, deliver: Deliver) -> None:
@@ -200,6 +200,11 @@ def factory_of(settings: ExecutorSettings) -> Factory:
 
 def shares_files(_: ExecutorSettings) -> bool:
     """Returns whether the workers see the files of this machine: they do."""
+    return True
+
+
+def reads_store(_: ExecutorSettings) -> bool:
+    """Returns whether the workers read the store by themselves: they do."""
     return True
 
 
