@@ -269,11 +269,11 @@ class Run:
                 self._coroutines.tell(future, value, error)
             told.clear()
 
-    def _cross(self, shares_files: bool, spool: str) -> Crossing:
+    def _cross(self, reads_store: bool, spool: str) -> Crossing:
         # Here and not at the top: most runs have threads only.
         from redun.executor.pools.crossing import Crossing
 
-        self._crossings.append(Crossing(self._evaluator, self._pending, shares_files=shares_files, spool=spool))
+        self._crossings.append(Crossing(self._evaluator, self._pending, reads_store=reads_store, spool=spool))
         return self._crossings[-1]
 
     # -- the pool -----------------------------------------------------------------------------------------------------
