@@ -84,7 +84,7 @@ class Answers:
             reason = self.reason(place)
             if reason is None:
                 return Answer("root" if self._graph.fullname(call) == "redun.root" else "unlooked")
-            made_by = self._made_by(reason.compared, table.run)
+            made_by = None if reason.gone else self._made_by(reason.compared, table.run)
             earlier = None if made_by is None else made_by[0].run
             return Answer("ran", self._with_carried_code(reason, earlier, table.run), made_by)
         if job.row.how is How.JOINED:

@@ -117,7 +117,8 @@ def _other_jobs(graph: Graph, answer: Answer, paint: Paint) -> Iterator[str]:
     elif answer.reason is not None and answer.reason.compared is not None:
         yield ""
         yield "Compared with:"
-        yield f"  CallNode {paint(answer.reason.compared.hex()[:SHORT], 'id')}, whose job is not in the history"
+        where = "is no longer in the store" if answer.reason.gone else "has no job in the history"
+        yield f"  CallNode {paint(answer.reason.compared.hex()[:SHORT], 'id')}, which {where}"
 
 
 def place_text(graph: Graph, place: Place, paint: Paint) -> str:

@@ -78,9 +78,13 @@ def called(expression: bytes | None, call: CallRecord) -> dict[str, list[int]]:
     return places
 
 
+#: Options that can switch the cache off.
+_SWITCHES: Final = ("cache", "cache_scope", "allowed_cache_results", "prov")
+
+
 def switched_off(options: Mapping[str, Any]) -> str:
     """Returns which options switch the cache off, as they are written; empty where none does."""
-    found = [(name, options[name]) for name in ("cache", "cache_scope") if name in options]
+    found = [(name, options[name]) for name in _SWITCHES if name in options]
     return ", ".join(f"{name}={getattr(value, 'name', value)!r}" for name, value in found)
 
 
@@ -149,6 +153,7 @@ class Reason(NamedTuple):
         code, arguments, files: what differs, as far as the reason is of that sort.
         detail: what else there is to say, safe to print.
         added: whether its caller makes more calls of the task than in the earlier call of it, and this is one of those.
+        gone: whether the earlier call is in the store no more: nothing keeps it when the execution that made it goes.
     """
 
     why: Why
@@ -158,6 +163,7 @@ class Reason(NamedTuple):
     files: tuple[FileChange, ...] = ()
     detail: str = ""
     added: bool = False
+    gone: bool = False
 
     def text(self) -> str:
         """Returns it on one line."""
@@ -172,6 +178,8 @@ class Reason(NamedTuple):
             parts.append(_listed(_TEXTS[Why.EXTERNAL], files, all_told=len(files) < limits.STALE_NAMED))
         if not parts:
             parts.append(_TEXTS[self.why])
+        if self.gone and self.why in _TOLD_BY_CALL:
+            parts.append("the earlier call is no longer in the store")
         return "; ".join(parts) + (f": {self.detail}" if self.detail else "")
 
 
@@ -191,6 +199,12 @@ _TEXTS: Final[Mapping[Why, str]] = {
     Why.ERROR: "it failed last time",
     Why.AWAITED: "what it awaited came out differently",
 }
+
+
+#: Of these there was an earlier call (a conversion of the store leaves out what names one that is gone); of these it
+#: says more.
+_HAS_CALL: Final = frozenset({Why.CODE, Why.ARGUMENT, Why.ERROR})
+_TOLD_BY_CALL: Final = _HAS_CALL | {Why.UNDECODABLE}
 
 
 def _listed(title: str, parts: list[str], *, all_told: bool = True) -> str:
@@ -221,6 +235,7 @@ class Reasons:
     def reason(self, miss: Miss) -> Reason:
         """Returns why a job was not answered from the cache. What is missing from the store is left out of it."""
         compared = self._call(miss.compared)
+        gone = compared is None and (miss.compared is not None or miss.why in _HAS_CALL)
         if miss.why in (Why.CODE, Why.ARGUMENT) and compared is not None:
             added = miss.why is Why.ARGUMENT and self._is_added(miss)
             digest, compared = self._nearest(miss, compared)
@@ -230,8 +245,8 @@ class Reasons:
                 code = tuple(self._classes(miss.args))
             return Reason(miss.why, digest, code, arguments, added=added)
         if miss.why is Why.EXTERNAL:
-            return Reason(miss.why, miss.compared, files=tuple(self._files(miss.stale)))
-        return Reason(miss.why, miss.compared, detail=self._detail(miss, compared))
+            return Reason(miss.why, miss.compared, files=tuple(self._files(miss.stale)), gone=gone)
+        return Reason(miss.why, miss.compared, detail=self._detail(miss, compared), gone=gone)
 
     def _detail(self, miss: Miss, compared: CallRecord | None) -> str:
         if miss.why in (Why.OFF_TASK, Why.OFF_RUN):

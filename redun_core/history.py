@@ -22,6 +22,7 @@ from redun.core.shapes import (
     of_optional,
     of_pointer,
     of_pointers,
+    of_weak,
     pointer,
     raw,
     read_record,
@@ -29,6 +30,7 @@ from redun.core.shapes import (
     text,
     to_pointer,
     to_pointers,
+    weak,
 )
 
 
@@ -84,7 +86,7 @@ class JobRow(NamedTuple):
         call: its call; a partial one where it has not ended.
         parent: row number of the job that called it, or -1.
         start, duration: microseconds since the execution's start, and from then to its end (-1: has not ended).
-        compared: the earlier call of the same task that `why` speaks of.
+        compared: the earlier call of the same task that `why` speaks of. It is not kept for that: it may be gone.
         head: its footprint's head.
         trace: traceback of the error it raised.
         counts: for a whole replay, (full name, jobs) of everything below and including it.
@@ -129,7 +131,7 @@ _PAGE: Final = {
         row(
             natural,
             natural,
-            maybe(pointer),
+            maybe(weak),
             maybe(pointer),
             text,
             many(row(text, natural)),
@@ -197,7 +199,7 @@ class JobsRecord(NamedTuple):
 def _rare(job: JobRow) -> list[Any]:
     counts = [[name, jobs] for name, jobs in job.counts]
     stale = [[to_pointer(before), to_pointer(then)] for before, then in job.stale]
-    return [job.attempt, to_pointer(job.compared), to_pointer(job.trace), job.remote, counts, stale]
+    return [job.attempt, job.compared, to_pointer(job.trace), job.remote, counts, stale]
 
 
 def _job_rows(f: list[Any]) -> tuple[JobRow, ...]:
@@ -221,7 +223,7 @@ def _job_rows(f: list[Any]) -> tuple[JobRow, ...]:
                 duration=duration,
                 executor=executors[executor],
                 attempt=attempt,
-                compared=of_optional(compared),
+                compared=of_weak(compared),
                 head=heads[head],
                 trace=of_optional(trace),
                 remote=remote,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
-from redun.core.codec import Pointer, unpack, unpack_strict
+from redun.core.codec import POINTER_HEADS, Pointer, unpack, unpack_strict
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject
 
@@ -58,6 +58,11 @@ def identity(item: object) -> bool:
 def pointer(item: object) -> bool:
     """Returns whether it is a pointer."""
     return type(item) is Pointer
+
+
+def weak(item: object) -> bool:
+    """Returns whether it is an id as plain bytes: it names an object that may be gone, and does not keep it."""
+    return type(item) is bytes and len(item) in POINTER_HEADS
 
 
 def anything(item: object) -> bool:
@@ -214,3 +219,15 @@ def of_pointers(items: Any) -> tuple[Digest, ...]:
         MalformedObject: if one of its items is no pointer.
     """
     return tuple([of_pointer(item) for item in items])
+
+
+def of_weak(item: Any) -> Digest | None:
+    """Returns the id that a field names without pointing to it, or None where it is nil.
+
+    Raises:
+        MalformedObject: if the field is neither.
+    """
+    if item is None or weak(item):
+        digest: Digest | None = item
+        return digest
+    raise MalformedObject(f"a {type(item).__name__} where an id belongs")

@@ -111,8 +111,7 @@ def _named_by(info: LiveInfo) -> Wanted:
     for task, source in info.sources:
         wanted += [("task", task, "task"), ("source", source, "source")]
     for row in (*info.tail, *info.running):
-        roles = [("call", row.call, "call"), ("earlier call", row.compared, "call")]
-        roles += [("footprint", row.head, "footprint"), ("traceback", row.trace, "trace")]
+        roles = [("call", row.call, "call"), ("footprint", row.head, "footprint"), ("traceback", row.trace, "trace")]
         wanted += [(f"{role} of job {row.number}", found, kind) for role, found, kind in roles if found is not None]
     return wanted
 

@@ -184,12 +184,12 @@ class _Conversion:
         return Conversion(self._before.name, self._after.name, self._done, cache, forgotten)
 
     def _write(self, root: Digest) -> None:
-        """Writes an object, and before it what it points to and the code that it stands for."""
+        """Writes an object, and before it what it points to, and what it names besides and is there."""
         if self._marks.has(root):
             return
         for digest, loaded in self._source.children_first(root, self._marks.has):
-            for code in self._source.present(self._renaming.codes(loaded)):
-                self._write(code)
+            for named in self._source.present(self._renaming.names(loaded)):
+                self._write(named)
             self._renaming.add(digest, loaded)
             self._marks.add(digest)
             self._done += 1

@@ -18,7 +18,7 @@ from redun.store.blobs import FileBlobs
 from redun.store.copying import Loaded
 from redun.store.objects import Collided, Objects, Rows, file_row
 from redun.store.ports import Backend, WriteTransaction
-from redun.store.rewriting import codes_in, may_change, rewritten
+from redun.store.rewriting import codes_in, compared_in, may_change, rewritten
 
 FORMER: Final = "former"
 _BATCH: Final = 5_000
@@ -86,11 +86,17 @@ class Renaming:
     # -- objects --
 
     @staticmethod
-    def codes(loaded: Loaded) -> list[Digest]:
-        """Returns the ids of the code that a value stands for: it has to be there before the value."""
-        if loaded.kind != "value" or not isinstance(loaded.payload, bytes):
+    def names(loaded: Loaded) -> list[Digest]:
+        """Returns the ids that an object holds without pointing to them; what is there of these comes before it.
+
+        Raises:
+            MalformedObject: if its payload cannot be read.
+        """
+        if not isinstance(loaded.payload, bytes):
             return []
-        return [digest for _, digest in codes_in(loaded.payload)]
+        if loaded.kind == "jobs":
+            return compared_in(loaded.payload)
+        return [digest for _, digest in codes_in(loaded.payload)] if loaded.kind == "value" else []
 
     def add(self, digest: Digest, loaded: Loaded) -> None:
         """Writes an object; what it points to was written before.
@@ -112,14 +118,15 @@ class Renaming:
     def _rewrite(self, digest: Digest, kind: str, payload: bytes, points_to: Iterable[Digest]) -> Digest:
         if kind == "call":
             self._note_partial(digest, payload)
-        if kind != "blob" and may_change(payload, self._head):
+        if kind != "blob" and may_change(kind, payload, self._head):
             codes = codes_in(payload) if kind == "value" else []
             for name, code in codes:
                 self.code[name].add(code)
-            known = self.new_ids({*points_to, *(code for _, code in codes)})
+            compared = compared_in(payload) if kind == "jobs" else []
+            known = self.new_ids({*points_to, *compared, *(code for _, code in codes)})
             if any(inner not in known for inner in points_to):
                 raise InternalError(f"{kind} {digest.hex()} comes before what it points to")
-            payload = rewritten(kind, payload, lambda old: known.get(old) or self.gone(old))
+            payload = rewritten(kind, payload, lambda old: known.get(old) or self.gone(old), known)
         new = object_id(self.after, kind, payload)
         there = self._added.setdefault(new, (kind, payload))
         if there != (kind, payload):

@@ -1,15 +1,16 @@
 """Writing a payload anew with other ids in it: what another object format makes of an object.
 
 Ids are pointers, which are found without knowing what a payload means. What else needs to be known:
-what is sorted by ids, or by bytes that hold some, is sorted anew; and the value that stands for code (`redun.code`)
-holds its id as bytes.
+what is sorted by ids, or by bytes that hold some, is sorted anew; the value that stands for code (`redun.code`)
+holds its id as bytes; and so do pages of jobs those of the calls that jobs were compared with.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from redun.core import limits
@@ -18,6 +19,8 @@ from redun.core.digest import Digest
 
 NewId = Callable[[bytes], Digest]
 """Gives the id that stands for an old one."""
+
+NONE: Final[Mapping[bytes, Digest]] = MappingProxyType({})
 
 #: Values whose items are sorted by their encoded bytes.
 _SETS: Final = (2, 3)
@@ -30,29 +33,37 @@ _CODE_BYTES: Final = _CODE.encode()
 _TASK_INCLUDES: Final = 8
 _EXEC_SOURCES: Final = 13
 _TASK_SET: Final = ("tasks", 2)
+_JOBS_RARE: Final = 14
+#: In a row of these, after its offset.
+_COMPARED: Final = 2
+_COMMON: Final = [1, None, None, "", [], []]
 #: Python's frames for a level of a value.
 _FRAMES: Final = 8
 
 
-def may_change(payload: bytes, pointer_head: bytes) -> bool:
+def may_change(kind: str, payload: bytes, pointer_head: bytes) -> bool:
     """Returns whether there may be an id in a payload. There is none in most, and searching costs next to nothing."""
-    return pointer_head in payload or _CODE_BYTES in payload
+    return pointer_head in payload or _CODE_BYTES in payload or kind == "jobs"
 
 
-def rewritten(kind: str, payload: bytes, new_id: NewId) -> bytes:
+def rewritten(kind: str, payload: bytes, new_id: NewId, known: Mapping[bytes, Digest] = NONE) -> bytes:
     """Returns the payload with new ids in the place of the old.
+
+    Args:
+        known: those new ids that are known. What a page of jobs names without pointing to it is left out where it is
+            not among them.
 
     Raises:
         MalformedObject: if it cannot be read.
     """
     try:
-        return _rewritten(kind, payload, new_id)
+        return _rewritten(kind, payload, new_id, known)
     except RecursionError:
         with _deeper():
-            return _rewritten(kind, payload, new_id)
+            return _rewritten(kind, payload, new_id, known)
 
 
-def _rewritten(kind: str, payload: bytes, new_id: NewId) -> bytes:
+def _rewritten(kind: str, payload: bytes, new_id: NewId, known: Mapping[bytes, Digest]) -> bytes:
     record = _mapped(unpack(payload), new_id)
     if kind == "task":
         record[_TASK_INCLUDES].sort()
@@ -60,6 +71,10 @@ def _rewritten(kind: str, payload: bytes, new_id: NewId) -> bytes:
         record[_EXEC_SOURCES].sort()
     elif kind == "footprint" and record[1] == _TASK_SET[0]:
         record[_TASK_SET[1]].sort()
+    elif kind == "jobs":
+        for row in record[_JOBS_RARE]:
+            row[_COMPARED] = known.get(row[_COMPARED])
+        record[_JOBS_RARE] = [row for row in record[_JOBS_RARE] if row[1:] != _COMMON]
     return pack(record)
 
 
@@ -80,6 +95,11 @@ def _mapped(item: Any, new_id: NewId) -> Any:
             data = pack(sorted(inner, key=pack))
         return ExtType(item.code, data)
     return item
+
+
+def compared_in(payload: bytes) -> list[Digest]:
+    """Returns the ids of the calls that jobs of a page were compared with."""
+    return [Digest(row[_COMPARED]) for row in unpack(payload)[_JOBS_RARE] if row[_COMPARED] is not None]
 
 
 def codes_in(payload: bytes) -> list[tuple[str, Digest]]:

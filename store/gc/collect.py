@@ -328,6 +328,6 @@ class Collector:
 
 def _named_by(info: LiveInfo) -> list[Digest]:
     rows = (*info.tail, *info.running)
-    found = [digest for row in rows for digest in (row.call, row.compared, row.head, row.trace)]
+    found = [digest for row in rows for digest in (row.call, row.head, row.trace)]
     found += [info.root, *info.pages, *(digest for pair in info.sources for digest in pair)]
     return [Digest(digest) for digest in found if digest is not None]

@@ -113,14 +113,12 @@ def _text(item: Any) -> str | None:
 
 
 class JobColumns(NamedTuple):
-    """Columns of a page of jobs, one entry a job each: row numbers, calls, statuses, and how it was answered; and the
-    calls that some jobs were compared with."""
+    """Columns of a page of jobs, one entry a job each: row numbers, calls, statuses, and how it was answered."""
 
     numbers: list[int]
     calls: list[bytes | None]
     statuses: bytes
     hows: bytes
-    compared: list[bytes]
 
 
 def job_columns(payload: bytes) -> JobColumns:
@@ -133,8 +131,7 @@ def job_columns(payload: bytes) -> JobColumns:
         record = msgpack.unpackb(payload, ext_hook=_bare)
         if record[0] != SCHEMA:
             raise MalformedObject(f"jobs of schema {record[0]!r}", hint="a newer redun wrote this store; upgrade")
-        compared = [row[2] for row in record[14] if row[2] is not None]
-        return JobColumns(list(accumulate(record[2])), record[3], record[5], record[6], compared)
+        return JobColumns(list(accumulate(record[2])), record[3], record[5], record[6])
     except (ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
         raise MalformedObject(f"a page of jobs whose columns do not fit: {error}") from None
 

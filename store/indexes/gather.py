@@ -111,8 +111,6 @@ class Gatherer:
         self._of_task: dict[bytes, list[bytes]] = {}
         #: The starts of calls of which there are rows here.
         self._gathered: set[bytes] = set()
-        #: Calls that jobs were compared with: they are kept, whether the executions that made them are or not.
-        self._compared: set[bytes] = set()
         sets = self.rows.sets
         self._calls, self._ids = (
             sets[layout.CALLS].setdefault(layout.ALL, []),
@@ -130,10 +128,9 @@ class Gatherer:
             self._page(page, jobs, whole)
         calls = list(jobs)
         known = self._all_known(calls)
-        inside = self._compared
+        inside: set[bytes] = set()
         before = len(self._arguments)
         values = self._some_calls(calls, known, whole, jobs, inside)
-        self._compared = set()
         walked = set(calls)
         while inside:
             inside -= walked
@@ -154,11 +151,10 @@ class Gatherer:
 
     def _page(self, page: Page, jobs: dict[bytes, list[bytes]], whole: set[bytes]) -> None:
         try:
-            numbers, calls, statuses, hows, compared = job_columns(page.payload)
+            numbers, calls, statuses, hows = job_columns(page.payload)
         except MalformedObject:
             return
         function, head, ids = self._source.format.hash, b"job " + page.uuid, self._ids
-        self._compared.update(compared)
         status_rows = self.rows.sets[layout.STATUS]
         places = range(page.first, page.first + len(numbers))
         for number, place, call, status, how in zip(numbers, places, calls, statuses, hows, strict=True):

@@ -93,7 +93,7 @@ def _lead_home(work: Work, info: LiveInfo) -> None:
     gone: list[str] = []
     rows = (*info.tail, *info.running)
     named = [*info.pages, info.root, *(digest for pair in info.sources for digest in pair)]
-    named += [digest for row in rows for digest in (row.call, row.compared, row.head, row.trace)]
+    named += [digest for row in rows for digest in (row.call, row.head, row.trace)]
     there = kinds(work.backend, (digest for digest in named if digest is not None))
 
     def fits(digest: Digest | None, kind: str) -> bool:
@@ -105,7 +105,7 @@ def _lead_home(work: Work, info: LiveInfo) -> None:
     def mended(row: JobRow) -> JobRow:
         changes: dict[str, Any] = {
             name: None
-            for name, kind in (("call", "call"), ("compared", "call"), ("head", "footprint"), ("trace", "trace"))
+            for name, kind in (("call", "call"), ("head", "footprint"), ("trace", "trace"))
             if not fits(getattr(row, name), kind)
         }
         return row._replace(**changes)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from redun.cli import exits
+from redun.store.gc.collect import GcOptions
+from redun.store.gc.retention import KeepRules
 from tests.cli.screens import TASKS, Screens, masked, screens_in
 
 
@@ -37,6 +39,28 @@ def test_a_job_that_ran_tells_what_changed_and_what_it_is_compared_with(screens:
         "    -    return x * RATE\n"
         "    +    return x + RATE\n"
     )
+
+
+def test_an_earlier_call_that_was_pruned_and_collected_is_said_to_be_gone(screens: Screens) -> None:
+    screens.history.run(TASKS)
+    screens.history.run(TASKS.replace("x * RATE", "x + RATE"))
+    before = screens.json("explain", screens.job("scale"))["reason"]
+    store = screens.history.store
+    store.prune(store.plan_pruning(KeepRules(last=1)))
+    store.collect_garbage(GcOptions(expiry_s=0))
+    screens("log")
+    assert masked(screens("explain", screens.job("scale"))) == (
+        "Job UUID [ DONE ] TIME:  n.scale(x=2)\n"
+        "Traceback: Exec ID > Job ID main > Job ID scale\n"
+        "\n"
+        "Ran: code changed; the earlier call is no longer in the store\n"
+        "\n"
+        "Compared with:\n"
+        "  CallNode ID, which is no longer in the store\n"
+    )
+    reason = screens.json("explain", screens.job("scale"))["reason"]
+    assert (reason["gone"], reason["compared"], reason["code"]) == (True, before["compared"], [])
+    assert "n.scale: code changed; the earlier call is no longer in the store\n" in screens("explain", "-")
 
 
 def test_arguments_are_told_place_by_place(screens: Screens) -> None:

@@ -184,6 +184,21 @@ def test_a_page_holds_rows_out_of_order_and_says_common_things_once():
     assert len(one_more) - len(payload) <= 18 + 3 + 9  # a pointer, a step of the number, nine columns
 
 
+@FORMATS
+def test_a_page_names_what_jobs_were_compared_with_and_does_not_point_to_it(fmt: ObjectFormat):
+    call, earlier = (Digest(fmt.hash(word)) for word in (b"call", b"earlier"))
+    row = JobRow(0, call, -1, Status.DONE, How.RAN, Why.CODE, 0, 0, compared=earlier)
+    payload = JobsRecord(UUID, (row,)).payload()
+    assert JobsRecord.parse(payload, strict=True).rows == (row,)
+    assert pointers("jobs", payload) == [call]
+    for wrong in (Pointer(earlier), earlier[1:], "earlier"):
+        fields = unpack(payload)
+        fields[14][0][2] = wrong
+        for strict in (False, True):
+            with pytest.raises(MalformedObject):
+                JobsRecord.parse(pack(fields), strict=strict)
+
+
 def test_the_total_of_a_task_is_the_sum_of_its_columns():
     assert TaskCount("a.f", 1, 20, 300, 4000, 50000).total == 54321
 

@@ -15,8 +15,10 @@ from redun.core.limits import STALE_NAMED
 from redun.core.objects import TaskRecord, Use, Why
 from redun.executor.code_changes import code_changes
 from redun.executor.known import known_in
-from redun.executor.reasons import Miss, Reasons, Site
+from redun.executor.reasons import Miss, Reason, Reasons, Site
 from redun.store import Store
+from redun.store.gc.collect import GcOptions
+from redun.store.gc.retention import KeepRules
 from tests.executor.histories import History, history_in
 
 TASKS = """
@@ -410,3 +412,42 @@ def test_a_reason_as_json_holds_all_of_it(history: History) -> None:
     document = record_to_json(history.explained()["scale"])
     assert document["why"] == "code"
     assert document["code"][0]["values"] == [{"path": "w.RATE", "how": "changed", "old": "3", "new": "4", "file": ""}]
+
+
+# -- when the earlier call has gone -----------------------------------------------------------------------------------
+
+
+def _keep_newest(store: Store) -> None:
+    store.prune(store.plan_pruning(KeepRules(last=1)))
+    store.collect_garbage(GcOptions(expiry_s=0))
+
+
+def test_a_reason_whose_earlier_call_has_gone_names_its_kind_and_says_so(history: History) -> None:
+    history.run(TASKS)
+    history.run(TASKS.replace("x * RATE", "x + RATE"), 0.2)
+    before = history.explained()
+    assert (before["scale"].why, before["train"].why) == (Why.CODE, Why.ARGUMENT)
+    _keep_newest(history.store)
+    found = history.explained()
+    for name, word in (("scale", "code"), ("train", "argument")):
+        assert found[name].text() == f"{word} changed; the earlier call is no longer in the store"
+        assert found[name] == Reason(before[name].why, history.rows()[name].compared, gone=True)
+    assert history.explained_all()["scale"] == [found["scale"].text()]
+
+
+def test_a_reason_that_a_conversion_left_without_its_earlier_call_says_the_same(history: History) -> None:
+    history.run(TASKS)
+    history.run(TASKS.replace("x * RATE", "x + RATE"))
+    miss = history.miss(history.rows()["scale"])._replace(compared=None)
+    reason = Reasons(history.store.get, known_in(history.store)).reason(miss)
+    assert reason == Reason(Why.CODE, None, gone=True)
+
+
+def test_a_file_that_changed_is_told_also_when_the_earlier_call_has_gone(history: History) -> None:
+    history.run(TASKS)
+    Path("out.txt").write_text("something else")
+    history.run(TASKS)
+    before = history.explained()["write"].text()
+    assert before.startswith("its earlier result does not hold: content of out.txt: ")
+    _keep_newest(history.store)
+    assert history.explained()["write"].text() == before

@@ -153,7 +153,7 @@ class Walk:
             yield from (page.rows for page in self._store.job_pages(record.pages))
 
     def _reach(self, row: JobRow) -> None:
-        stack = [(row.call, row.how is How.WHOLE), (row.compared, True)]
+        stack = [(row.call, row.how is How.WHOLE)]
         while stack:
             digest, deep = stack.pop()
             if digest is None or not self._store.has(digest):

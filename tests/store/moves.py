@@ -44,15 +44,16 @@ def _task(store: Store) -> Digest:
 
 
 def run(store: Store, number: int, *, result: Any = None, cause: bool = True) -> Digest:
-    """Puts an execution of one job; returns its id."""
+    """Puts an execution of one job, which was compared with that of the execution before; returns its id."""
     task, arg = _task(store), store.put_value(number)
     source = store.put("source", SourceRecord("def task(n): ...", "moved.py", 3).payload())
     made = store.put_value(number if result is None else result)
     call = store.put("call", CallRecord(task, (arg,), None, Outcome.VALUE, made).payload())
     tasks = store.put("footprint", TaskSetRecord((("moved.task", task, ()),)).payload())
     head = store.put("footprint", HeadRecord(tasks).payload())
+    before = next((record.root for _, record in store.executions()), None)
     live = store.begin_run(["redun", "run", str(number)], {"user": "ada"})
-    job = JobRow(0, call, -1, Status.DONE, How.RAN, Why.FIRST, 10, 5, head=head)
+    job = JobRow(0, call, -1, Status.DONE, How.RAN, Why.ARGUMENT, 10, 5, compared=before, head=head)
     batch = Batch(
         memo=[MemoUpdate(key_of(store, number), "moved.task", made, False, call, head, cause)], tallies={call: [1]}
     )
@@ -108,13 +109,16 @@ def answers(store: Store) -> dict[str, Any]:
         return (kind, store.get_value(digest)) if kind == "value" else kind
 
     history = list(store.executions())
+    there = {digest for digest, _ in store.objects()}
     memo = [store.lookup({}, [key_of(store, number)])[0] for number in range(3)]
     return {
         "kinds": Counter(kind for _, kind in store.objects()),
         "history": [(record.uuid, record.argv, record.info, record.tags, record.counts) for _, record in history],
         "rows": [
-            [row._replace(call=None, head=None) for page in store.job_pages(record.pages) for row in page.rows]
+            (row._replace(call=None, compared=None, head=None), row.compared in there)
             for _, record in history
+            for page in store.job_pages(record.pages)
+            for row in page.rows
         ],
         "refs": {
             name.split("/")[0]: words(digest)

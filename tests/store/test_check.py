@@ -366,7 +366,6 @@ def test_what_a_live_run_names_must_be_there(filled: Filled, row: Row) -> None:
         "call of job 1",
         "footprint of job 2",
         "traceback of job 3",
-        "earlier call of job 4",
         "call of job 5",
     ]
 

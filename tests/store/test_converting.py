@@ -14,8 +14,10 @@ from redun.core.codec import Pointer, pack
 from redun.core.digest import OBJECT_FORMATS, Digest
 from redun.core.errors import DigestCollision, StoreDamaged, StoreError, StoreFormatError, StoreLocked
 from redun.core.keys import CodeExternal, call_key
-from redun.core.objects import CallRecord, HeadRecord, Outcome, SourceRecord, TaskRecord, TaskSetRecord
+from redun.core.objects import CallRecord, HeadRecord, JobsRecord, Outcome, SourceRecord, TaskRecord, TaskSetRecord
 from redun.store import Batch, MemoUpdate, Store, check, convert
+from redun.store.gc.collect import GcOptions
+from redun.store.gc.retention import KeepRules
 from redun.store.lmdb_backend import LmdbBackend
 from redun.store.lost import Loss, declare
 from redun.store.rewriting import rewritten
@@ -68,6 +70,27 @@ def test_there_and_back_again_every_object_has_the_id_that_it_had(tmp_path: Path
         assert answers(store) == before
     assert list(check(place)) == []
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+@BOTH
+def test_the_call_that_a_job_was_compared_with_gets_its_new_id_and_is_left_out_where_it_is_gone(
+    tmp_path: Path, name: str
+) -> None:
+    place = tmp_path / "s"
+    with Store.init(place, object_format=name) as store:
+        for number in range(3):
+            run(store, number)
+        store.prune(store.plan_pruning(KeepRules(last=2)))
+        store.collect_garbage(GcOptions(expiry_s=0))
+    convert(place, OTHER[name])
+    with Store.open(place, read_only=True) as store:
+        history = [record for _, record in store.executions()]
+        compared = [row.compared for record in history for page in store.job_pages(record.pages) for row in page.rows]
+        assert compared == [history[1].root, None]
+        for digest, _ in store.objects("jobs"):
+            payload = store.get(digest)[1]
+            assert JobsRecord.parse(payload, strict=True).payload() == payload
+    assert list(check(place)) == []
 
 
 @BOTH

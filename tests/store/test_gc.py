@@ -158,6 +158,24 @@ def test_a_pruned_execution_between_others_stays_on_the_chain_without_its_conten
     assert _listed(store) == [runs[4].digest, runs[0].digest]
 
 
+def test_a_job_keeps_no_call_that_it_was_compared_with(store: Store, runs: list[Run], row: Row) -> None:
+    rows = [row(0, call=runs[4].call, compared=runs[0].call), row(1, compared=runs[4].call)]
+    store.begin_run(["x"], {}).seal(
+        Batch(), root=runs[4].call, status=Status.DONE, rows=2, counts=(), sources=(), tail=rows
+    )
+    run = store.begin_run(["y"], {})
+    store.commit(Batch(run=RunUpdate(run.uuid, running=(row(0, compared=runs[1].call),))))
+    _prune(store, KeepRules(last=1))
+    store.collect_garbage(NOW)
+    assert [store.has(made.call) for made in runs] == [False, False, False, False, True]
+    assert list(store.check(level=2)) == []
+    (_, newest) = next(store.executions())
+    assert [row.compared for page in store.job_pages(newest.pages) for row in page.rows] == [
+        runs[0].call,
+        runs[4].call,
+    ]
+
+
 def test_when_all_are_pruned_the_next_run_goes_on_with_the_chain(store: Store, runs: list[Run], row: Row) -> None:
     _prune(store, KeepRules())
     store.collect_garbage(NOW)
