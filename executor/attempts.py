@@ -27,6 +27,7 @@ class Attempts:
     Args:
         capacities: see `Limits`.
         now: microseconds since the run began.
+        owe: is told of rows that are to be written.
 
     Attributes:
         live: jobs that have a timer; empty where none has.
@@ -41,12 +42,14 @@ class Attempts:
         *,
         capacities: Mapping[str, int],
         now: Callable[[], int],
+        owe: Callable[[int], None],
     ) -> None:
         self._evaluator = evaluator
         self._dispatcher = dispatcher
         self._recorder = recorder
         self._observer = observer
         self._now = now
+        self._owe = owe
         self._limits = Limits(capacities)
         self._timers = Timers()
         self.live = self._timers.live
@@ -99,6 +102,7 @@ class Attempts:
         if self._evaluator.failed or job.abandoned:
             return False
         self._recorder.attempt(job, failure, self._evaluator.spare_number())
+        self._owe(1)
         job.retried += 1
         job.attempts += 1
         self._evaluator.begin_anew(job)

@@ -109,6 +109,7 @@ class Run:
             observer,
             capacities=capacities or {},
             now=self._now,
+            owe=self._owe,
         )
         self._chooses = pools.elsewhere or pools.has_options
         self._crossings: list[Crossing] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -120,6 +121,37 @@ def test_retries_and_their_warnings_are_told_and_log_shows_each_attempt(redun: R
     assert ", attempt 3" in redun("show", next(job["job"] for job in jobs if job["attempt"] == 3)).stdout
     assert redun("fsck").returncode == 0
     assert "Cached Job" in redun("run", "w.py", "flaky", "--path", "tries", "--succeeds", "3").stderr
+
+
+def test_an_interrupt_while_an_attempt_is_waited_for_ends_the_run_and_its_history_is_whole(
+    redun: Redun, tmp_path: Path
+) -> None:
+    words = ["-o", "retries=4", "-o", "retry_delay=600", "w.py", "flaky", "--path", "tries", "--succeeds", "2"]
+    command = [sys.executable, "-m", "redun.cli.app", "run", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("the next one begins in 600 s" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        assert "*** Execution interrupted" in process.stderr.read()
+    assert process.returncode == 130
+    shown = redun("log", "-").stdout
+    assert shown.count("[FAILED]") == 1
+    assert shown.count("(attempt 2)") == 1
+    assert redun("fsck").returncode == 0
+    assert redun("run", "w.py", "flaky", "--path", "tries", "--succeeds", "2").stdout == "'done'\n"
+
+
+def test_a_run_that_is_killed_while_it_waits_has_told_of_the_attempt(redun: Redun, tmp_path: Path) -> None:
+    words = ["-o", "retries=4", "-o", "retry_delay=600", "w.py", "flaky", "--path", "tries", "--succeeds", "2"]
+    command = [sys.executable, "-m", "redun.cli.app", "run", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("the next one begins in 600 s" in line for line in process.stderr)
+        while "[FAILED]" not in redun("log", "-").stdout:  # it is written soon, though nothing else happens
+            assert process.poll() is None
+        process.kill()
+    assert "[FAILED]" in redun("log", "-").stdout
+    assert redun("fsck").returncode == 0
 
 
 def test_limits_of_the_project_bound_jobs_and_a_need_above_them_fails_at_once(redun: Redun, tmp_path: Path) -> None:
