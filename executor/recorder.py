@@ -156,7 +156,7 @@ class Recorder:
         job.call, job.head = leader.call, leader.head
         job.tasks, job.ext, job.flags = leader.tasks, leader.ext, leader.flags
         job.context_reads = leader.context_reads
-        if job.tasks is not None and (job.applied or job.node.options):
+        if job.tasks is not None and (job.applied or job.node.options or job.node.lazy_options):
             self._add_own(job)
         if job.failure is not None:
             job.trace = leader.trace
@@ -285,7 +285,8 @@ class Recorder:
         return (
             result.plain
             and not reduction.nodes
-            and not (job.extras or job.applied or job.coded or job.flags or job.unkept or job.node.options)
+            and not (job.extras or job.applied or job.coded or job.flags or job.unkept)
+            and not (job.node.options or job.node.lazy_options)
             and job.prepared.cacheable
         )
 
@@ -406,7 +407,7 @@ class _Parts:
 
 
 def _own_flags(job: Job) -> list[Flag]:
-    off = job.node.options and job.cache_scope != "BACKEND"
+    off = (job.node.options or job.node.lazy_options) and job.cache_scope != "BACKEND"
     return [Flag("volatile", "the cache was off for this call")] if off else []
 
 

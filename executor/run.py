@@ -198,7 +198,7 @@ class Run:
         self._queue_all()
         if self._teller.tells:
             for job in batch:
-                if job.how is not How.RAN:
+                if job.how is not How.RAN and not _may_run(job):
                     self._teller.job("Cached", job)
                 if job.how is How.WHOLE:
                     self._teller.inner(job)
@@ -392,6 +392,8 @@ class Run:
             if job.reduction is not None and job.reduction.nodes:
                 job.stopped = now  # a job ends when all it called has ended
             recorder.ended(job)
+            if self._teller.tells and _may_run(job):
+                self._teller.job("Cached", job)
             if job.state is State.DONE:
                 job.slim()
             elif self._teller.tells and job.state is State.FAILED:
@@ -517,6 +519,11 @@ class Run:
 
     def _counts(self) -> list[TaskCount]:
         return [TaskCount(name, *row) for name, row in sorted(self._evaluator.counts.items())]
+
+
+def _may_run(job: Job) -> bool:
+    """Whether the job was answered with what its body awaited last time: until that has come out alike, it may run."""
+    return job.task.is_async and job.how is How.STEP
 
 
 def _failure_of(raised: Any, job: Job) -> Failure:

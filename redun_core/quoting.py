@@ -45,6 +45,7 @@ def _encode(encoder: Encoder, value: QuotedExpression) -> ExtType:
     reduction = quoted(inner, value.eval())
     encoder.externals.extend(reduction.externals)
     encoder.code.extend(reduction.code)
+    encoder.code.extend(node.task for node in reduction.nodes if node.task is not None)  # as whoever reads it finds
     return encoder.ext(codes.QUOTED, [Pointer(inner.put("expr", reduction.payload))])
 
 

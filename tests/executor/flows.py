@@ -110,12 +110,12 @@ class Flow:
         assert self.module is not None
         return eval(text, self.module.__dict__)  # the test's own text
 
-    def execute(self, text: str = "main()", **options: Any) -> Execution:
+    def execute(self, text: str = "main()", *, context: Any = None, **options: Any) -> Execution:
         """Runs an expression against the store and forgets what bodies said before."""
         self._bodies.said.clear()
         STATS.fresh.clear()
         scheduler = Scheduler(self.store, threads=self.threads, replay=self.replay, observer=self.watcher, **options)
-        return scheduler.execute(self.expression(text))
+        return scheduler.execute(self.expression(text), context=context)
 
     def __call__(self, text: str = "main()", **options: Any) -> Any:
         """Runs an expression and returns its value."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from redun.core import constants, keys, ownership, sources, static_uses
 from redun.core.digest import DEFAULT_FORMAT, Digest
@@ -57,8 +57,8 @@ class Strategy:
         self.store = Store.memory()
         (folder / "out").mkdir(parents=True)
 
-    def run(self, modules: dict[str, str], root: str, *, cache: bool = True, threads: int = 4) -> Outcome:
-        """Runs an expression in a workflow, as a new process would."""
+    def run(self, modules: dict[str, str], root: str, *, threads: int = 4, **options: Any) -> Outcome:
+        """Runs an expression in a workflow, as a new process would; options as in `Flow.execute`."""
         os.chdir(self.folder)
         forget_all()
         flow = self._flow
@@ -67,7 +67,7 @@ class Strategy:
         flow.store = self.store if self._keeps else Store.memory()
         flow.replay, flow.threads = self._replay, threads
         flow.watcher.events.clear()
-        execution = flow.execute(root, cache=cache)
+        execution = flow.execute(root, **options)
         told = [event.id for event in flow.watcher.events if event.verb != "Reject"]
         assert len(told) == len(set(told)), "two jobs were told of under one id"
         done = execution.status is Status.DONE

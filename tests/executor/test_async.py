@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from redun.core.context import get_context
 from redun.core.errors import ExpressionError, RunError
 from redun.core.functional import catch
 from redun.core.tasks import task
 from redun.executor.scheduler import Scheduler
 from redun.store import Store
+from tests.executor.flows import Watcher
 
 redun_namespace = "tests.async_tasks"
 
@@ -172,6 +174,21 @@ def test_bodies_wait_side_by_side(store: Store):
 def test_an_async_task_on_an_executor_that_cannot_run_it_says_so(store: Store):
     with pytest.raises(RunError, match="is async"):
         run(store, chained.options(executor="processes")(1))
+
+
+def test_a_job_whose_body_is_to_run_after_all_is_told_of_as_run_only(store: Store):
+    @task(namespace=redun_namespace, version="1")
+    async def reads() -> Any:
+        return [await _reading(), await double(1)]  # type: ignore[misc]  # a call is typed as its value
+
+    for value, verbs in ((1, ["Run"]), (2, ["Run"]), (2, ["Cached"])):
+        watcher = Watcher()
+        Scheduler(store, replay="step", observer=watcher).run(reads(), context={"a": value})
+        assert [event.verb for event in watcher.events if event.fullname.endswith("reads")] == verbs
+
+
+def _reading() -> Any:
+    return get_context("a", 1)
 
 
 def test_awaiting_outside_of_a_task_says_what_to_do():

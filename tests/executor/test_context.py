@@ -109,6 +109,17 @@ def test_options_may_be_expressions(store: Store, ran: list[Any]):
         run(store, unconcerned.options(cache=unconcerned(1))(6))
 
 
+@pytest.mark.parametrize("replay", ["whole", "step"])
+def test_a_call_whose_cache_an_expression_switches_off_runs_in_every_run(store: Store, ran: list[Any], replay: str):
+    @task(namespace=redun_namespace, version="1")
+    def around() -> Any:
+        return unconcerned.options(cache=unconcerned(1) == 2)(5)
+
+    for _ in range(2):
+        assert run(store, around(), None, replay) == 5
+    assert ran.count(("unconcerned", 5)) == 2
+
+
 def test_exported_options_are_those_of_all_jobs_below(store: Store, ran: list[Any]):
     uncached = middle.export_options(cache=False)
     for _ in range(2):

@@ -54,6 +54,12 @@ def ignore(function: Any) -> str:
 
 
 @task(namespace=redun_namespace, version="1")
+def named(quoted: Any) -> str:
+    _ran.append("named")
+    return type(quoted).__name__
+
+
+@task(namespace=redun_namespace, version="1")
 def unquoted(quoted: Any) -> Any:
     return [quoted.eval(), quoted.eval()]
 
@@ -105,6 +111,17 @@ def test_a_quoted_expression_is_not_evaluated_before_it_is_asked_for(store: Stor
     assert ran == []
     assert run(store, unquoted(quote([costly(1), add(costly(1), 2)]))) == [[10, 12], [10, 12]]
     assert run(store, unquoted(quote(5))) == [5, 5]
+
+
+@pytest.mark.parametrize("replay", ["whole", "step"])
+def test_a_call_is_known_again_by_a_quote_among_its_arguments(store: Store, ran: list[Any], replay: Any):
+    @task(namespace=redun_namespace, version="1")
+    def quoting() -> Any:
+        return [unquoted(quote(costly(1))), named(quote(add(1, 2)))]
+
+    for _ in range(2):
+        assert Scheduler(store, replay=replay).run(quoting()) == [[10, 10], "QuotedExpression"]
+    assert ran.count("named") == 1, "read back, a quote holds the same tasks as the one that was made"
 
 
 def test_delay_and_force(store: Store, ran: list[Any]):
