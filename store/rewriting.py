@@ -36,7 +36,7 @@ _TASK_SET: Final = ("tasks", 2)
 _JOBS_RARE: Final = 14
 #: In a row of these, after its offset.
 _COMPARED: Final = 2
-_COMMON: Final = [1, None, None, "", [], []]
+_COMMON: Final[list[Any]] = [1, None, None, "", [], []]
 #: Python's frames for a level of a value.
 _FRAMES: Final = 8
 
