@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -21,7 +21,7 @@ from redun.store import Store
 
 if TYPE_CHECKING:
     from redun.executor.config.config import Config
-    from redun.executor.config.records import ProjectSettings
+    from redun.executor.config.records import ExecutorSettings, ProjectSettings
 
 _DEFAULT_THREADS: Final = 20
 
@@ -44,6 +44,8 @@ class Scheduler:
         keep_going: whether all that does not depend on a failure goes on.
         limits: how much there is of what tasks take by their option `limits`, over the settings' `[limits]`; of what is
             in neither, 1.
+        executors: by the names that tasks know them by, functions that make a `concurrent.futures.Executor`; over
+            those of the settings.
         config: settings: a `redun.config.Config`, tables to make one of, or those of a project. Executors and tags are
             taken from it; `threads` is stronger.
 
@@ -61,6 +63,7 @@ class Scheduler:
         observer: Observer | None = None,
         keep_going: bool = False,
         limits: Mapping[str, int] | None = None,
+        executors: Mapping[str, Callable[[], Any]] | None = None,
         config: Config | ProjectSettings | Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = None if config is None else _settings(config)
@@ -70,6 +73,8 @@ class Scheduler:
         self._whole = replay == "whole"
         self._observer = observer
         self._executors = None if self.settings is None else self.settings.executors
+        if executors:
+            self._executors = {**(self._executors or {}), **_given(executors)}
         self._keep_going = keep_going
         self._limits = {} if self.settings is None else dict(self.settings.limits)
         self._limits |= _checked_limits(limits or {})
@@ -160,6 +165,20 @@ def _settings(config: Config | ProjectSettings | Mapping[str, Any]) -> ProjectSe
     if settings.own_packages:
         set_own_packages(settings.own_packages)
     return settings
+
+
+def _given(executors: Mapping[str, Callable[[], Any]]) -> Mapping[str, ExecutorSettings]:
+    # Here and not at the top: most programs give none.
+    from redun.executor.config.records import ExecutorSettings, Origin
+
+    for name, factory in executors.items():
+        if not callable(factory):
+            raise ConfigError(
+                f"executor {name!r} is {factory!r}; expected a function that makes one",
+                hint="lambda: ProcessPoolExecutor(4), so that one that breaks can be made anew",
+            )
+    origin = Origin("Scheduler")
+    return {name: ExecutorSettings(name, "futures", origin, factory=factory) for name, factory in executors.items()}
 
 
 def _checked_limits(limits: Mapping[str, int]) -> Mapping[str, int]:

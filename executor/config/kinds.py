@@ -44,6 +44,12 @@ def _natural(value: Any) -> int:
     return value
 
 
+def _yes_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Unfit
+    return value
+
+
 def _number(text: str) -> Any:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else text
 
@@ -117,6 +123,7 @@ def choice(*words: str) -> Kind:
 
 TEXT: Final = Kind("a text", _text)
 PATH: Final = Kind("a path, as text", _text)
+YES_NO: Final = Kind("true or false", _yes_no, lambda text: {"true": True, "false": False}.get(text, text))
 WHOLE: Final = Kind("a whole number, 1 or more", _whole, _number)
 NATURAL: Final = Kind("a whole number, 0 or more", _natural, _number)
 TEXTS: Final = Kind("a list of texts", _texts, _words)

@@ -67,11 +67,14 @@ class ExecutorSettings(NamedTuple):
     Attributes:
         name: what tasks call it.
         type: `threads`, `processes`, `futures`, `dask` or `alias`.
-        workers: bodies that run at once; None: one a core (or, Dask: whatever the cluster has).
+        workers: bodies that run at once; None: one a core (or whatever the pool or the cluster has).
         start_method: of processes.
-        factory: `package.module:name`, what makes the pool (futures) or the cluster (dask).
+        factory: what makes the pool (futures) or the cluster (dask): `package.module:name`, or from a program the
+            function itself.
         arguments: what the factory is called with.
         address: a Dask scheduler that runs already.
+        shares_files: whether workers see the files of this machine; None: those of `futures`, and of a local Dask
+            cluster, do.
         target: the executor that an alias stands for.
         options: options of tasks, weaker than what `@task` says.
         origin: where it was set.
@@ -82,9 +85,10 @@ class ExecutorSettings(NamedTuple):
     origin: Origin
     workers: int | None = None
     start_method: str = "forkserver"
-    factory: str | None = None
+    factory: str | Callable[..., Any] | None = None
     arguments: Mapping[str, Any] = {}
     address: str | None = None
+    shares_files: bool | None = None
     target: str | None = None
     options: Mapping[str, Any] = {}
 

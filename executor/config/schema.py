@@ -57,10 +57,11 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(
         (*_E, "workers"),
         kinds.WHOLE,
-        "Bodies that run at once: 20 in threads; in processes, and in a local cluster of Dask, one a core.",
+        "Bodies that run at once: 20 in threads; in processes, and in a local cluster of Dask, one a core; in futures, "
+        "as many as the pool has.",
         None,
         "",
-        ("threads", "processes", "dask"),
+        _POOLS,
     ),
     Key(
         (*_E, "start_method"),
@@ -80,6 +81,14 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
     Key((*_E, "arguments"), kinds.NAMED_TABLE, "What the factory is called with.", None, "", ("futures", "dask")),
     Key((*_E, "address"), kinds.TEXT, "A Dask scheduler that runs already: tcp://host:8786.", None, "", ("dask",)),
+    Key(
+        (*_E, "shares_files"),
+        kinds.YES_NO,
+        "Whether workers see the files of this machine. Those of futures, and of Dask on this machine, do.",
+        None,
+        "",
+        ("futures", "dask"),
+    ),
     Key((*_E, "target"), kinds.TEXT, "The executor that it is another name of.", None, "", ("alias",)),
     Key(
         (*_E, "options"),

@@ -42,6 +42,8 @@ class Pools:
         #: Whether jobs that name no executor run elsewhere than in threads.
         self.elsewhere = self._is_elsewhere()
         self._all: list[Pool] = [self.near]
+        #: Executors that could not be made, and why: nobody waits for that twice.
+        self._unmade: dict[str, RunError] = {}
 
     def take(self, timeout: float) -> Reply | None:
         """Returns the next reply, or None when the time (seconds) is over or `wake` was called."""
@@ -121,7 +123,13 @@ class Pools:
         if kind == "threads":
             pool = ThreadPool(workers or self.near.slots, self.outbox)
         else:
-            pool = self._far(name, kind, cross)
+            if name in self._unmade:
+                raise self._unmade[name]
+            try:
+                pool = self._far(name, kind, cross)
+            except RunError as error:
+                self._unmade[name] = error
+                raise
         self._all.append(pool)
         return pool
 

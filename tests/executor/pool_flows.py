@@ -17,6 +17,15 @@ from tests.executor.flows import Flow
 EXECUTORS: dict[str, Mapping[str, Any]] = {
     "threads": {},
     "processes": {"executors": {"processes": {"type": "processes", "workers": 2}}},
+    "futures": {
+        "executors": {
+            "futures": {
+                "type": "futures",
+                "factory": "concurrent.futures:ProcessPoolExecutor",
+                "arguments": {"max_workers": 2},
+            }
+        }
+    },
 }
 #: Those whose bodies run in other processes.
 FAR = [name for name in EXECUTORS if name != "threads"]
