@@ -95,6 +95,9 @@ def _print(found: Collection, *, dry_run: bool) -> None:
         write_out(
             f"{found.pruned:,} of the oldest executions {'would be' if dry_run else 'were'} pruned to make room\n"
         )
+    if found.restored:
+        verb = "would be had back" if dry_run else "had back"
+        write_out(f"{verb} from what was swept: {found.restored:,} objects\n")
     if found.rows:
         write_out(f"cached results {'that would be ' if dry_run else ''}forgotten: {found.rows:,}\n")
     if found.emptied.objects:

@@ -61,7 +61,12 @@ def command_text(run: Run) -> str:
 
 def full_uuid(run: Run) -> str:
     """Returns an execution's uuid in its usual form."""
-    return str(uuid.UUID(bytes=run.uuid))
+    return uuid_text(run.uuid)
+
+
+def uuid_text(raw: bytes) -> str:
+    """Returns a uuid in its usual form."""
+    return str(uuid.UUID(bytes=raw))
 
 
 def run_duration(run: Run) -> int:

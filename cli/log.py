@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show executions, jobs, calls, tasks and values.")
-@click.option("--jobs", "what", flag_value="jobs", help="List jobs of all executions.")
-@click.option("--calls", "what", flag_value="calls", help="List calls, each once.")
-@click.option("--files", "what", flag_value="files", help="List values that hold a file.")
+@click.option("--jobs", is_flag=True, help="List jobs of all executions.")
+@click.option("--calls", is_flag=True, help="List calls, each once.")
+@click.option("--files", is_flag=True, help="List values that hold a file.")
 @click.option("--task", metavar="NAME", help="Only of this task; executions that have jobs of it.")
 @click.option("--status", metavar="STATE", help="Only what is done, failed, running, interrupted, cancelled or cached.")
 @click.option("--since", metavar="WHEN", help="Only what began since: 2026-06-18, today, 2h, 3d.")
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 @click.option("--result", metavar="ID", help="Only what gave that value.")
 @click.option("--value", metavar="ID", help="Only what took or gave that value.")
 @click.option("--file", metavar="PATH", help="Only what took or gave a file of that path; * and ? are wild.")
-@click.option("--up", "way", flag_value="up", help="The calls that the value or call ID came from.")
-@click.option("--down", "way", flag_value="down", help="The calls that took it, and what came of that.")
+@click.option("--up", is_flag=True, help="The calls that the value or call ID came from.")
+@click.option("--down", is_flag=True, help="The calls that took it, and what came of that.")
 @click.option("--depth", type=click.IntRange(min=0), metavar="N", help="How many calls far --up or --down goes.")
 @click.option("-n", "number", type=click.IntRange(min=0), metavar="N", help="How many at most; 0 for all.")
 @click.option("--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the first N.")
@@ -67,6 +67,8 @@ def log(ctx: click.Context, /, name: str | None, *, as_json: bool, **chosen: Any
     redun log --jobs --file 'data/*.csv'     the jobs that read or wrote such a file
     redun log 58dc3a20 --up                  all calls that a value came from
     """
+    chosen["what"] = _one_of(chosen, ("jobs", "calls", "files"), "list different things")
+    chosen["way"] = _one_of(chosen, ("up", "down"), "go different ways")
     found = settings(ctx)
     with (open_asking_store if _asks(chosen) else open_store)(found) as store:
         filters = _filters(store, chosen)
@@ -83,6 +85,14 @@ def log(ctx: click.Context, /, name: str | None, *, as_json: bool, **chosen: Any
         else:
             write_lines(_lines(store, named, filters, found.paint(sys.stdout)), found)
     return OK
+
+
+def _one_of(chosen: Mapping[str, Any], names: Sequence[str], differ: str) -> str | None:
+    """Which of some flags was given; at most one may be."""
+    given = [name for name in names if chosen[name]]
+    if len(given) > 1:
+        raise UsageError(f"--{given[0]} and --{given[1]} {differ}", hint="leave one out")
+    return given[0] if given else None
 
 
 def _asks(chosen: Mapping[str, Any]) -> bool:
@@ -121,7 +131,7 @@ def _value(store: Store, option: str, text: str | None) -> Digest | None:
         return None
     kind, digest = find_object(store, text)
     if kind != "value":
-        raise UsageError(f"{option} {text} is a {kind} and no value", hint="give the id of a value")
+        raise UsageError(f"{option} {text} is no value, but of kind {kind}", hint="give the id of a value")
     return digest
 
 
@@ -210,7 +220,7 @@ def _start(graph: Graph, named: Named) -> Digest:
     """The value or call at which a lineage starts."""
     if isinstance(named, ObjectName):
         if named.kind not in ("value", "call", "blob", "tree"):
-            raise UsageError(f"a {named.kind} has no lineage", hint="give the id of a value, call or job")
+            raise UsageError(f"what is of kind {named.kind} has no lineage", hint="give the id of a value, call or job")
         return named.digest
     from redun.cli.job_table import place_of
 
@@ -266,7 +276,7 @@ def _list(store: Store, filters: Filters, paint: Paint) -> Iterator[str]:
     chosen = filters.runs(runs(store))
     first = next(chosen, None)
     if first is None:
-        yield "No execution matches." if filters.selective else "No executions yet: redun run makes the first."
+        yield "No executions match." if filters.selective else "No executions yet: redun run makes the first."
         return
     yield "Recent executions:"
     yield ""

@@ -9,8 +9,8 @@ import click
 
 from redun.cli.context import common_options, open_store, settings, write_out
 from redun.cli.exits import OK, UsageError
-from redun.cli.history_view import SHORT
-from redun.core.errors import NotFound, RefMoved
+from redun.cli.history_view import SHORT, uuid_text
+from redun.core.errors import NotFound, RefMoved, StoreError
 from redun.core.forms import printable
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def pin(ctx: click.Context, name: str | None, pin_name: str | None, message: str
     with open_store(found, read_only=False) as store:
         digest = find_object(store, name).digest
         chosen = digest.hex() if pin_name is None else pin_name
+        _check_name(chosen)
         try:
             store.pin(digest, chosen, reason=message)
         except RefMoved:
@@ -87,6 +88,15 @@ def unpin(ctx: click.Context, name: str, as_json: bool) -> int:
     return OK
 
 
+def _check_name(name: str) -> None:
+    from redun.store import refs
+
+    try:
+        refs.check_name(refs.PINS + name)
+    except StoreError as error:
+        raise UsageError(f"{name!r} is no name for a pin", hint=error.hint) from None
+
+
 def _show(store: Store, pins: dict[str, Digest], found: Any, *, as_json: bool) -> None:
     rows = [(pin, digest.hex(), *_named(store, digest)) for pin, digest in pins.items()]
     if as_json:
@@ -109,6 +119,4 @@ def _named(store: Store, digest: Digest) -> tuple[str, str]:
     kind = found[0][0] if found else "missing"
     if kind != "exec":
         return kind, digest.hex()
-    from uuid import UUID
-
-    return kind, str(UUID(bytes=store.get_record(digest).uuid))
+    return kind, uuid_text(store.get_record(digest).uuid)

@@ -9,7 +9,7 @@ import click
 
 from redun.cli.context import common_options, open_store, settings, write_out
 from redun.cli.exits import UsageError
-from redun.cli.history_view import clock
+from redun.cli.history_view import clock, uuid_text
 from redun.cli.project import project_settings
 from redun.cli.render import SHORT_ID
 from redun.cli.steps import steps
@@ -73,8 +73,8 @@ def prune(
 def _document(pruning: Pruning, *, dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
-        "kept": [record.uuid.hex() for _, record in pruning.kept],
-        "pruned": [record.uuid.hex() for _, record in pruning.pruned],
+        "kept": [uuid_text(record.uuid) for _, record in pruning.kept],
+        "pruned": [uuid_text(record.uuid) for _, record in pruning.pruned],
     }
 
 

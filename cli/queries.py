@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from redun.cli.colors import Paint
 from redun.cli.filters import Filters
 from redun.cli.graph import Graph
-from redun.cli.history_view import CACHED, SHORT, STATES, clock, run_line
+from redun.cli.history_view import CACHED, SHORT, STATES, clock, run_line, uuid_text
 from redun.core.digest import Digest
 from redun.core.forms import printable
 from redun.store.lineage import LineageStep
@@ -130,7 +130,7 @@ def _job_document(graph: Graph, job: Job) -> dict[str, Any]:
     return {
         "kind": "job",
         "job": job.id.hex(),
-        "execution": _uuid(job.uuid),
+        "execution": uuid_text(job.uuid),
         "status": job.state,
         "task": graph.task_name(row.call),
         "call": None if row.call is None else row.call.hex(),
@@ -143,12 +143,6 @@ def _job_document(graph: Graph, job: Job) -> dict[str, Any]:
         "executor": row.executor,
         "attempt": row.attempt,
     }
-
-
-def _uuid(raw: bytes) -> str:
-    import uuid
-
-    return str(uuid.UUID(bytes=raw))
 
 
 def _gave(graph: Graph, digest: Digest) -> str:

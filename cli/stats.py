@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from redun.cli.context import common_options, open_store, settings, write_out
-from redun.cli.history_view import clock
+from redun.cli.history_view import SHORT, clock, uuid_text
 from redun.cli.steps import steps
-from redun.cli.units import size_text
+from redun.cli.units import count_text, size_text
 from redun.core.forms import printable
 
 if TYPE_CHECKING:
@@ -63,7 +63,13 @@ def _document(counted: Statistics, size: int) -> dict[str, Any]:
         "newest": None if counted.newest is None else counted.newest / 1e6,
         "ages": [age._asdict() for age in counted.ages],
         "growth": [
-            {**one._asdict(), "execution": one.execution.hex(), "start": one.start / 1e6} for one in counted.growth
+            {
+                "execution": uuid_text(one.uuid),
+                "start": one.start / 1e6,
+                "objects": one.objects,
+                "size": one.size,
+            }
+            for one in counted.growth
         ],
         "cache_entries": counted.cache,
         "trash": {"objects": counted.trash.objects, "size": counted.trash.size},
@@ -96,20 +102,21 @@ def _lines(counted: Statistics, size: int, *, quick: bool) -> Iterator[str]:
         yield f"{'LARGEST':<14} {'BYTES':>9}  MADE BY"
         for large in counted.large:
             made = ", ".join(map(printable, large.made_by)) or "an argument, or no call of this store"
-            yield f"{large.kind} {large.digest.hex()[:8]:<8} {size_text(large.size):>9}  {made}"
+            yield f"{large.kind} {large.digest.hex()[:SHORT]:<8} {size_text(large.size):>9}  {made}"
 
 
 def _summary(counted: Statistics, size: int) -> Iterator[str]:
     objects = sum(kind.objects for kind in counted.kinds)
     held = sum(kind.size for kind in counted.kinds)
     file = f"data file {size_text(size)}, {size_text(counted.free)} of it free"
-    yield f"{objects:,} objects, {size_text(held)}; {file}; {counted.cache:,} cache entries"
+    entries = count_text(counted.cache, "cache entry", "cache entries")
+    yield f"{count_text(objects, 'object')}, {size_text(held)}; {file}; {entries}"
     if counted.oldest is not None and counted.newest is not None:
         each = size_text(held // counted.executions)
         first, last = clock(counted.oldest), clock(counted.newest)
-        yield f"{counted.executions:,} executions, {first} to {last}; {each} an execution"
+        yield f"{count_text(counted.executions, 'execution')}, {first} to {last}; {each} an execution"
     if counted.trash.objects:
-        yield f"{counted.trash.objects:,} objects in the trash, {size_text(counted.trash.size)}"
+        yield f"{count_text(counted.trash.objects, 'object')} in the trash, {size_text(counted.trash.size)}"
 
 
 def _times(much: int | None, size: int) -> str:
@@ -129,7 +136,7 @@ def _by_age(counted: Statistics) -> Iterator[str]:
         yield ""
         yield f"{'EXECUTION ADDED':<24} {'OBJECTS':>12} {'BYTES':>9}"
     for one in counted.growth[:_EXECUTIONS]:
-        when = f"{one.execution.hex()[:8]} {clock(one.start)}"
+        when = f"{one.uuid.hex()[:SHORT]} {clock(one.start)}"
         yield f"{when:<24} {one.objects:>12,} {size_text(one.size):>9}"
     if len(counted.growth) > _EXECUTIONS:
         yield f"... and {len(counted.growth) - _EXECUTIONS:,} before"

@@ -44,6 +44,15 @@ class Size(_Whole):
         return size
 
 
+def count_text(number: int, one: str, many: str = "") -> str:
+    """Returns a number and what there is of it: `1 object`, `2,000 objects`.
+
+    Args:
+        many: the plural, where that is not `one` and an s.
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def size_text(size: int) -> str:
     """Returns a number of bytes with three digits and a decimal unit."""
     if size < 1000:

@@ -43,6 +43,7 @@ class Growth(NamedTuple):
     """What an execution led to that no older one did: objects, and their bytes as stored."""
 
     execution: Digest
+    uuid: bytes
     start: int
     objects: int
     size: int
@@ -85,7 +86,7 @@ def follow(
     objects: Objects,
     fmt: ObjectFormat,
     starts: bytearray,
-    executions: Sequence[tuple[Digest, int]],
+    executions: Sequence[tuple[Digest, bytes, int]],
     sizes: Sequence[int],
     progress: Progress,
 ) -> Reached:
@@ -93,7 +94,7 @@ def follow(
 
     Args:
         starts: the first eight bytes of the ids of all objects, in their order; `sizes` are their bytes.
-        executions: id, and when it began, newest first.
+        executions: id, uuid, and when it began, newest first.
     """
     places = array("Q", starts)
     if sys.byteorder == "little":
@@ -102,8 +103,8 @@ def follow(
     counts: array[int] = array("L", bytes(array("L").itemsize * len(places)))
     growth: list[Growth] = []
     try:
-        for digest, start in reversed(executions):
-            growth.append(Growth(digest, start, *reach.follow([digest], counts)))
+        for digest, uuid, start in reversed(executions):
+            growth.append(Growth(digest, uuid, start, *reach.follow([digest], counts)))
         named = [digest for name, digest in all_refs(backend).items() if not name.startswith(EXECUTIONS)]
         others = reach.follow(named, counts)
     except StoreDamaged:

@@ -215,10 +215,10 @@ class _History:
 
     def __init__(self, history: Iterable[tuple[Digest, ExecRecord]]) -> None:
         self._rows: dict[str, list[int]] = {}
-        #: (id, when it began), newest first.
-        self.starts: list[tuple[Digest, int]] = []
+        #: (id, uuid, when it began), newest first.
+        self.starts: list[tuple[Digest, bytes, int]] = []
         for digest, record in history:
-            self.starts.append((digest, record.start))
+            self.starts.append((digest, record.uuid, record.start))
             for count in record.counts:
                 row = self._rows.setdefault(count.fullname, [0, 0, 0, 0])
                 for place, number in enumerate((count.done, count.cached, count.failed, 1)):
@@ -255,7 +255,7 @@ def measure(
         Reached() if quick else follow(backend, objects, fmt, columns.starts, seen.starts, columns.sizes, progress)
     )
     thrown = Columns(backend, "trash", 0, progress).totals()
-    starts = [start for _, start in seen.starts]
+    starts = [start for _, _, start in seen.starts]
     used, free = backend.space()
     return Statistics(
         columns.totals(reached.mentions),

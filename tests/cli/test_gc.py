@@ -61,7 +61,10 @@ def test_a_dry_run_of_prune_lists_what_would_go(shell: Shell) -> None:
     lines = shell("prune", "--keep-last", "1", "--dry-run").splitlines()
     assert lines[-1] == "3 would go, 1 kept"
     assert [line.rpartition(" ")[2] for line in lines[:-1]] == ["2", "1", "0"]
-    assert len(json.loads(shell("log", "--json"))) == 4
+    listed = [run["execution"] for run in json.loads(shell("log", "--json"))]
+    assert len(listed) == 4
+    planned = json.loads(shell("prune", "--keep-last", "1", "--dry-run", "--json"))
+    assert [*planned["kept"], *planned["pruned"]] == listed
 
 
 def test_what_is_pruned_is_listed_no_more_and_swept_by_gc(shell: Shell) -> None:
@@ -101,6 +104,15 @@ def test_results_of_young_executions_stay_in_the_cache_on_demand(shell: Shell) -
     assert "CACHED: 3" in shell("log", "-")
 
 
+def test_gc_says_how_much_it_had_back_of_what_was_swept_before(shell: Shell) -> None:
+    oldest = json.loads(shell("log", "--json"))[-1]["execution"]
+    shell("pin", oldest[:8])
+    shell("prune", "--keep-last", "1")  # those in between are gone, and still known as what leads to the oldest
+    assert "had back" not in shell("gc")
+    assert "would be had back from what was swept: " in shell("gc", "--keep-cache", "1h", "--dry-run")
+    assert "\nhad back from what was swept: " in shell("gc", "--keep-cache", "1h")
+
+
 def test_tags_of_a_run_are_shown_and_keep_it(shell: Shell) -> None:
     shell("-q", "run", "-t", "env=prod", "-t", "a=b=c", "--project", "acme", "-u", "bob", FLOW, "main", "--n", "7")
     assert shell("log", "-").splitlines()[0].endswith(" (a=b=c, env=prod, project=acme, user=bob)")
@@ -123,6 +135,8 @@ def test_a_pin_keeps_an_execution(shell: Shell, tmp_path: Path) -> None:
         (("gc", "--expire", "soon"), "write 45m"),
         (("prune", "--keep-within", "30"), "write 45m"),
         (("prune", "--keep-last", "-1"), "--keep-last"),
+        (("pin", "-", "../paper"), "'../paper' is no name for a pin"),
+        (("pin", "-", ""), "'' is no name for a pin"),
     ],
 )
 def test_what_cannot_be_read_is_a_usage_error(shell: Shell, words: tuple[str, ...], told: str) -> None:
@@ -145,7 +159,9 @@ def test_stats_say_what_there_is_and_who_made_what_is_large(shell: Shell) -> Non
     assert "within a day" in text
     found = json.loads(shell("stats", "--json"))
     assert found["ages"][0]["executions"] == 4
-    assert len(found["growth"]) == 4
+    runs = [run["execution"] for run in json.loads(shell("log", "--json"))]
+    assert [one["execution"] for one in found["growth"]] == runs
+    assert f"\n{runs[0][:8]} " in text
     quick = json.loads(shell("stats", "--quick", "--json"))
     assert (quick["ages"], quick["growth"], quick["kinds"][0]["named"]) == ([], [], None)
     assert {kind["kind"] for kind in found["kinds"]} >= {"value", "call", "exec", "jobs"}

@@ -185,7 +185,7 @@ def test_executions_are_chosen_by_task_state_and_time(store: Store, log: Log) ->
     for words, found in chosen.items():
         shown = log(*words)
         assert re.findall(r"^Exec (\w+)", shown, re.MULTILINE) == found
-        assert (shown == "No execution matches.\n") == (not found)
+        assert (shown == "No executions match.\n") == (not found)
         assert [run["execution"][:8] for run in json.loads(log("--json", *words))] == found
 
 

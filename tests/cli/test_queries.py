@@ -144,6 +144,8 @@ def test_lineage_of_a_job_is_that_of_its_call(shell: Shell) -> None:
         (("main", "--up"), "not a task"),
         (("--depth", "1"), "--depth says how far"),
         (("-", "--jobs"), "--jobs chooses from all that was run"),
+        (("--jobs", "--calls"), "--jobs and --calls list different things"),
+        (("-", "--up", "--down"), "--up and --down go different ways"),
         (("-", "--tag", "a"), "--tag chooses from all that was run"),
         (("--files", "--task", "main"), "--task does not choose files"),
         (("--until", "then"), "--until then: no such time"),
@@ -159,7 +161,7 @@ def test_options_that_do_not_go_together_are_usage_errors(shell: Shell, words: t
 def test_a_value_that_is_not_there_is_said_to_be_so(shell: Shell) -> None:
     assert "names no execution" in shell("log", "--jobs", "--arg", "ffff", code=exits.MISSING)
     call: Any = shell.json("log", "--calls")
-    assert "is a call and no value" in shell("log", "--jobs", "--arg", call[0]["id"], code=exits.USAGE)
+    assert "is no value, but of kind call" in shell("log", "--jobs", "--arg", call[0]["id"], code=exits.USAGE)
 
 
 def test_a_store_that_cannot_be_written_is_asked_all_the_same(shell: Shell, tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ def test_each_execution_has_added_what_no_older_one_leads_to(store: Store) -> No
     store.set_ref("mine", named, expected=None, reason="test")
     store.put("value", pack("e" * 5000))
     found = store.statistics()
-    assert [one.execution for one in found.growth] == [third, second, first]
+    assert [(one.execution, one.uuid) for one in found.growth] == [
+        (digest, store.get_record(digest).uuid) for digest in (third, second, first)
+    ]
     sizes = [one.size for one in found.growth]
     assert sizes[0] < 500 < 3000 < sizes[1] < 3500
     assert 3000 < sizes[2] < 4000
