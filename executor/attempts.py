@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from redun.core.errors import JobTimeout, RedunError, WorkerLost
 from redun.core.steering import STEERING, delay_before, needs_of, retried
-from redun.executor.dispatch import Dispatcher
+from redun.executor.dispatch import ASYNC, Dispatcher
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import summary, trace_of
 from redun.executor.jobs import Failure, Job
@@ -143,6 +143,10 @@ class Attempts:
 
     def _time_is_up(self, job: Job) -> None:
         stopped = self._dispatcher.cancel(job)
+        if stopped and job.executor != ASYNC:  # on a busy machine no thread has come to it: its time has not begun
+            self._evaluator.requeued(job)
+            self._dispatcher.add(job)
+            return
         self.ended(job)
         job.stopped = self._now()
         error = JobTimeout(

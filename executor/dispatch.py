@@ -11,6 +11,8 @@ from redun.executor.pools.contract import Answer, Pool, Reply, Work
 from redun.executor.pools.threads import ThreadPool
 from redun.executor.states import State
 
+#: The executor of async jobs.
+ASYNC: Final = "async"
 #: A task whose bodies took less than this (ns) is tiny: its jobs travel together.
 _TINY_NS: Final = 100_000
 _TOGETHER: Final = 200

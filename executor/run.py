@@ -27,7 +27,7 @@ from redun.executor.accepted import accepted
 from redun.executor.attempts import Attempts
 from redun.executor.collector import calm_collector, look
 from redun.executor.compare import Comparer
-from redun.executor.dispatch import Dispatcher
+from redun.executor.dispatch import ASYNC, Dispatcher
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
 from redun.executor.fingerprints import REBOUND, Fingerprints
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 #: Jobs asked for at a time: small enough that a pool is busy early, large enough to make one transaction worth it.
 _ASK: Final = 1000
-#: The executor of async jobs.
-_ASYNC: Final = "async"
 _PROGRESS_SECONDS: Final = 0.25
 #: Jobs that have not ended which a commit shows; there may be as many as a recursion is deep.
 _SHOWN: Final = 64
@@ -158,8 +156,8 @@ class Run:
         evaluator, dispatcher, attempts = self._evaluator, self._dispatcher, self._attempts
         timers = attempts.live
         while not self._stopping:
-            if timers:
-                attempts.tend()
+            if timers and attempts.patience() <= 0.0:
+                self._tend()
             evaluator.advance()
             self._tell()
             if evaluator.runs:  # async jobs whose awaited values are others now
@@ -259,8 +257,8 @@ class Run:
             )
         if self._coroutines is None:
             self._coroutines = self._pools.open_async(self._evaluator.awaited)
-            self._dispatcher.open(_ASYNC, self._coroutines, self._work, far=False)
-        job.executor = _ASYNC
+            self._dispatcher.open(ASYNC, self._coroutines, self._work, far=False)
+        job.executor = ASYNC
 
     def _tell(self) -> None:
         """Gives async bodies what they awaited."""
@@ -321,6 +319,12 @@ class Run:
             self._owe(1)  # a body that lasts is seen while it runs, also by whoever looks after a crash
         if self._teller.tells:
             self._teller.job("Run", job)
+
+    def _tend(self) -> None:
+        """Does what is due by now. What has come in meanwhile is heard first: it may be what somebody waits for."""
+        while (reply := self._pools.take(0.0)) is not None:
+            self._digest(reply)
+        self._attempts.tend()
 
     def _collect(self) -> None:
         timeout = max(self._deadline - time.monotonic(), 0.0) if self._unwritten else _PROGRESS_SECONDS

@@ -51,7 +51,7 @@ def hangs(n: int) -> int:
     return n
 
 
-@task(timeout=0.05, retries=2, version="1")
+@task(timeout=0.25, retries=2, version="1")
 def hangs_at_first(n: int) -> int:
     _ran["at first"] += 1
     if _ran["at first"] < 3:
@@ -85,7 +85,7 @@ async def sleeps(n: int) -> int:
     return n
 
 
-@task(timeout=0.05, retries=1, version="1")
+@task(timeout=0.25, retries=1, version="1")
 async def stubborn(n: int) -> int:
     """Goes on when it is cancelled, and returns something else."""
     _ran["stubborn"] += 1
