@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from redun.core.call_options import check_call_options
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
+from redun.core.job_info import NOT_KEYED
 from redun.core.keys import LazyDefault, bind, call_key
 from redun.core.reduction import needs, reduce
-from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, check_call_options
+from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY
 from redun.core.values import Encoded
 from redun.executor.expansion import Expander, attach
 from redun.executor.fingerprints import Fingerprints
@@ -71,12 +73,18 @@ class Binder:
         self._bind(job)
         encoder = self._encoder
         identify = encoder.identify
-        job.ids = ids = [arg.digest or identify(arg) for arg in job.args]
+        job.ids = ids = self._ids(job) if job.task.unkeyed else [arg.digest or identify(arg) for arg in job.args]
         code = () if all(arg.plain for arg in job.args) else self._code_ids(job)
         job.key = call_key(encoder.format, job.prepared.digest, ids, code)
         if code:
             job.coded = True
         job.check = hash((job.prepared.digest, *ids, *sorted(code)) if code else (job.prepared.digest, *ids))
+
+    def _ids(self, job: Job) -> list[Digest]:
+        """The ids of arguments of which some are no part of the key."""
+        unkeyed = job.task.unkeyed
+        place = self._encoder.value(NOT_KEYED)
+        return [place if at in unkeyed else self._encoder.identify(arg) for at, arg in enumerate(job.args)]
 
     def _bind(self, job: Job) -> None:
         node, units = job.node, job.units
@@ -116,8 +124,8 @@ class Binder:
 
     def _code_ids(self, job: Job) -> set[Digest]:
         found: set[Digest] = set()
-        for arg in job.args:
-            if not arg.plain:
+        for at, arg in enumerate(job.args):
+            if not arg.plain and at not in job.task.unkeyed:
                 if not arg.inspected:
                     self._resolver.value(arg)
                 for obj in arg.code:

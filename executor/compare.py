@@ -76,8 +76,8 @@ class Comparer:
         #: By task, the newest execution that has it; made when a task is looked for further back.
         self._executions: dict[str, ExecRecord] | None = None
 
-    def compare(self, fullname: str, task: Digest, bound: Sequence[Encoded]) -> Compared:
-        """Returns why a call that no memo row answers has to run."""
+    def compare(self, fullname: str, task: Digest, bound: Sequence[Encoded], ids: Sequence[Digest]) -> Compared:
+        """Returns why a call that no memo row answers has to run; `ids` are those of its arguments in its key."""
         if self._tasks is None:
             self._tasks = self._load()
         calls = self._tasks.get(fullname)
@@ -85,7 +85,7 @@ class Comparer:
             calls = self._tasks[fullname] = self._look_further(fullname)
         if calls is None:
             return _FIRST
-        args = tuple(arg.digest for arg in bound if arg.digest is not None)
+        args = tuple(ids)
         nearest = calls.nearest(args)
         if nearest is None:
             return _FIRST

@@ -15,7 +15,7 @@ from redun.core.digest import Digest
 from redun.core.errors import UNWRITABLE
 from redun.core.expressions import Operand
 from redun.core.reduction import OUTER, Arg, Reduction, needs, reduce
-from redun.core.scheduler_tasks import Attempt, AttemptAll, Reading, Settled
+from redun.core.scheduler_tasks import Attempt, AttemptAll, Forking, Reading, Settled, Tagging
 from redun.core.tasks import Task
 from redun.core.values import Encoded, Encoder
 from redun.executor.expansion import Expander, attach
@@ -43,6 +43,10 @@ class Evaluation(Protocol):
 
     def rerun(self, job: Job) -> None:
         """Lets the body of a job run that was to be answered with its reduction."""
+        ...
+
+    def tag(self, job: Job, value: Digest, wanted: Tagging) -> None:
+        """Notes tags for a value, for the job around and for the execution."""
         ...
 
     def read_context(self, job: Job, path: str) -> tuple[bool, Any]:
@@ -116,9 +120,8 @@ class Controls:
     def _step(self, control: Control, steps: Generator[Any, Any, Any], sent: Any) -> None:
         try:
             request = steps.send(sent)
-            while isinstance(request, Reading):
-                assert control.scope is not None
-                request = steps.send(self._evaluation.read_context(control.scope, request.path))
+            while isinstance(request, (Reading, Tagging, Forking)):
+                request = steps.send(self._at_once(control, request))
         except StopIteration as stop:
             self._returned(control, stop.value)
             return
@@ -130,6 +133,23 @@ class Controls:
             self._ask(control, request.expression, True, (Exception,) if request.failed else control.handled)
         else:
             self._ask(control, request, control.settles, control.handled)
+
+    def _at_once(self, control: Control, request: Reading | Tagging | Forking) -> Any:
+        """What is sent for a request that nothing is waited for."""
+        scope = control.scope
+        assert scope is not None
+        if isinstance(request, Reading):
+            return self._evaluation.read_context(scope, request.path)
+        if isinstance(request, Tagging):
+            value = self._evaluation.encoder.identify(self._resolver.resolve(*control.asked))
+            self._evaluation.tag(scope, value, request)
+            return None
+        made = scope.made
+        scope.made = []  # they end when they end: what is recorded of the job around does not depend on that
+        reduction = reduce(self._evaluation.encoder, request.expression, self._evaluation.pin)
+        self._expander.wanted(reduction, scope, True, ())
+        scope.made = made
+        return None
 
     def _compare(
         self, control: Control, steps: Generator[Any, Any, Any], request: Expecting, failure: Failure | None
@@ -176,7 +196,12 @@ class Controls:
     def _reduced(self, awaits: Awaits, value: Any) -> tuple[Reduction, list[Unit | None]]:
         """The reduction of a value, and those of its units that are there already."""
         numbered: list[Any] = []
-        reduction = reduce(self._evaluation.encoder, value, self._evaluation.pin, numbered)
+        encoder = self._evaluation.encoder
+        encoder.returning = True  # whether a handle was used by now must not decide: it is written again at the end
+        try:
+            reduction = reduce(encoder, value, self._evaluation.pin, numbered)
+        finally:
+            encoder.returning = False
         awaits.kept += numbered
         return reduction, [awaits.live.get(id(expression)) for expression in numbered]
 

@@ -30,6 +30,7 @@ from redun.core.keys import BindError
 from redun.core.objects import Flag, How, Why
 from redun.core.operations import OPERATIONS, is_pure
 from redun.core.reduction import CALL, Node, Reduction, needs, reduce
+from redun.core.scheduler_tasks import Tagging
 from redun.core.tasks import Task
 from redun.core.values import Encoded, Encoder
 from redun.executor.binding import Binder
@@ -71,6 +72,8 @@ class Evaluator:
         self.reducing: dict[Job, None] = {}
         self.failed = False
         self.root: Job | None = None
+        #: Values and jobs that were given tags, and these.
+        self.tagged: list[tuple[Job, Digest, Tagging]] = []
         self._numbers = 0
         self._work: deque[Unit] = deque()
         self._leaders = Leaders(encoder)
@@ -189,6 +192,7 @@ class Evaluator:
             self._take(job, value)
             return
         known: list[Unit | None] | None = None
+        self.encoder.caller = job.key
         try:
             if job.awaits is None:
                 reduction = reduce(self.encoder, value, self.pin)
@@ -200,16 +204,21 @@ class Evaluator:
             error.add_note(f"in the value that task {job.task.fullname} returned")
             self.raised(job, Failure(error, None, job))
             return
+        finally:
+            self.encoder.caller, self.encoder.returning = None, False
         self._take(job, reduction, known)
 
     def awaited(self, job: Job, expression: Any, ticket: Any) -> None:
         """The body of an async job awaits something; `told` will have the ticket and what came of it."""
+        self.encoder.caller = job.key
         try:
             self._controls.await_(job, expression, ticket)
         except UNWRITABLE:
             raise
         except RedunError as error:
             self.told.append((ticket, None, error))
+        finally:
+            self.encoder.caller, self.encoder.returning = None, False
 
     def rerun(self, job: Job) -> None:
         """What an async body awaited is another thing now: it is to run."""
@@ -279,6 +288,12 @@ class Evaluator:
     def pin(self, task: Task[..., Any]) -> Digest:
         """Returns the fingerprint of a task that a body made."""
         return self.fingerprints.prepare(task).digest
+
+    def tag(self, job: Job, value: Digest, wanted: Tagging) -> None:
+        """Notes tags for a value, for a job and for the execution; what is said of these is said in every run."""
+        self.tagged.append((job, value, wanted))
+        if wanted.job or wanted.execution:
+            job.flags = (*job.flags, Flag("volatile", "it tags its job or execution"))
 
     def read_context(self, job: Job, path: str) -> tuple[bool, Any]:
         """Returns whether the context of a job has something at a path, and what."""

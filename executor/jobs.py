@@ -10,6 +10,7 @@ from typing import Any, Final
 from redun.core.context import EMPTY, Context, paths
 from redun.core.digest import Digest, Key
 from redun.core.errors import CannotEncode
+from redun.core.handle_states import Stateful
 from redun.core.keys import Prepared
 from redun.core.objects import Flag, How, TraceRecord, Why
 from redun.core.reduction import CALL, Arg, Node, Reduction
@@ -34,6 +35,8 @@ class Failure:
 
 
 NO_OPTIONS: Final[dict[str, Any]] = {}
+_RESULTS: Final = frozenset({"CSE", "SINGLE", "ULTIMATE"})
+_STORED: Final = frozenset({"SINGLE", "ULTIMATE"})
 #: Classes of errors.
 Errors = tuple[type[BaseException], ...]
 
@@ -166,8 +169,19 @@ def merged_options(declared: dict[str, Any], given: dict[str, Any]) -> dict[str,
 
 def cache_scope(options: dict[str, Any]) -> str:
     """Returns where an answer for jobs with these options may come from: `BACKEND`, `CSE` or `NONE`."""
+    if options.get("prov") is False:
+        return "NONE"
     scope = options.get("cache_scope") or ("BACKEND" if options.get("cache", True) else "CSE")
-    return str(getattr(scope, "name", scope))
+    scope = str(getattr(scope, "name", scope))
+    if "allowed_cache_results" in options and scope == "BACKEND" and not allowed_results(options) & _STORED:
+        return "CSE"
+    return scope
+
+
+def allowed_results(options: dict[str, Any]) -> frozenset[str]:
+    """Returns which of `CSE`, `SINGLE` and `ULTIMATE` may answer jobs with these options."""
+    allowed = options.get("allowed_cache_results")
+    return _RESULTS if allowed is None else frozenset(str(getattr(item, "value", item)) for item in allowed)
 
 
 class Job(Unit):
@@ -203,6 +217,8 @@ class Job(Unit):
     executor = "default"
     #: Options that the jobs below it have, too.
     exported: dict[str, Any] = NO_OPTIONS
+    #: Handles among its arguments.
+    handles: tuple[Stateful, ...] = ()
     ext: Digest | None = None
     extras: Sequence[Unit | None] = ()
     flags: tuple[Flag, ...] = ()
@@ -273,6 +289,9 @@ class Job(Unit):
             self.exported = {**self.exported, **exported}
         options = merged_options(self.task.task_options, self.exported) if self.exported else self.task.task_options
         self.options = merged_options(options, own) if own else options
+        if own.get("prov") is False:  # those below are not recorded either
+            self.hands_on = True
+            self.exported = {**self.exported, "prov": False}
         changes = given.get(CONTEXT)
         if changes:
             self.hands_on = True
@@ -303,6 +322,11 @@ class Job(Unit):
         self.awaits = None
         self.reduction = None
         self.remembered = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the history is to know of it."""
+        return not self.options or self.options.get("prov") is not False
 
     @property
     def cache_scope(self) -> str:

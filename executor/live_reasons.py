@@ -36,7 +36,7 @@ class LiveReasons:
 
     def reason(self, job: Job) -> Reason:
         """Returns why a job that is about to run was not answered from the cache."""
-        args = tuple([arg.digest for arg in job.args if arg.digest is not None])
+        args = tuple(job.ids)
         off_by = ""
         if job.why is Why.OFF_TASK:
             at_call = switched_off(job.node.options or {})

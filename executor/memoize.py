@@ -20,6 +20,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CannotDecode, CannotEncode, CodecError, NotFound, StaleInput
 from redun.core.frame import object_id
+from redun.core.handle_states import Stateful, stands
 from redun.core.keys import error_key
 from redun.core.objects import CallRecord, HeadRecord, How, Outcome, Why, call_result
 from redun.core.reduction import CALL, CONTROL, Node, Reduction, read_reduction
@@ -30,7 +31,7 @@ from redun.core.values import Encoded, External
 from redun.executor.compare import Comparer
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
-from redun.executor.jobs import Failure, Job
+from redun.executor.jobs import Failure, Job, allowed_results
 from redun.executor.states import State
 from redun.executor.verify import Verifier
 from redun.store.memo import MemoCall, MemoRow
@@ -116,7 +117,7 @@ class Memoizer:
             self._settled(job)
 
     def _unknown(self, job: Job) -> None:
-        compared = self._comparer.compare(job.task.fullname, job.prepared.digest, job.args)
+        compared = self._comparer.compare(job.task.fullname, job.prepared.digest, job.args, job.ids)
         job.compared = compared.call
         self._evaluator.miss(job, compared.why)
 
@@ -156,8 +157,10 @@ class Memoizer:
     def _settled(self, job: Job) -> bool:
         """Answers jobs that the memo is not to be asked for."""
         for arg in job.args:
-            if arg.externals and self._refuses(job, arg):
-                return True
+            if arg.externals:
+                job.handles += tuple(external for external in arg.externals if isinstance(external, Stateful))
+                if self._refuses(job, arg):
+                    return True
         if job.leader is not None:
             job.leader = self._evaluator.leader(job)  # another may have taken the lead since
             if self._shares(job, job.leader):
@@ -178,7 +181,7 @@ class Memoizer:
 
     def _refuses(self, job: Job, arg: Encoded) -> bool:
         """Fails the job where something outside changed since it was named as an argument."""
-        stale = next((external for external in arg.externals if not external.is_valid()), None)
+        stale = next((external for external in arg.externals if not stands(external)), None)
         if stale is None:
             return False
         error = StaleInput(
@@ -199,12 +202,16 @@ class Memoizer:
 
     def _replay(self, job: Job, row: MemoRow, found: tuple[str, Any] | None) -> None:
         shallow = job.options.get("check_valid") == "shallow"
+        allowed = allowed_results(job.options) if "allowed_cache_results" in job.options else None
         # the inner jobs of a whole replay take the numbers after its own, which those of lazy defaults have by now
-        if row.is_expr and (self._whole or shallow) and not job.extras:
+        if row.is_expr and (self._whole or shallow) and not job.extras and (allowed is None or "ULTIMATE" in allowed):
             for remembered in row.calls:
                 if self._replay_whole(job, remembered, shallow):
                     return
         job.compared = row.calls[0].call if row.calls else None
+        if allowed is not None and not allowed & {"SINGLE", "ULTIMATE"} - ({"ULTIMATE"} if row.is_expr else set()):
+            self._reject(job, Why.OFF_TASK)
+            return
         if found is None:
             self._reject(job, Why.MISSING)
             return

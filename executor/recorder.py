@@ -23,7 +23,7 @@ from redun.core.values import Encoded, Encoder
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import causes, summary, trace_of
 from redun.executor.footprints import Footprints, TaskSet
-from redun.executor.jobs import Control, Failure, Job, Unit
+from redun.executor.jobs import Control, Failure, Job, Unit, cache_scope
 from redun.executor.memoize import leaf_call
 from redun.executor.states import State
 from redun.executor.tallies import Tallies
@@ -64,13 +64,15 @@ class Recorder:
         self.pages: list[Digest] = []
         self.sources: dict[Digest, Digest] = {}
         self.tallies = Tallies()
+        #: Jobs that have tags by their options, and these.
+        self.tagged: list[tuple[Job, Any]] = []
 
     # -- what the scheduler calls -------------------------------------------------------------------------------------
 
     def reduced(self, job: Job) -> None:
         """Records that a body has returned an expression, so that this step survives a crash."""
         reduction = job.reduction
-        if reduction is None or job.how is not How.RAN or job.key is None:
+        if reduction is None or job.how is not How.RAN or job.key is None or not job.is_recorded:
             return
         expr = self._expr_id(reduction)
         job.partial = self._partial(job, expr)
@@ -82,6 +84,12 @@ class Recorder:
         self.sources.setdefault(job.prepared.digest, job.prepared.source)
         if job.number < 0:
             return  # it never had arguments, so there is no call to speak of
+        if job.options:
+            if not job.is_recorded:
+                self._unrecorded(job)
+                return
+            if job.options.get("tags"):
+                self.tagged.append((job, job.options["tags"]))
         if job.how is How.JOINED and job.leader is not None and job.leader.call is not None:
             self._follow(job, job.leader)
         elif job.how is How.WHOLE:
@@ -92,9 +100,18 @@ class Recorder:
             self._failed(job)
         self._add(self.row(job, _STATUS[job.state]))
 
+    def _unrecorded(self, job: Job) -> None:
+        """A job without a row and a call: what it depended on still counts for the one around it."""
+        if job.failure is not None and not _keeps_error(job, job.failure.error):
+            job.flags = (*job.flags, Flag("volatile", f"{type(job.failure.error).__name__} may not come again"))
+        if job.state is not State.CANCELLED:
+            self._footprint(job)
+
     def attempt(self, job: Job, failure: Failure, number: int) -> None:
         """Records an attempt of a job that is tried again: a row of its own, beside that of the job."""
         self.sources.setdefault(job.prepared.digest, job.prepared.source)
+        if not job.is_recorded:
+            return
         told = self._encoder.identify(failure.told or self._told(failure.error))
         call = self._call(job, None, Outcome.RAISED, told)
         row = self.row(job, Status.FAILED)._replace(number=number, call=call, head=None, trace=self.trace(failure))
@@ -110,6 +127,8 @@ class Recorder:
         """Returns rows of jobs that have not ended."""
         rows = []
         for job in jobs:
+            if not job.is_recorded:
+                continue
             if job.partial is None:
                 job.partial = self._partial(job, None)
             rows.append(self.row(job, status))
@@ -256,7 +275,7 @@ class Recorder:
         return reduction.digest
 
     def _partial(self, job: Job, expr: Digest | None) -> Digest:
-        args = tuple(self._encoder.identify(arg) for arg in job.args)
+        args = tuple(job.ids) or tuple(self._encoder.identify(arg) for arg in job.args)
         return self._encoder.put("call", CallRecord(job.prepared.digest, args, expr, Outcome.PARTIAL, None).payload())
 
     def _call(self, job: Job, expr: Digest | None, outcome: Outcome, result: Digest) -> Digest:
@@ -383,8 +402,8 @@ class Recorder:
     def _consumed(self, job: Job) -> list[Digest]:
         """Ids of the code among the arguments that only this task takes for the user's own: that of its package."""
         ids = []
-        for arg in job.args:
-            for obj in arg.code:
+        for at, arg in enumerate(job.args):
+            for obj in arg.code if at not in job.task.unkeyed else ():
                 digest, objects = self._evaluator.fingerprints.code_id(obj, job.task)
                 if digest is not None and digest != self._evaluator.fingerprints.code_id(obj)[0]:
                     self._encoder.add(objects)
@@ -407,8 +426,13 @@ class _Parts:
 
 
 def _own_flags(job: Job) -> list[Flag]:
-    off = (job.node.options or job.node.lazy_options) and job.cache_scope != "BACKEND"
-    return [Flag("volatile", "the cache was off for this call")] if off else []
+    given = job.node.options or job.node.lazy_options
+    if not given:
+        return []
+    options = job.options
+    if options.get("prov") is False and given.get("prov") is not False:  # jobs above do not want it recorded: no more
+        options = {**options, "prov": True}
+    return [Flag("volatile", "the cache was off for this call")] if cache_scope(options) != "BACKEND" else []
 
 
 def _code_name(obj: Any) -> str:
@@ -425,6 +449,8 @@ _FLEETING: Final = (OSError, MemoryError, RecursionError, RedunError)
 
 def _keeps_error(job: Job, error: BaseException) -> bool:
     """Whether the error would come again: those of the surroundings may not."""
+    if job.handles:  # it may have got half of the way, so that the next time is another one
+        return False
     return isinstance(error, Exception) and not isinstance(error, _FLEETING) and job.options.get("cache_errors", True)
 
 

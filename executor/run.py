@@ -16,12 +16,14 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from redun.core import limits
+from redun.core.call_options import check_call_options
 from redun.core.context import EMPTY, Context
 from redun.core.errors import UNWRITABLE, RedunError, RunError, UnknownExecutor
 from redun.core.files import STATS
+from redun.core.handle_states import stands
+from redun.core.job_info import JobInfo
 from redun.core.keys import spread
-from redun.core.objects import How, Status, TaskCount
-from redun.core.tasks import check_call_options
+from redun.core.objects import How, Status, TaskCount, job_id
 from redun.core.values import Encoder
 from redun.executor.accepted import accepted
 from redun.executor.attempts import Attempts
@@ -31,6 +33,7 @@ from redun.executor.dispatch import ASYNC, Dispatcher
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
 from redun.executor.fingerprints import REBOUND, Fingerprints
+from redun.executor.handles import HandleStates
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import Memoizer
 from redun.executor.observer import Execution, Observer
@@ -40,6 +43,7 @@ from redun.executor.pools.contract import Answer, Reply, Told, Work
 from redun.executor.recorder import Recorder
 from redun.executor.states import State
 from redun.executor.stopping import stop_requests
+from redun.executor.tagging import write_tags
 from redun.executor.telling import Teller
 from redun.executor.verify import Verifier
 from redun.store import Batch, LiveRun, RunUpdate, Store
@@ -110,6 +114,7 @@ class Run:
             owe=self._owe,
         )
         self._chooses = pools.elsewhere or pools.has_options
+        self._handles = HandleStates(store)
         self._crossings: list[Crossing] = []
         self._coroutines: CoroutinePool | None = None
         self._unwritten = 0
@@ -130,7 +135,8 @@ class Run:
         if self._observer is not None:
             self._observer.started(format_uuid(self._live.uuid))
         statuses = STATS.backed_by(self._store.stat_memo_get, self._store.stat_memo_get_many)
-        with stop_requests(self.stop), calm_collector(), statuses, closing(self._pending):
+        handles = self._handles.current()
+        with stop_requests(self.stop), calm_collector(), statuses, closing(self._pending), handles:
             try:
                 self._evaluator.submit(expression, settles=self._keep_going, context=self._context)
             except UNWRITABLE:
@@ -193,6 +199,9 @@ class Run:
         for job in batch:
             job.started = job.stopped = now
         self._memoizer.answer(batch)
+        if self._handles.active:
+            for job in batch:
+                self._handles.answered(job, self._verifier.inside)
         self._queue_all()
         if self._teller.tells:
             for job in batch:
@@ -208,10 +217,12 @@ class Run:
 
     def _queue(self, job: Job) -> None:
         try:
-            if job.task.is_async:
+            if job.task.is_coroutine:
                 self._choose_async(job)
             elif self._chooses or (job.options and ("executor" in job.options or "mode" in job.options)):
                 self._choose(job)
+            if job.task.informed:
+                self._inform(job)
             if job.options and not self._attempts.admits(job):
                 return
         except UNWRITABLE:
@@ -220,6 +231,19 @@ class Run:
             self._evaluator.raised(job, Failure(error, trace_of(error), job))
             return
         self._dispatcher.add(job)
+
+    def _inform(self, job: Job) -> None:
+        """Gives a job the facts that its body asks for."""
+        fmt = self._store.format
+        info = JobInfo(
+            format_uuid(self._live.uuid),
+            job_id(fmt.hash, self._live.uuid, job.number).hex(),
+            (job.key or b"").hex(),
+            fmt.hash(b"".join(job.ids)).hex(),
+        )
+        told = set(job.task.informed).intersection(job.applied)
+        pairs = zip(job.prepared.names, job.args, strict=True)
+        job.args = [self._evaluator.encoder.encode(info) if name in told else arg for name, arg in pairs]
 
     def _choose(self, job: Job) -> None:
         """Finds the pool that the job's options name, and makes it where no job has wanted it before.
@@ -312,6 +336,9 @@ class Run:
         self._evaluator.raised(job, Failure(error, trace_of(error), job))
 
     def _begin(self, job: Job) -> None:
+        if job.handles:
+            self._handles.before(job)
+            self._memoizer.finished += 1  # what was looked at before may not hold any more
         self._evaluator.started(job)
         job.started = self._now()
         job.stopped = -1
@@ -369,13 +396,15 @@ class Run:
             self._attempts.ended(job)
         if answer.ok:
             self._evaluator.returned(job, answer.value)
+            if job.reduction is not None and job.reduction.externals:
+                self._handles.returned(job)
             return
         failure = _failure_of(answer.value, job)
         if not (job.options and self._attempts.again(job, failure)):
             self._evaluator.raised(job, failure)
 
     def _check_inputs(self, job: Job) -> None:
-        changed = [e for arg in job.args for e in arg.externals if not e.is_valid()]
+        changed = [e for arg in job.args for e in arg.externals if not stands(e)]
         if changed:
             job.unkept = "an argument changed while it ran"
             if self._observer is not None:
@@ -422,6 +451,7 @@ class Run:
 
     def _commit(self) -> None:
         self._pending.write(self._batch(self._update()))
+        self._handles.flush()
         self._unwritten = 0
         look(time.monotonic())
 
@@ -485,6 +515,7 @@ class Run:
         cut_off = Status.INTERRUPTED if self._stopping else Status.CANCELLED
         tail = (*recorder.rows, *recorder.unfinished(self._unfinished(), cut_off))
         self._pending.finish()
+        self._handles.flush()
         digest = self._live.seal(
             self._batch(None),
             root=None if root is None else root.call or root.partial,
@@ -495,8 +526,10 @@ class Run:
             trace=trace,
             tail=tail,
             pages=recorder.pages,
-            tags=self._tags,
+            tags=self._all_tags(),
         )
+        if evaluator.tagged or recorder.tagged:
+            write_tags(self._store, self._live.uuid, evaluator.tagged, recorder.tagged)
         execution = Execution(
             uuid=format_uuid(self._live.uuid),
             status=status,
@@ -513,6 +546,11 @@ class Run:
             self._observer.finished(execution)
         return execution
 
+    def _all_tags(self) -> Sequence[tuple[str, str]]:
+        """The tags of the execution, with those that it was given on the way."""
+        given = [pair for _, _, wanted in self._evaluator.tagged for pair in wanted.execution]
+        return sorted({*self._tags, *given}) if given else self._tags
+
     def _unfinished(self) -> list[Job]:
         """The jobs that have begun and not ended: none but after a failure elsewhere or a request to stop."""
         return [job for job in self._evaluator.unfinished() if job.state in _BEGUN]
@@ -527,7 +565,7 @@ class Run:
 
 def _may_run(job: Job) -> bool:
     """Whether the job was answered with what its body awaited last time: until that has come out alike, it may run."""
-    return job.task.is_async and job.how is How.STEP
+    return job.task.is_coroutine and job.how is How.STEP
 
 
 def _failure_of(raised: Any, job: Job) -> Failure:

@@ -1,7 +1,26 @@
 """What runs expressions, and decides how: `from redun.scheduler import Scheduler, catch, cond`."""
 
 from redun.core.functional import catch, catch_all, cond, throw
+from redun.core.handles import merge_handles
+from redun.core.job_info import JobInfo
 from redun.core.scheduler_tasks import scheduler_task
-from redun.executor.scheduler import Scheduler
+from redun.core.subworkflows import Thread, apply_tags, fork_thread, join_thread, subrun, with_export_options
+from redun.executor.scheduler import Execution, Scheduler
 
-__all__ = ["Scheduler", "catch", "catch_all", "cond", "scheduler_task", "throw"]
+__all__ = [
+    "Execution",
+    "JobInfo",
+    "Scheduler",
+    "Thread",
+    "apply_tags",
+    "catch",
+    "catch_all",
+    "cond",
+    "fork_thread",
+    "join_thread",
+    "merge_handles",
+    "scheduler_task",
+    "subrun",
+    "throw",
+    "with_export_options",
+]

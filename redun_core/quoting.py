@@ -45,7 +45,6 @@ def _encode(encoder: Encoder, value: QuotedExpression) -> ExtType:
     reduction = quoted(inner, value.eval())
     encoder.externals.extend(reduction.externals)
     encoder.code.extend(reduction.code)
-    encoder.code.extend(node.task for node in reduction.nodes if node.task is not None)  # as whoever reads it finds
     return encoder.ext(codes.QUOTED, [Pointer(inner.put("expr", reduction.payload))])
 
 
@@ -89,10 +88,15 @@ def _read_partial(decoder: Decoder, items: Any) -> PartialTask[..., Any]:
 
 
 def _task(decoder: Decoder, name: str) -> Task[..., Any]:
+    task = _registered(name)
+    decoder.code.append(task)
+    return task
+
+
+def _registered(name: str) -> Task[..., Any]:
     task = registry.get(name)
     if task is None:
         raise CannotDecode(f"task {name} is not in the running workflow")
-    decoder.code.append(task)
     return task
 
 
@@ -120,15 +124,15 @@ def rebuilt(decoder: Decoder, payload: bytes) -> Any:
         return found
 
     for node in reduction.nodes:  # each may refer to those before it
-        made.append(_expression(decoder, node, value))  # noqa: PERF401
+        made.append(_expression(node, value))  # noqa: PERF401
     return value(reduction.root)
 
 
-def _expression(decoder: Decoder, node: Node, value: Any) -> Any:
+def _expression(node: Node, value: Any) -> Any:
     args = tuple(value(arg) for arg in node.args)
     if node.op == OPERATION:
         return Operation(node.name, args)
-    task = _task(decoder, node.name)
+    task = _registered(node.name)  # no code that the value carries: its calls have keys of their own
     if isinstance(task, SchedulerTask) != (node.op == CONTROL):
         raise CannotDecode(f"task {node.name} has become another kind of task")
     kwargs = {name: value(arg) for name, arg in node.kwargs.items()}

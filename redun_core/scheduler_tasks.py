@@ -17,6 +17,8 @@ What it yields decides what it gets:
   first, and the first error in the order of the expression counts, so that timing decides nothing.
 - `AttemptAll(value, errors)`: a `Settled`, once each expression in the value has come to its end.
 - `Reading(path)`: what the context of the job around has there.
+- `Tagging(...)`: None; what it was sent last, the job around and the execution are given tags.
+- `Forking(expression)`: None at once, while the expression is evaluated; whether it fails is nobody's concern.
 
 What it returns is its value, or an expression of it. It must be a function of its arguments and of what it was sent:
 it runs again, without a job or a cache of its own, whenever the task around it is replayed step by step.
@@ -71,6 +73,22 @@ class Reading:
     """Asks for what the context of the job around has at a path (`a.b.0`): sends `(True, value)` or `(False, None)`."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """Gives tags to the value that was sent last, to the job around and to the execution."""
+
+    value: tuple[tuple[str, str], ...] = ()
+    job: tuple[tuple[str, str], ...] = ()
+    execution: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forking:
+    """Asks for an expression to be evaluated, and does not wait for it."""
+
+    expression: Any
 
 
 class SchedulerTask(Task[P, R]):

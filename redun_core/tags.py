@@ -54,6 +54,19 @@ def read_tag(text: str) -> tuple[str, str | None]:
     return name, kept
 
 
+def tag_pairs(tags: Any) -> tuple[tuple[str, str], ...]:
+    """Returns the pairs of name and value as they are kept, of pairs (or a mapping) of names and JSON.
+
+    Raises:
+        TypeError, ValueError: if one can be no tag.
+    """
+    pairs = tags.items() if isinstance(tags, dict) else tags
+    found = tuple((str(name), tag_text(value)) for name, value in pairs)
+    for name, value in found:
+        check_tag(name, value)
+    return found
+
+
 def check_tag(name: str, value: str) -> None:
     """Raises ValueError if no tag can be called so, or have that text as its value."""
     if not name.strip():

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, Final, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, cast, overload
 
 from redun.core import codes
+from redun.core.call_options import check_call_options
 from redun.core.decoding import READERS, Decoder
+from redun.core.digest import DEFAULT_FORMAT
 from redun.core.errors import CannotDecode, CannotEncode, DuplicateTask, TaskError, UnknownTask
-from redun.core.expressions import Expression, TaskCall, is_lazy
+from redun.core.expressions import TaskCall, is_lazy
+from redun.core.job_info import JobInfo
 from redun.core.namespace import check_name, check_namespace, get_current_namespace
 from redun.core.sources import Capture, capture
-from redun.core.steering import STEERING, check_steering
 from redun.core.values import HANDLERS, PLAIN, Encoder
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,13 +35,13 @@ VAR_KEYWORD: Final = 4
 #: The flag of code that is a coroutine's: `inspect.CO_COROUTINE`.
 _COROUTINE: Final = 0x80
 _CODE_MODES: Final = ("closure", "function", "version")
-_CHECKS: Final = ("full", "shallow")
-_SCOPES: Final = ("NONE", "CSE", "BACKEND")
 #: Options of a call that are none of its job alone: those for all jobs below it, and what it changes in their context.
 EXPORTED: Final = "_exported"
 CONTEXT: Final = "_context"
 #: Options of `@task` that are part of the task itself rather than of how its jobs run.
-_OWN: Final = frozenset({"name", "namespace", "version", "hash_includes", "nout", "code", "track_versions", "source"})
+_OWN: Final = frozenset(
+    {"name", "namespace", "version", "hash_includes", "nout", "code", "track_versions", "source", "config_args"}
+)
 
 
 class _Running(threading.local):
@@ -70,7 +76,7 @@ class Task(Generic[P, R]):
         if not hasattr(func, "__qualname__"):  # a partial, an instance that can be called, or no callable at all
             raise TaskError(
                 f"a task is made of a function, not of a {type(func).__name__}",
-                hint="call it in a function, and decorate that",
+                hint="decorate the function itself; `task(f).partial(...)` has some of its arguments",
             )
         self.func = func
         inner = _unwrapped(func)
@@ -81,7 +87,8 @@ class Task(Generic[P, R]):
             namespace = getattr(inner, "__globals__", {}).get("redun_namespace") or get_current_namespace()
         self.namespace = check_namespace(namespace)
         self.fullname = f"{self.namespace}.{self.name}" if self.namespace else self.name
-        self.version: str | None = None if options.get("version") is None else str(options["version"])
+        #: Stands for its code. A text given as `source` does, too: it is what is compared instead.
+        self.version: str | None = _text_of(options.get("version", options.get("source")))
         self.code: str = options.get("code", "closure")
         self.hash_includes: tuple[Any, ...] = tuple(options.get("hash_includes") or ())
         self.track_versions: tuple[str, ...] = tuple(options.get("track_versions") or ())
@@ -91,10 +98,18 @@ class Task(Generic[P, R]):
         self.lazy_options: dict[str, Any] = {k: v for k, v in options.items() if k not in _OWN and is_lazy(v)}
         self.capture: Capture = capture(func)
         #: Whether its body is a coroutine.
-        self.is_async = bool(getattr(getattr(inner, "__code__", None), "co_flags", 0) & _COROUTINE)
+        self.is_coroutine = bool(getattr(getattr(inner, "__code__", None), "co_flags", 0) & _COROUTINE)
         self._nout: int | None = options.get("nout")
         #: Parameters annotated as secrets.
         self.secrets: frozenset[str] = _secret_parameters(inner)
+        #: Parameters that are told of the job; places of those that are no part of the key, these among them.
+        self.informed: tuple[str, ...] = tuple(n for n, value in self.defaults.items() if type(value) is JobInfo)
+        self.unkeyed: tuple[int, ...] = _unkeyed(self, options.get("config_args") or ())
+        #: Whether its calls are looked at before they are made.
+        self.guarded = bool(self.secrets) or self.task_options.get("prov") is False
+        #: The task that it wraps; see `wraps_task`.
+        self.inner_task: Any = None
+        self.wrapped_task: Any = None
         self.made_in_body = running.body
         self.__doc__ = func.__doc__
         self.__name__ = self.name
@@ -105,12 +120,57 @@ class Task(Generic[P, R]):
 
     # A call is typed as the value it will become, so that type checkers accept it wherever the value is wanted.
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        if self.secrets:
-            self._check_secrets(args, kwargs)
+        if self.guarded:
+            return cast(R, self.call_with({}, args, kwargs))
         return cast(R, TaskCall(self, args, kwargs))
 
     def __repr__(self) -> str:
         return f"Task(fullname={self.fullname})"
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def hash(self) -> str:
+        """The id of its fingerprint in hexadecimal, as `redun log` shows it."""
+        keys = importlib.import_module("redun.core.keys")  # they stand on tasks
+        return str(keys.prepare(self, DEFAULT_FORMAT).digest.hex())
+
+    @property
+    def source(self) -> str:
+        """The text of its function, as it was when it was registered."""
+        return self.capture.text
+
+    @property
+    def signature(self) -> Signature:
+        """The parameters and annotations of its function."""
+        import inspect  # it costs 10 ms
+
+        return inspect.signature(self.func)
+
+    @property
+    def load_module(self) -> str:
+        """The module that a worker imports to find it."""
+        return str(self.task_options.get("load_module") or self.func.__module__)
+
+    def is_async(self) -> bool:
+        """Returns whether its body is a coroutine."""
+        return self.is_coroutine
+
+    def is_valid(self) -> bool:
+        """Returns whether it is the one that is registered under its name."""
+        return registry.get(self.fullname) is self
+
+    def get_task_options(self) -> dict[str, Any]:
+        """Returns the options that steer its jobs."""
+        return {**self.task_options, **self.lazy_options}
+
+    def get_task_option(self, name: str, default: Any = None) -> Any:
+        """Returns one of these, or the default."""
+        return self.get_task_options().get(name, default)
+
+    def has_task_option(self, name: str) -> bool:
+        """Returns whether there is such an option."""
+        return name in self.task_options or name in self.lazy_options
 
     @property
     def nout(self) -> int | None:
@@ -133,7 +193,9 @@ class Task(Generic[P, R]):
         """Returns the lazy call with options of its own."""
         if self.secrets:
             self._check_secrets(args, kwargs)
-        return TaskCall(self, args, kwargs, dict(options))
+        if self.task_options.get("prov") is False:
+            options = {"prov": False, **options}
+        return TaskCall(self, args, kwargs, dict(options) or None)
 
     def _check_secrets(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Raises TaskError where a value that would be stored is given for a secret."""
@@ -207,6 +269,19 @@ class PartialTask(Generic[P, R]):
             raise AttributeError(name)
         return getattr(self.task, name)
 
+    def get_task_options(self) -> dict[str, Any]:
+        """Returns the options that steer its jobs, those of its calls among them."""
+        given = {name: value for name, value in self.overrides.items() if name not in (EXPORTED, CONTEXT)}
+        return {**self.task.get_task_options(), **given}
+
+    def get_task_option(self, name: str, default: Any = None) -> Any:
+        """Returns one of these, or the default."""
+        return self.get_task_options().get(name, default)
+
+    def has_task_option(self, name: str) -> bool:
+        """Returns whether there is such an option."""
+        return name in self.get_task_options()
+
     def partial(self, *args: Any, **kwargs: Any) -> PartialTask[..., R]:
         """Returns it with further arguments."""
         return PartialTask(self.task, self.overrides, (*self.args, *args), {**self.kwargs, **kwargs})
@@ -262,6 +337,27 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         both = isinstance(before, Mapping) and isinstance(value, Mapping)
         result[name] = merged(before, value) if both else value  # type: ignore[arg-type]  # `both` says so
     return result
+
+
+def _text_of(version: Any) -> str | None:
+    return None if version is None else str(version)
+
+
+def _unkeyed(task: Task[..., Any], names: Sequence[str]) -> tuple[int, ...]:
+    """The places of the parameters of these names, and of those that are told of the job.
+
+    Raises:
+        TaskError: if one is no parameter.
+    """
+    known = [name for name, _ in task.params]
+    wanted = (names,) if isinstance(names, str) else tuple(names)
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise TaskError(
+            f"task {task.fullname}: config_args has {missing[0]!r}, which is none of its parameters",
+            hint=f"its parameters are {', '.join(known)}" if known else "it has no parameters",
+        )
+    return tuple(sorted({known.index(name) for name in (*wanted, *task.informed)}))
 
 
 def _unwrapped(func: Any) -> Any:
@@ -342,25 +438,6 @@ def _check_options(task: Task[..., Any]) -> None:
     check_call_options(task.fullname, task.task_options)
 
 
-def check_call_options(fullname: str, options: Mapping[str, Any]) -> None:
-    """Checks the values of options that mean something to every executor; those that are lazy are checked later.
-
-    Raises:
-        TaskError: if one means nothing.
-    """
-    options = {name: value for name, value in options.items() if not isinstance(value, Expression)}
-    if not STEERING.isdisjoint(options):
-        check_steering(fullname, {name: value for name, value in options.items() if not is_lazy(value)})
-    cache = options.get("cache", True)
-    if type(cache) is not bool:
-        raise TaskError(f"task {fullname}: cache={cache!r}", hint="cache is True or False")
-    if options.get("check_valid", "full") not in _CHECKS:
-        raise TaskError(f"task {fullname}: check_valid={options['check_valid']!r}", hint='"full" or "shallow"')
-    scope = options.get("cache_scope", "BACKEND")
-    if getattr(scope, "name", scope) not in _SCOPES:
-        raise TaskError(f"task {fullname}: cache_scope={scope!r}", hint=f"one of {', '.join(_SCOPES)}")
-
-
 # -- the registry -----------------------------------------------------------------------------------------------------
 
 
@@ -384,6 +461,15 @@ class Registry:
                 f"and {task.capture.file}:{task.capture.line}",
                 hint="rename one, or give its module a redun_namespace",
             )
+        self._tasks[task.fullname] = task
+        self.generation += 1
+
+    def rename(self, task: Task[..., Any], name: str, namespace: str) -> None:
+        """Gives a task another name, which is none of another task."""
+        if self._tasks.get(task.fullname) is task:
+            del self._tasks[task.fullname]
+        task.name, task.namespace = check_name(name), check_namespace(namespace)
+        task.fullname = f"{namespace}.{name}" if namespace else name
         self._tasks[task.fullname] = task
         self.generation += 1
 
@@ -443,7 +529,9 @@ def task(func: Callable[P, R] | None = None, /, **options: Any) -> Any:
     `code` (`"closure"`, `"function"`, `"version"`: how much code counts), `nout` (items of the result), `cache`,
     `cache_scope` (`NONE`, `CSE`, `BACKEND`), `check_valid` (`"full"`, `"shallow"`), `executor`, `limits` (names of
     resources, or how much of each, that the body holds), `timeout` (seconds), `retries`, `retry_delay` (seconds,
-    doubled each time, or a list), `retry_max_delay`, `retry_on` (classes of errors); others are for the executors.
+    doubled each time, or a list), `retry_max_delay`, `retry_on` (classes of errors), `config_args` (parameters that are
+    no part of the cache key), `tags` (pairs that the task and its jobs are known by), `prov` (False: its jobs and those
+    below are neither recorded nor answered from the cache); others are for the executors.
 
     Raises:
         TaskError: if an option has a value that means nothing.

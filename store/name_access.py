@@ -77,6 +77,16 @@ class NameAccess(ObjectAccess):
         self._check_writable()
         return self._tags().add(thing, pairs, author, only=replace)
 
+    def tag_all(self, wanted: Iterable[tuple[Thing, Iterable[tuple[str, str]]]], *, author: str = "") -> None:
+        """Gives many things tags, in one transaction. Objects that are not there are left out.
+
+        Raises:
+            StoreError: if one can be no tag.
+            StoreReadOnly: if the store was opened for reading.
+        """
+        self._check_writable()
+        self._tags().add_all(list(wanted), author)
+
     def remove_tags(self, thing: Thing, name: str, value: str | None = None, *, author: str = "") -> list[Tag]:
         """Takes from a thing the tags of a name, or the one of that name and value; returns them.
 

@@ -179,12 +179,7 @@ class Tags:
             StoreError: if one can be no tag.
             NotFound: if the object is not there.
         """
-        wanted = dict.fromkeys(pairs)
-        for name, value in wanted:
-            try:
-                check_tag(name, value)
-            except ValueError as error:
-                raise StoreError(f"{name!r} can be no tag: {error}") from None
+        wanted = _checked(pairs)
         names = {name for name, _ in wanted}
 
         def change(has: dict[tuple[str, str], Tag]) -> tuple[list[tuple[str, str]], list[Tag]]:
@@ -192,6 +187,31 @@ class Tags:
             return [pair for pair in wanted if pair not in has], taken
 
         return self._change(thing, change, author)[0]
+
+    def add_all(self, wanted: Sequence[tuple[Thing, Iterable[tuple[str, str]]]], author: str) -> None:
+        """Gives many things tags, in one transaction; objects that are not there are left out.
+
+        Raises:
+            StoreError: if one can be no tag.
+        """
+        pairs = {thing: _checked(found) for thing, found in wanted}
+        while True:
+            now = time.time_ns() // 1000
+            objects: dict[Digest, tuple[str, bytes]] = {}
+            moves: list[RefMove] = []
+            for thing, tags in pairs.items():
+                if thing.about is not None and not self._has(thing.about):
+                    continue
+                refs = all_refs(self._backend, self._names.prefix(thing))
+                has = {tag.pair for tag in self.of(thing)} if refs else ()
+                added = [Tag(*pair, author, now) for pair in tags if pair not in has]
+                moves += [self._move(objects, refs, thing, tag, _GIVEN) for tag in added]
+            try:
+                if moves:
+                    self._put(objects, moves)
+                return
+            except RefMoved:
+                continue  # somebody else changed these very tags: look again
 
     def remove(self, thing: Thing, name: str, value: str | None, author: str) -> list[Tag]:
         """Takes from a thing the tags of that name, or the one of that value; returns them."""
@@ -244,6 +264,16 @@ class Tags:
             objects[note] = ("note", payload)
         reason = f"{'untag' if topic != _GIVEN else 'tag'} {tag.name}"
         return RefMove(name, note, refs.get(name), reason)
+
+
+def _checked(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], None]:
+    wanted = dict.fromkeys(pairs)
+    for name, value in wanted:
+        try:
+            check_tag(name, value)
+        except ValueError as error:
+            raise StoreError(f"{name!r} can be no tag: {error}") from None
+    return wanted
 
 
 def read_note(payload: bytes) -> tuple[Thing, Tag, bool] | None:

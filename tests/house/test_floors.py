@@ -13,20 +13,23 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 
 #: The order inside the core, line by line: a module imports only from lines above its own.
 CORE_ORDER = """
-    errors limits version names normal_form ownership operations quantities tags
+    errors job_info cache_options limits version names normal_form ownership operations quantities tags
     codes digest namespace project_files sources steering
     codec concealed frame scopes
     shapes expression_table forms
     history job_links kinds
     objects
     values display json_form replays uses
+    handle_states
     decoding expressions static_uses class_bodies readings
-    classes adapters.registry files tasks
-    scheduler_tasks
-    functional context awaiting
+    classes adapters.registry call_options files
+    tasks
+    scheduler_tasks wrapping
+    functional context awaiting handles
     adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
         adapters.times constants reduction secrets
     quoting
+    subworkflows
     code_uses
     fingerprint
     keys
@@ -63,6 +66,7 @@ LATE = {
     "redun.cli.run_options": "few runs are given a file of context",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
+    "redun.core.handle_states": "hashlib loads OpenSSL, which few runs need",
     "redun.executor.config.sources": "each form of file loads its reader",
     "redun.executor.known": "hardly any explanation makes a key",
     "redun.executor.pools.choice": "most runs have threads only",
