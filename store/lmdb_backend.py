@@ -159,6 +159,7 @@ class LmdbBackend:
         """See `Backend.read`."""
         shared = self._shared
         while True:
+            resized = False
             shared.enter()
             try:
                 txn = shared.env.begin()
@@ -167,12 +168,16 @@ class LmdbBackend:
                 finally:
                     txn.abort()
             except lmdb.MapResizedError:
-                pass
+                resized = True
+            except lmdb.ReadersFullError as error:
+                if not shared.env.reader_check():  # none of them was of a process that died, as workers do by the dozen
+                    raise lmdb_environment.store_error(error, self.path) from error
             except lmdb.Error as error:
                 raise lmdb_environment.store_error(error, self.path) from error
             finally:
                 shared.leave()
-            shared.follow_growth()
+            if resized:
+                shared.follow_growth()
 
     def write(self, function: Callable[[WriteTransaction], T]) -> T:
         """See `Backend.write`."""

@@ -145,3 +145,32 @@ def test_the_name_of_a_program_may_hold_anything(name: str, tmp_path: Path) -> N
     process.kill()
     process.wait()
     assert reader.state == "running"
+
+
+_DIES_READING = """
+import os, sys
+from redun.store import Store
+
+depth = 150
+
+def read(transaction):
+    global depth
+    depth -= 1
+    if not depth:
+        os._exit(0)
+    store._backend.read(read)
+
+store = Store.open(sys.argv[1], read_only=True)
+store._backend.read(read)
+"""
+
+
+def test_readers_that_died_by_the_hundred_keep_nobody_from_reading(tmp_path: Path):
+    with Store.init(tmp_path / "store") as store:
+        digest = store.put("blob", b"x")
+        for _ in range(4):  # 600 where there is room for 510
+            done = subprocess.run(
+                [sys.executable, "-c", _DIES_READING, str(tmp_path / "store")], capture_output=True, check=False
+            )
+            assert (done.returncode, done.stderr) == (0, b"")
+        assert store.get(digest) == ("blob", b"x")
