@@ -18,7 +18,7 @@ from redun.store.blobs import BlobArea
 from redun.store.gc import trash
 from redun.store.objects import IN_FILE, RAW, SIZE_BYTES, ZSTD, kind_of
 from redun.store.pointers import Pointers, Span
-from redun.store.ports import Backend, ReadTransaction
+from redun.store.ports import KEY_BYTES, Backend, ReadTransaction
 from redun.store.problems import Problem, Progress
 
 #: Rows of the first page, and bytes that a page should have: the next one is sized by what the last one held.
@@ -201,7 +201,8 @@ def _findable(txn: ReadTransaction, table: str, start: bytes, limit: int) -> lis
     page = txn.scan(table, start, limit)
     keys = [key for key, _ in page]
     # In both directions: a search that begins on the right page does not ask the pages above it.
-    if any(len(txn.present(table, order)) != len(keys) for order in (keys, keys[::-1])):
+    longest = max(map(len, keys), default=0)
+    if longest > KEY_BYTES or any(len(txn.present(table, order)) != len(keys) for order in (keys, keys[::-1])):
         raise StoreDamaged(f"table {table} has rows that are not found by their keys")
     return page
 

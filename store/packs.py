@@ -16,6 +16,7 @@ from redun.core.codec import pack, unpack_strict
 from redun.core.digest import OBJECT_FORMATS, Digest, ObjectFormat
 from redun.core.errors import MalformedObject, StoreDamaged, StoreFormatError
 from redun.core.frame import KIND_BYTES, is_kind
+from redun.store.ports import KEY_BYTES
 
 #: A byte that is no text, so that nothing takes it for text; line ends of both kinds, which a transfer as text changes.
 MAGIC: Final = b"\x89redun pack\r\n\x1a\n"
@@ -25,8 +26,7 @@ _ROW, _OBJECT, _END = b"r", b"o", b"e"
 _RAW: Final = 0
 
 _HEADER_BYTES: Final = 64 * limits.KIB
-#: LMDB's, and what the store keeps to.
-_KEY_BYTES: Final = 511
+#: What the store keeps to.
 _VALUE_BYTES: Final = 2 * limits.MIB
 _TABLE_BYTES: Final = 32
 _STORE_ID_BYTES: Final = 16
@@ -275,7 +275,7 @@ class Reader:
     def _row(self) -> Row:
         table = self._text(_TABLE_BYTES)
         (size,) = _u16.unpack(self._exactly(2))
-        if not 0 < size <= _KEY_BYTES:
+        if not 0 < size <= KEY_BYTES:
             raise self.damaged(f"a key of {size:,} bytes")
         key = self._exactly(size)
         (size,) = _u32.unpack(self._exactly(4))

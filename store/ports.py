@@ -13,6 +13,9 @@ from redun.store.readers import Reader
 
 T = TypeVar("T")
 
+#: A key has a byte or more, and no more than these.
+KEY_BYTES: Final = 511
+
 #: Every table of a store. Later ones are appended; a store that lacks one is given it by the next open that writes.
 TABLES: Final = (
     "meta",
@@ -137,7 +140,7 @@ class Backend(Protocol):
     """Ordered tables of bytes, with transactions.
 
     Promised: writes are serial, over all processes; an exception in the function leaves nothing behind; keys of 1 to
-    511 bytes, ordered as bytes; values of up to 2 MiB.
+    `KEY_BYTES` bytes, ordered as bytes; values of up to 2 MiB.
     Not promised: that the function is called once (it is called again after the map has grown, so it has no effects but
     those on its transaction); that a write which returned survives a loss of power before `sync` (unless the backend
     is `durable`; a write which survives does so whole, and after all writes before it); any other size of value.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from redun.core import limits
+from redun.store.ports import KEY_BYTES
 
 _HEADER: Final = struct.Struct("=QHHHH")
 _NODE: Final = struct.Struct("=HHHH")
@@ -132,7 +133,8 @@ class DataFile:
             low, high, flags, key_bytes = _NODE.unpack_from(page, at)
             size, start = low | high << 16, at + _NODE.size + key_bytes
             key = page[at + _NODE.size : start]
-            if len(key) != key_bytes or not key or flags & _REPEATED or size > _VALUE_BYTES:
+            odd = not 0 < key_bytes <= KEY_BYTES or len(key) != key_bytes or size > _VALUE_BYTES
+            if odd or flags & _REPEATED:
                 self.skipped += 1
                 continue
             value = self._overflow(page, start, size) if flags & _IN_PAGES else page[start : start + size]

@@ -9,13 +9,14 @@ import json
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.store.flips import make
 
 ROOT = Path(__file__).parents[2]
-#: What the flags of a page say that a row too large for a leaf lies on.
-OVERFLOW = 4
+#: What the flags of a page of rows say, and those of a page of a row that is too large for these.
+LEAF, OVERFLOW = 2, 4
 
 
 def repaired(store: Path, start: int, stop: int, step: int) -> dict[str, int]:
@@ -48,3 +49,20 @@ def test_what_lies_on_a_page_of_its_own_is_had_back_where_the_header_of_that_pag
     assert pages
     for at in pages:
         assert "gone" not in repaired(tmp_path / "s", at, at + 16, 1)
+
+
+def test_a_row_whose_key_is_said_to_be_longer_than_any_is_damage(tmp_path: Path) -> None:
+    make(tmp_path / "s")
+    data = (tmp_path / "s" / "data.mdb").read_bytes()
+    longer = [place for page in range(2, len(data) // 4096) for place in _lengths(data, page * 4096)]
+    # Where the bit that is flipped makes it longer than any key, and it still ends before its page does.
+    at = next(at for at, behind in longer if behind > 256 << at * 7 % 8 > 256)
+    assert repaired(tmp_path / "s", at, at + 1, 1)["mended"] == 1
+
+
+def _lengths(data: bytes, page: int) -> Iterator[tuple[int, int]]:
+    """Where the upper bytes of the lengths of ids are on a leaf, and how many bytes there are behind each."""
+    _, _, flags, lower, _ = struct.unpack_from("=QHHHH", data, page)
+    for (at,) in struct.iter_unpack("=H", data[page + 16 : page + lower] if flags == LEAF else b""):
+        if struct.unpack_from("=H", data, page + at + 6)[0] == 16:
+            yield page + at + 7, 4096 - at - 8 - 16
