@@ -85,7 +85,14 @@ class Scheduler:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         return None
 
-    def run(self, expression: Any, *, cache: bool | None = None, context: Mapping[str, Any] | None = None) -> Any:
+    def run(
+        self,
+        expression: Any,
+        *,
+        cache: bool | None = None,
+        tags: Sequence[tuple[str, str]] = (),
+        context: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Returns the value of an expression; arguments as in `execute`.
 
         Raises:
@@ -93,7 +100,7 @@ class Scheduler:
             RunError: if the run could not go on for another reason, such as `sys.exit()` in a task.
             StoreError: if the store cannot be read or written.
         """
-        execution = self.execute(expression, argv=sys.argv, cache=cache, context=context)
+        execution = self.execute(expression, argv=sys.argv, cache=cache, tags=tags, context=context)
         if execution.status is Status.DONE:
             return execution.value
         error = execution.error

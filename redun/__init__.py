@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,30 +22,38 @@ if TYPE_CHECKING:
     from redun.core.context import get_context
     from redun.core.files import File
     from redun.core.functional import catch, catch_all, cond, throw
+    from redun.core.handles import Handle, merge_handles
     from redun.core.namespace import get_current_namespace, namespace
     from redun.core.scheduler_tasks import scheduler_task
     from redun.core.secrets import Secret
-    from redun.core.tasks import Task, get_task_registry, task
+    from redun.core.subworkflows import apply_tags
+    from redun.core.tasks import PartialTask, Task, get_task_registry, task
     from redun.core.version import VERSION as __version__  # noqa: N811 (the name that Python knows it by)
+    from redun.core.version import VERSION as version  # noqa: N811
     from redun.executor.scheduler import Scheduler
 
 __all__ = [
     "File",
+    "Handle",
+    "PartialTask",
     "Scheduler",
     "Secret",
     "Task",
     "__version__",
+    "apply_tags",
     "catch",
     "catch_all",
     "cond",
     "get_context",
     "get_current_namespace",
     "get_task_registry",
+    "merge_handles",
     "namespace",
     "run",
     "scheduler_task",
     "task",
     "throw",
+    "version",
 ]
 
 Result = TypeVar("Result")
@@ -52,24 +61,36 @@ Result = TypeVar("Result")
 #: Name -> (module that owns it, its name there).
 _HOMES = {
     "File": ("redun.core.files", "File"),
+    "Handle": ("redun.core.handles", "Handle"),
+    "PartialTask": ("redun.core.tasks", "PartialTask"),
     "Scheduler": ("redun.executor.scheduler", "Scheduler"),
     "Secret": ("redun.core.secrets", "Secret"),
     "Task": ("redun.core.tasks", "Task"),
     "__version__": ("redun.core.version", "VERSION"),
+    "apply_tags": ("redun.core.subworkflows", "apply_tags"),
     "catch": ("redun.core.functional", "catch"),
     "catch_all": ("redun.core.functional", "catch_all"),
     "cond": ("redun.core.functional", "cond"),
     "get_context": ("redun.core.context", "get_context"),
     "get_current_namespace": ("redun.core.namespace", "get_current_namespace"),
     "get_task_registry": ("redun.core.tasks", "get_task_registry"),
+    "merge_handles": ("redun.core.handles", "merge_handles"),
     "namespace": ("redun.core.namespace", "namespace"),
     "scheduler_task": ("redun.core.scheduler_tasks", "scheduler_task"),
     "task": ("redun.core.tasks", "task"),
     "throw": ("redun.core.functional", "throw"),
+    "version": ("redun.core.version", "VERSION"),
 }
 
 
-def run(expression: Result, *, threads: int | None = None, cache: bool = True) -> Result:
+def run(
+    expression: Result,
+    *,
+    threads: int | None = None,
+    cache: bool = True,
+    tags: Sequence[tuple[str, str]] = (),
+    context: Mapping[str, Any] | None = None,
+) -> Result:
     """Returns the value of an expression, as `redun run` finds it: with the settings of the project around the working
     directory, and with the store that they name, or else the `.redun` of the working directory or of the nearest one
     above it, or a new one in the working directory.
@@ -78,6 +99,8 @@ def run(expression: Result, *, threads: int | None = None, cache: bool = True) -
         expression: a lazy call, or any value that holds such.
         threads: how many task bodies run at once.
         cache: whether results of earlier executions may be used. Results are written all the same.
+        tags: (name, value) pairs that the execution is known by.
+        context: what tasks may ask for by name.
 
     Raises:
         Exception: what a task raised, if that was not handled.
@@ -100,7 +123,8 @@ def run(expression: Result, *, threads: int | None = None, cache: bool = True) -
     named = None if settings is None else settings.store.path
     path = store_at(named) if named is not None else find_store(here) or create_store(here)
     with Store.open(path, durability="normal" if settings is None else settings.store.durability) as store:
-        result: Result = Scheduler(store, threads=threads, cache=cache, config=settings).run(expression)
+        scheduler = Scheduler(store, threads=threads, cache=cache, config=settings)
+        result: Result = scheduler.run(expression, tags=tags, context=context)
     return result
 
 

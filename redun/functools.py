@@ -17,6 +17,7 @@ from redun.core.functional import (
     starmap,
     zip_,
 )
+from redun.core.subworkflows import no_prov
 
 __all__ = [
     "apply_func",
@@ -31,6 +32,7 @@ __all__ = [
     "force",
     "identity",
     "map_",
+    "no_prov",
     "seq",
     "starmap",
     "zip_",
