@@ -7,7 +7,6 @@ None of them is part of a key: they change how an answer is come by, and not wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any, Final
 
 from redun.core.errors import TaskError
@@ -17,6 +16,7 @@ STEERING: Final = frozenset({"limits", "timeout", "retries", "retry_delay", "ret
 #: The longest wait (seconds) that doubling comes to, where `retry_max_delay` does not say.
 MAX_DELAY_SECONDS: Final = 300.0
 _MOST_DOUBLINGS: Final = 64
+_INFINITE: Final = float("inf")
 
 
 def check_steering(fullname: str, options: Mapping[str, Any]) -> None:
@@ -65,7 +65,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_seconds(value: Any) -> bool:
-    return type(value) in (int, float) and isfinite(value) and value >= 0
+    return type(value) in (int, float) and 0 <= value < _INFINITE
 
 
 def _is_delay(value: Any) -> bool:
