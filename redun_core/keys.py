@@ -223,12 +223,19 @@ def bind(
             bound.append(prepared.defaults[name])
             applied.append(name)
         else:
-            raise BindError(f"{task.name}() missing required argument: {name!r}")
+            raise BindError(f"{task.name}() missing required argument: {name!r}{_unbound(task)}")
     if position < len(args):
         raise BindError(f"{task.name}() takes {position} positional arguments but {len(args)} were given")
     if left:
         raise BindError(f"{task.name}() got an unexpected keyword argument {next(iter(left))!r}")
     return bound, tuple(applied)
+
+
+def _unbound(task: Task[..., Any]) -> str:
+    """What is said of a method, whose first argument is an argument like every other."""
+    if task.params[0][0] != "self" or "." not in task.__qualname__.rpartition("<locals>.")[2]:
+        return ""
+    return f" (a method that is a task is not bound: write {task.__qualname__}(obj, ...))"
 
 
 def spread(task: Task[..., Any], values: list[Any]) -> tuple[list[Any], dict[str, Any]]:

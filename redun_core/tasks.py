@@ -73,6 +73,8 @@ class Task(Generic[P, R]):
     """
 
     def __init__(self, func: Callable[P, R], options: Mapping[str, Any]) -> None:
+        if isinstance(func, classmethod):
+            raise TaskError("a class method cannot be called as it is", hint="write @classmethod above @task()")
         if not hasattr(func, "__qualname__"):  # a partial, an instance that can be called, or no callable at all
             raise TaskError(
                 f"a task is made of a function, not of a {type(func).__name__}",

@@ -30,6 +30,7 @@ _HOMES: Final = {
     "uuid": "redun.core.adapters.identifiers",
     "pathlib": "redun.core.adapters.paths",
     "collections": "redun.core.adapters.containers",
+    "functools": "redun.core.adapters.callables",
     "numpy": "redun.core.adapters.arrays",
     "redun": "redun.core.secrets",
 }

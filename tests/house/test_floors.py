@@ -26,7 +26,7 @@ CORE_ORDER = """
     tasks
     scheduler_tasks wrapping
     functional context awaiting handles
-    adapters.arrays adapters.builtin adapters.containers adapters.identifiers adapters.numbers adapters.paths
+    adapters.arrays adapters.builtin adapters.callables adapters.containers adapters.identifiers adapters.numbers adapters.paths
         adapters.times constants reduction secrets
     quoting
     subworkflows
@@ -90,6 +90,11 @@ LIBRARIES = {
     5: set(),
 }
 ADAPTED = {"redun.core.adapters.arrays": {"numpy"}}
+#: Carriers over libraries of others, which are loaded when a job wants them.
+CARRIERS = {
+    "redun.executor.pools.dask_cluster": {"dask", "distributed"},
+    "redun.executor.pools.guests": {"distributed"},
+}
 
 KNOWN = modules()
 IMPORTS = all_imports()
@@ -193,7 +198,7 @@ def test_no_exception_is_listed_that_nobody_needs():
 
 def test_each_floor_uses_only_its_own_libraries():
     def allowed(found: Import) -> set[str]:
-        return LIBRARIES[floor(found.source)] | ADAPTED.get(found.source, set()) | {"redun"}
+        return LIBRARIES[floor(found.source)] | (ADAPTED | CARRIERS).get(found.source, set()) | {"redun"}
 
     wrong = [
         str(found)
