@@ -54,13 +54,16 @@ class Carrier(Protocol):
     It may be delivered late, or again.
     """
 
-    #: How many messages are under way at once.
-    slots: int
     #: After how many losses a job is sent while nothing else is under way, so that the next loss is its own: 0 where
     #: one worker takes the messages of all others with it, None where it takes nobody's.
     isolates_after: int | None
     #: Whether it delivers `Begun` for messages that ask for it.
     tells_begin: bool
+
+    @property
+    def slots(self) -> int:
+        """How many messages are under way at once."""
+        ...
 
     def send(self, number: int, message: Message) -> None:
         """Sends a message, which `bodies.run_job` takes where it arrives.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,19 @@ EXECUTORS: dict[str, Mapping[str, Any]] = {
         }
     },
 }
+#: Those that need other libraries: what to import, and the settings.
+OPTIONAL: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "loky": (
+        "loky",
+        {
+            "executors": {
+                "loky": {"type": "futures", "factory": "loky:ProcessPoolExecutor", "arguments": {"max_workers": 2}}
+            }
+        },
+    ),
+    "dask": ("distributed", {"executors": {"dask": {"type": "dask", "workers": 2}}}),
+}
+EXECUTORS |= {name: settings for name, (library, settings) in OPTIONAL.items() if find_spec(library) is not None}
 #: Those whose bodies run in other processes.
 FAR = [name for name in EXECUTORS if name != "threads"]
 
