@@ -196,12 +196,7 @@ class Controls:
     def _reduced(self, awaits: Awaits, value: Any) -> tuple[Reduction, list[Unit | None]]:
         """The reduction of a value, and those of its units that are there already."""
         numbered: list[Any] = []
-        encoder = self._evaluation.encoder
-        encoder.returning = True  # whether a handle was used by now must not decide: it is written again at the end
-        try:
-            reduction = reduce(encoder, value, self._evaluation.pin, numbered)
-        finally:
-            encoder.returning = False
+        reduction = reduce(self._evaluation.encoder, value, self._evaluation.pin, numbered)
         awaits.kept += numbered
         return reduction, [awaits.live.get(id(expression)) for expression in numbered]
 
@@ -228,7 +223,11 @@ class Controls:
                 steps += (awaited.expression, *self._outcome(*awaited.asked, _first(awaited.asked)))
             else:
                 job.unkept = "its body did not wait for all that it awaited"
-        return self._reduced(awaits, AWAITS(*steps, value))
+        found = self._reduced(awaits, AWAITS(*steps, value))
+        if self._evaluation.encoder.wavered:  # what is written now is not what was awaited
+            self._evaluation.encoder.wavered = False
+            job.unkept = "it used a handle that it had given to a call"
+        return found
 
     # -- the end of steps ---------------------------------------------------------------------------------------------
 

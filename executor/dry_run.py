@@ -13,6 +13,7 @@ from redun.executor.accepted import accepted
 from redun.executor.compare import Comparer
 from redun.executor.evaluator import Evaluator
 from redun.executor.fingerprints import Fingerprints
+from redun.executor.handles import HandleStates
 from redun.executor.jobs import Job
 from redun.executor.live_reasons import LiveReasons
 from redun.executor.memoize import Memoizer
@@ -69,18 +70,19 @@ def dry_run(
     memoizer = Memoizer(
         evaluator, pending, verifier, Comparer(store), fetch=pending.fetch, read=cache, whole=replay == "whole"
     )
-    evaluator.submit(expression, context=context)
     misses: list[Job] = []
-    while evaluator.asks:
-        asks = evaluator.asks[:]
-        evaluator.asks.clear()
-        memoizer.answer(asks)
-        for job in evaluator.runs:
-            evaluator.started(job)
-            misses.append(job)
-        evaluator.runs.clear()
-        evaluator.ended.clear()
-        evaluator.advance()
+    with HandleStates(store).current():
+        evaluator.submit(expression, context=context)
+        while evaluator.asks:
+            asks = evaluator.asks[:]
+            evaluator.asks.clear()
+            memoizer.answer(asks)
+            for job in evaluator.runs:
+                evaluator.started(job)
+                misses.append(job)
+            evaluator.runs.clear()
+            evaluator.ended.clear()
+            evaluator.advance()
     waiting = [job for job in evaluator.unfinished() if job.state is State.WAITING]
     counts = [TaskCount(name, *row) for name, row in sorted(evaluator.counts.items())]
     hits = sum(count.cached for count in counts)

@@ -7,7 +7,7 @@ edit at the leaf of a long chain is found once, not once for each ancestor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from redun.core.decoding import Decoder
@@ -76,6 +76,22 @@ class Verifier:
         if not isinstance(record, HeadRecord):
             raise CodecError(f"footprint {digest.hex()} is no head")
         return record
+
+    def inside(self, head: Digest, walked: set[Digest]) -> Iterator[External]:
+        """Yields the external values of a footprint that holds, but for those of nodes that were walked before.
+
+        Raises:
+            NotFound, CodecError: if a part of it is missing or is none.
+        """
+        root = self.head(head).ext
+        stack = [] if root is None else [root]
+        while stack:
+            digest = stack.pop()
+            record = self._part(digest)
+            if digest not in walked and isinstance(record, ExtRecord):
+                walked.add(digest)
+                stack += (*record.children, *(child for _, child in record.barriers))
+                yield from (self._decoded[value] for value in record.own if value in self._decoded)
 
     def task_set(self, digest: Digest) -> TaskSetRecord:
         """Returns the set of tasks of that id.

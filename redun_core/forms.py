@@ -387,6 +387,12 @@ def _numpy_dtype(_: str, state: Any) -> Form:
     return Form("dtype(", items_of([state]), ")")
 
 
+def _handle(_: str, state: Any) -> Form:
+    kind, name, namespace, _args, _kwargs, _line, states = state
+    full = f"{namespace}.{name}" if namespace else name
+    return Form(f"{class_name(kind)}(name={printable(full)}, state={'+'.join(map(short_id, states))})", style="name")
+
+
 _ADAPTED: Final[dict[str, Callable[[str, Any], Form]]] = {
     "builtins.complex": _complex,
     "builtins.range": _range,
@@ -402,6 +408,7 @@ _ADAPTED: Final[dict[str, Callable[[str, Any], Form]]] = {
     "collections.deque": _deque,
     "collections.ChainMap": _as_arguments,
     "redun.secret": lambda _, __: Form(f"Secret({MASK})", style="name"),
+    "redun.Handle": _handle,
     "redun.hidden": lambda _, __: Form(MASK, style="name"),
     "numpy.ndarray": _numpy_array,
     "numpy.dtype": _numpy_dtype,

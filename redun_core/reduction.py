@@ -189,7 +189,10 @@ class _Table:
         return again.write(obj)
 
     def write(self, obj: Any) -> Reduction:
+        before = self.encoder.returning
+        self.encoder.returning = True
         root, root_bytes = self.argument(obj)
+        self.encoder.returning = before
         nodes: list[Node] = []
         parts: list[bytes] = []
         waiting = self.waiting

@@ -137,6 +137,11 @@ class Encoder:
         self.collision: Callable[[Digest, Item, Item], Exception] = _collision
         #: Gives the key that secrets are hashed with; None where no secret may occur.
         self.secret_key: Callable[[], bytes] | None = None
+        #: Key of the call whose body made what is encoded; None between bodies. `returning`: it is what that returned.
+        self.caller: bytes | None = None
+        self.returning = False
+        #: Whether a handle was used after it had been encoded as one that was not.
+        self.wavered = False
         self.nodes: list[int] = []
         self.externals: list[External] = []
         self.code: list[Any] = []

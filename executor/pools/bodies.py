@@ -226,7 +226,7 @@ class _Worker:
             return self.failed(error, perf_counter_ns(), 0)
         self._modules = len(sys.modules)
         ((answer,), _) = self._bodies.run_here([Work(None, task.func, args, kwargs)])
-        outcome = self._outcome(task, answer)
+        outcome = self._outcome(task, answer, call.key)
         if len(sys.modules) != self._modules and (
             prepare(task, self._format).digest != fingerprint or self._code_ids(task, code) != set(call.code)
         ):
@@ -237,11 +237,12 @@ class _Worker:
         ids = (code_id(obj, self._format, task)[0] for obj in code)
         return {digest for digest in ids if digest is not None}
 
-    def _outcome(self, task: Task[..., Any], answer: Answer) -> Outcome:
+    def _outcome(self, task: Task[..., Any], answer: Answer, key: bytes) -> Outcome:
         duration = answer.stopped - answer.started
         if not answer.ok:
             return self.failed(answer.value, answer.started, duration)._replace(nested=answer.nested)
         self._encoder.objects, self._blobs = {}, []
+        self._encoder.caller = key
         try:
             reduction = reduce(self._encoder, answer.value, self._pin)
         except UNWRITABLE as error:
@@ -249,6 +250,8 @@ class _Worker:
         except (CodecError, RedunError) as error:
             error.add_note(f"in the value that task {task.fullname} returned")
             return self.failed(error, answer.started, duration)
+        finally:
+            self._encoder.caller, self._encoder.returning = None, False
         payload = reduction.payload
         kind = EXPRESSION
         if not reduction.nodes:

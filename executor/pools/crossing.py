@@ -112,7 +112,9 @@ class Crossing:
         if any(arg.code for arg in job.args):
             code, modules = self._code_of(job)
         secrets = sealed.gather([a for a in args if type(a) is bytes], self._pending.fetch)
-        return FarWork(job, self._callee(job.task), Call(args, code, modules), objects, secrets, job.timeout)
+        return FarWork(
+            job, self._callee(job.task), Call(args, code, modules, job.key or b""), objects, secrets, job.timeout
+        )
 
     def _argument(self, arg: Encoded, objects: Objects) -> bytes | Pointer:
         payload = arg.payload

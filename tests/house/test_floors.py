@@ -66,7 +66,6 @@ LATE = {
     "redun.cli.run_options": "few runs are given a file of context",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
-    "redun.core.handle_states": "hashlib loads OpenSSL, which few runs need",
     "redun.executor.config.sources": "each form of file loads its reader",
     "redun.executor.known": "hardly any explanation makes a key",
     "redun.executor.pools.choice": "most runs have threads only",
