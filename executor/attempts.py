@@ -95,11 +95,10 @@ class Attempts:
         times = options.get("retries")
         if not times:
             return False
-        if job.retried >= times or not _is_worth(failure.error, options):
-            if job.retried:
-                job.unkept = "it had been tried before"
+        if not _is_worth(failure.error, options):
             return False
-        if self._evaluator.failed or job.abandoned:
+        if job.retried >= times or self._evaluator.failed or job.abandoned:
+            job.unkept = "its failure may pass"
             return False
         self._recorder.attempt(job, failure, self._evaluator.spare_number())
         self._owe(1)

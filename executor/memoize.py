@@ -107,7 +107,7 @@ class Memoizer:
         for job, row in zip(asking, rows, strict=True):
             if row is not None:
                 self._replay(job, row, found.get(row.reduction))
-            elif job.handled:
+            elif job.handled and not job.options.get("retries"):  # else its failures are said to pass
                 missed.append(job)
             else:
                 self._unknown(job)

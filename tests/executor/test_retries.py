@@ -153,6 +153,22 @@ def test_a_failure_after_retries_is_not_remembered(store: Store) -> None:
     assert Scheduler(store).run(main()) == 5
 
 
+def test_a_failure_that_is_remembered_is_no_answer_where_it_is_said_to_pass(store: Store) -> None:
+    once = flaky.options(retries=0)
+    assert Scheduler(store).run(catch(once(1), ValueError, recover)) == "recovered from 1"
+    assert Scheduler(store).run(catch(once(1), ValueError, recover)) == "recovered from 1"
+    assert Scheduler(store).run(catch(flaky(1), ValueError, recover)) == 2
+
+
+def test_a_failure_that_was_not_tried_again_because_the_run_failed_is_not_remembered(store: Store) -> None:
+    @task(version="1")
+    def unhandled() -> Any:
+        return [fails(), catch(flaky(1), ValueError, recover)]
+
+    Scheduler(store, threads=2).execute(unhandled())
+    assert Scheduler(store).run(catch(flaky(1), ValueError, recover)) != "recovered from 1"
+
+
 def test_a_failure_of_another_number_of_retries_is_not_shared(store: Store) -> None:
     once = flaky.options(retries=0)
     found = Scheduler(store, threads=1).run([catch(once(2), ValueError, recover), flaky(double(1))])
