@@ -298,7 +298,7 @@ class Memoizer:
             return False
         if not all(external.is_valid() for external in result.externals):
             return False
-        job.call, job.head = remembered.call, remembered.head
+        job.call, job.head, job.context_reads = remembered.call, remembered.head, head.context
         self._evaluator.hit(job, result, How.WHOLE)
         self._evaluator.counted(job, tally)
         return True

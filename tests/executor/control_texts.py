@@ -151,7 +151,7 @@ class ControlFlow:
         self.tasks: list[ControlTask] = []
         self.numbers = 0
         self.context: dict[str, object] = {}
-        for _ in range(1 + dice.below(tasks)):
+        for _ in range(1 + dice.below(tasks + 1)):
             self.add()
         self.root = self._root()
 
@@ -289,7 +289,7 @@ class ControlText:
         self._dice = dice
         self._below = below
         self._names: list[str] = []
-        self._calls = 4
+        self._calls = 6
 
     def body(self) -> list[str]:
         """Returns the lines of a body."""
@@ -299,7 +299,7 @@ class ControlText:
             lines.append(f"{name} = {self.value(2)}")
             self._names.append(name)
         if self._names and self._dice.below(2):
-            return [*lines, f"return [{self.value(1)}, {self._dice.pick(self._names)}, {self.value(1)}]"]
+            return [*lines, f"return [{self.value(2)}, {self._dice.pick(self._names)}, {self.value(2)}]"]
         if self._dice.happens(4):
             return [*lines, f"if num(p) % 2: return {self.value(2)}", f"return {self.value(2)}"]
         return [*lines, f"return {self.value(3)}"]
@@ -340,6 +340,7 @@ class ControlText:
             self._call,
             self._call,
             self._choice,
+            self._caught,
             self._caught,
             self._listed,
             self._own,

@@ -9,6 +9,7 @@ import pytest
 
 from redun.core.context import get_context
 from redun.core.errors import TaskError
+from redun.core.functional import cond
 from redun.core.tasks import task
 from redun.executor.scheduler import Scheduler
 from redun.store import Store
@@ -82,6 +83,17 @@ def test_context_is_read_inside_and_outside_an_override(store: Store, ran: list[
     assert run(store, outer(), {"db": {"host": "b", "port": 2}}) == [["fixed", 1], "b", 2]
     assert run(store, outer(), {"db": {"host": "a"}}) == [["fixed", 1], "a", 1]
     assert ran == []
+
+
+@pytest.mark.parametrize("replay", ["whole", "step"])
+def test_a_call_of_another_context_does_not_share_a_whole_replay(store: Store, replay: str):
+    @task(namespace=redun_namespace, version="1")
+    def reading(x: int) -> Any:
+        return [get_context("a", 4), unconcerned(x)]
+
+    assert run(store, reading(1), None, replay) == [4, 1]
+    expression = cond(reading(1)[0] > 3, reading.update_context(a=0)(1), 1)
+    assert run(store, expression, None, replay) == [0, 1], "the first has ended, and what it read is known at once"
 
 
 def test_paths_go_through_lists_and_what_is_absent_has_its_default(store: Store):

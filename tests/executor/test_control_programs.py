@@ -58,6 +58,7 @@ class ControlHistory:
         for outcome in (none, step, whole):
             assert all(count.pending == count.running == 0 for count in outcome.execution.counts)
         assert set(step.ran + whole.ran) <= set(none.ran)
+        note(f"only step by step: {step.ran - whole.ran}, only whole: {whole.ran - step.ran}")
         assert step.ran == whole.ran
 
     def edit(self) -> None:
