@@ -77,7 +77,7 @@ class Recorder:
         expr = self._expr_id(reduction)
         job.partial = self._partial(job, expr)
         if _is_kept(job):
-            self.memo[job.key] = MemoUpdate(job.key, job.task.fullname, expr, True, None, None, job.caused)
+            self.memo[job.joint or job.key] = MemoUpdate(job.key, job.task.fullname, expr, True, None, None, job.caused)
 
     def ended(self, job: Job) -> None:
         """Records a job that has ended."""
@@ -221,9 +221,10 @@ class Recorder:
         if job.key is not None and _is_kept(job) and not self._is_remembered(job, reduction):
             # It takes the place of the update that the body's return made, where that is not written yet. Updates are
             # numbered in their order: a call is newer than all that happened inside it.
-            self.memo.pop(job.key, None)
+            place = job.joint or job.key  # calls of other contexts are remembered beside each other
+            self.memo.pop(place, None)
             target = self._expr_id(reduction) if reduction.nodes else result.digest
-            self.memo[job.key] = MemoUpdate(
+            self.memo[place] = MemoUpdate(
                 job.key, job.task.fullname, target, bool(reduction.nodes), job.call, job.head, job.caused
             )
 

@@ -125,7 +125,7 @@ class Machine:
         except Exception as error:  # noqa: BLE001  whatever the body raises is its answer
             self._raised(job, error)
             return
-        if job.task.is_async:
+        if job.task.is_coroutine:
             self._advance_body(job, value, None, None)
         else:
             self._returned(job, value)
@@ -151,9 +151,7 @@ class Machine:
         (job, body), value, error = told
         self._advance_body(job, body, value, error)
 
-    def _advance_body(
-        self, job: Job, body: Coroutine[Any, Any, Any], value: Any, error: BaseException | None
-    ) -> None:
+    def _advance_body(self, job: Job, body: Coroutine[Any, Any, Any], value: Any, error: BaseException | None) -> None:
         token = asking.set(_Asked)
         try:
             wanted = body.send(value) if error is None else body.throw(error)

@@ -10,6 +10,7 @@ import pytest
 from redun.core.context import get_context
 from redun.core.errors import TaskError
 from redun.core.functional import cond
+from redun.core.objects import How
 from redun.core.tasks import task
 from redun.executor.scheduler import Scheduler
 from redun.store import Store
@@ -94,6 +95,15 @@ def test_a_call_of_another_context_does_not_share_a_whole_replay(store: Store, r
     assert run(store, reading(1), None, replay) == [4, 1]
     expression = cond(reading(1)[0] > 3, reading.update_context(a=0)(1), 1)
     assert run(store, expression, None, replay) == [0, 1], "the first has ended, and what it read is known at once"
+
+
+def test_two_contexts_of_one_run_are_both_replayed_whole(store: Store, ran: list[Any]):
+    run(store, [middle(), middle.update_context(db={"host": "a"})()])
+    for expression, expected in ((middle(), "none"), (middle.update_context(db={"host": "a"})(), "a")):
+        execution = Scheduler(store).execute(expression)
+        assert execution.value == [expected, 1]
+        _, record = next(store.executions())
+        assert [row.how for page in store.job_pages(record.pages) for row in page.rows] == [How.WHOLE]
 
 
 def test_paths_go_through_lists_and_what_is_absent_has_its_default(store: Store):
