@@ -87,10 +87,12 @@ class Arguments(NamedTuple):
 
 
 def parameters_of(task: Task[..., Any]) -> list[Parameter]:
-    """Returns the parameters of a task, annotations resolved."""
+    """Returns the parameters of a task, annotations resolved, without those that are told of the job."""
     hints = hints_of(task.func)
     found = []
     for name, position in task.params:
+        if name in task.informed:
+            continue
         default = task.defaults.get(name, _REQUIRED)
         found.append(Parameter(name, position, _kind(hints.get(name, _REQUIRED), default), default))
     return found

@@ -19,6 +19,7 @@ from redun.cli.arguments import Arguments, Request, parameters_of, parse_argumen
 from redun.cli.exits import UsageError
 from redun.cli.task_help import task_help
 from redun.core.files import File
+from redun.core.job_info import JobInfo
 from redun.core.tasks import Task
 
 
@@ -243,6 +244,12 @@ def test_underscores_may_be_written_as_hyphens() -> None:
     for option in ("--under_score_NAME", "--under-score-NAME", "--under-score_NAME"):
         assert parse(function, option, "5").kwargs == {"under_score_NAME": 5}
     assert parse(function, "--under-score-NAME=5").kwargs == {"under_score_NAME": 5}
+
+
+def test_what_a_job_is_told_of_itself_is_no_option() -> None:
+    def told(x: int, info: JobInfo = JobInfo()) -> None: ...  # noqa: B008
+
+    assert [parameter.name for parameter in parameters_of(Task(told, {}))] == ["x"]
 
 
 def test_names_are_never_cut_short() -> None:
