@@ -245,7 +245,10 @@ class Reasons:
                 code = tuple(self._classes(miss.args))
             return Reason(miss.why, digest, code, arguments, added=added)
         if miss.why is Why.EXTERNAL:
-            return Reason(miss.why, miss.compared, files=tuple(self._files(miss.stale)), gone=gone)
+            # what is the same now as then is no file: a state of a handle, or a secret
+            left = ", ".join(self._shown(before) for before, then in miss.stale if before == then)
+            detail = f"{left} is not valid any more" if left else ""
+            return Reason(miss.why, miss.compared, files=tuple(self._files(miss.stale)), detail=detail, gone=gone)
         return Reason(miss.why, miss.compared, detail=self._detail(miss, compared), gone=gone)
 
     def _detail(self, miss: Miss, compared: CallRecord | None) -> str:

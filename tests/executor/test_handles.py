@@ -330,6 +330,65 @@ def test_a_handle_is_shown_without_being_made(etl: Flow):
     assert module.OPENED == []
 
 
+def test_a_state_that_was_rolled_back_is_the_reason_why_its_task_runs(etl: Flow):
+    etl.load(ETL)
+    etl()
+    etl("main(2)")
+    found = dry_run(etl.store, etl.expression("main()"))
+    text = found.reason(found.misses[0]).text()
+    assert text.startswith("its earlier result does not hold: Conn(name=conn, state=")
+    assert text.endswith(" is not valid any more")
+
+
+def test_two_runs_at_once_agree_or_one_of_them_fails(tmp_path: Path):
+    with Store.init(tmp_path / "store") as store, flow_in(tmp_path, store) as flow:
+        flow.load(ETL)
+        code = (
+            "import sys, logging; sys.path.insert(0, '.'); from redun.executor.loader import load_workflow; "
+            "load_workflow('flow.py'); from redun import Scheduler; from redun.store import Store; import flow; "
+            "print(Scheduler(Store.open('store')).run(flow.main(int(sys.argv[1]))))"
+        )
+        runs = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, number], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            for number in ("1", "2")
+        ]
+        told = [run.communicate() for run in runs]
+        for run, (_, error) in zip(runs, told, strict=True):
+            assert run.returncode == 0 or b"StaleInput" in error or b"sqlite3" in error, error
+        assert flow("main(1)") in ([1], [1, 2])
+        assert flow("main(1)") in ([1], [1, 2])
+        assert flow.ran == []
+        assert list(store.check()) == []
+
+
+def test_a_wide_fan_out_of_branches_is_merged_and_answered_again(tmp_path: Path):
+    with Store.init(tmp_path / "store") as store, flow_in(tmp_path, store) as flow:
+        flow.load(
+            """
+from redun import Handle, merge_handles
+class Box(Handle):
+    def __init__(self, name):
+        self.instance = []
+@task()
+def put(box, n):
+    box.append(n)
+    return box
+@task()
+def end(box):
+    return 1
+@task()
+def main(odd=0):
+    return end(merge_handles([put(Box("box"), n or odd) for n in range(300)]))
+"""
+        )
+        flow()
+        assert {count.fullname: count.cached for count in flow.execute().counts} == {"main": 1, "put": 300, "end": 1}
+        counts = {count.fullname: count.done for count in flow.execute("main(-1)").counts}
+        assert counts == {"main": 1, "put": 1, "end": 1}
+
+
 def test_states_are_the_same_in_every_store(tmp_path: Path):
     lines = []
     for name in ("one", "two"):
