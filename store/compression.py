@@ -19,6 +19,8 @@ COMPRESSIONS: Final = ("none", "zstd")
 
 #: In front of the frame: the size of the payload.
 SIZE_BYTES: Final = 4
+#: How a frame begins.
+_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 #: Calls, trees and footprints are little but ids, which do not become smaller: not tried. (Measured: decision 0008.)
 _INCOMPRESSIBLE: Final = frozenset({"call", "tree", "footprint"})
 #: Higher levels take several times as long and save a few hundredths more.
@@ -84,9 +86,12 @@ def unpacked(data: bytes) -> bytes:
         StoreDamaged: if these are not the size of a payload and exactly one frame of that size.
         LibraryMissing: if the library is not installed.
     """
-    library, size = _library(), int.from_bytes(data[:SIZE_BYTES], "big")
+    size = int.from_bytes(data[:SIZE_BYTES], "big")
     if not 0 < size <= limits.INLINE_BYTES:
         raise _damaged(f"{size} bytes")
+    if not data.startswith(_MAGIC, SIZE_BYTES):
+        raise _damaged("no frame")
+    library = _library()
     decompressor = library.ZstdDecompressor(options={library.DecompressionParameter.window_log_max: _WINDOW_LOG})
     try:
         payload: bytes = decompressor.decompress(data[SIZE_BYTES:], size + 1)

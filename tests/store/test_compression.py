@@ -298,6 +298,22 @@ attempt(lambda: Store.init({str(tmp_path / "t")!r}, compression="zstd"))
     assert list(check(tmp_path / "s")) == []
 
 
+def test_what_is_no_frame_is_damage_without_the_library_too() -> None:
+    told = without(
+        f"""
+from redun.store import StoreError
+from redun.store.compression import unpacked
+for data in ({SIZE!r} + b"other", {SIZE!r}, b"", bytes(4) + {GOOD!r}, {SIZE + GOOD!r}):
+    try: unpacked(data)
+    except StoreError as error: print(type(error).__name__)
+"""
+    )
+    # A repair meets many rows that are none: it must not want the library for them.
+    assert told.split()[:4] == ["StoreDamaged"] * 4
+    if sys.version_info < (3, 14):
+        assert told.split()[4:] == ["LibraryMissing"]
+
+
 def test_a_store_that_compresses_nothing_never_loads_the_library(tmp_path: Path) -> None:
     told = without(
         f"""
