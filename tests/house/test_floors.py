@@ -26,8 +26,8 @@ CORE_ORDER = """
     tasks
     scheduler_tasks wrapping
     functional context awaiting handles
-    adapters.arrays adapters.builtin adapters.callables adapters.containers adapters.identifiers adapters.numbers adapters.paths
-        adapters.times constants reduction secrets
+    adapters.arrays adapters.builtin adapters.callables adapters.containers adapters.identifiers adapters.numbers
+        adapters.paths adapters.times constants reduction secrets
     quoting
     subworkflows
     code_uses
