@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -473,6 +473,11 @@ class Registry:
         task.name, task.namespace = check_name(name), check_namespace(namespace)
         task.fullname = f"{namespace}.{name}" if namespace else name
         self._tasks[task.fullname] = task
+        self.generation += 1
+
+    def forget(self, modules: Container[str]) -> None:
+        """Takes out the tasks of modules that are about to be loaded anew."""
+        self._tasks = {name: task for name, task in self._tasks.items() if task.module not in modules}
         self.generation += 1
 
     def get(self, fullname: str) -> Task[..., Any] | None:

@@ -53,6 +53,7 @@ from redun.executor.pools.messages import (
     unpack_setup,
 )
 from redun.executor.pools.messages import Objects as Sent
+from redun.executor.pools.renewal import renewal
 from redun.executor.pools.threads import ThreadPool
 from redun.store import Store
 from redun.store.blobs import FileBlobs
@@ -141,6 +142,7 @@ class _Worker:
         self.packed = packed
         self.setup = setup = unpack_setup(packed)
         self.objects: Sent = {}
+        self._callee: Callee
         self._format = object_format(setup.object_format)
         self._encoder = Encoder(self._format)
         self._encoder.secret_key = self._secret_key
@@ -174,12 +176,18 @@ class _Worker:
             load_code(callee.module, callee.file, callee.package)
             task = registry.get(callee.fullname)
         if task is None:
+            if renewal.begin(callee.fingerprint, callee.module):
+                return self.task(callee)
             raise UnknownTask(
                 f"{callee.file or callee.module} defines no task {callee.fullname} when a worker loads it",
                 hint="define it at the top level of a module, or run it in threads",
             )
         if prepare(task, self._format).digest != callee.fingerprint:
+            if renewal.begin(callee.fingerprint, callee.module):
+                return self.task(callee)
             raise _mismatch(f"task {callee.fullname}")
+        renewal.found(callee.fingerprint)
+        self._callee = callee
         return task
 
     def fetch(self, digest: Digest) -> tuple[str, Any]:
@@ -221,8 +229,12 @@ class _Worker:
             code = tuple(dict.fromkeys(decoder.code)) if call.code else ()
             if call.code and self._code_ids(task, code) != set(call.code):
                 raise _mismatch(f"the arguments of {task.fullname}")
+            if call.code:
+                renewal.found(b"".join(call.code))
             args, kwargs = spread(task, values)
         except Exception as error:  # noqa: BLE001  decoding may run the user's own __setstate__
+            if call.code and renewal.begin(b"".join(call.code), task.module):
+                return self.run(self.task(self._callee), call, fingerprint)
             return self.failed(error, perf_counter_ns(), 0)
         self._modules = len(sys.modules)
         ((answer,), _) = self._bodies.run_here([Work(None, task.func, args, kwargs)])
@@ -312,8 +324,8 @@ def _worker(packed: bytes) -> _Worker:
 
 def _prepare_process(setup: Setup) -> None:
     """Makes modules be found and files named as the run finds and names them."""
-    known = set(sys.path)
-    sys.path[:0] = [entry for entry in setup.path if entry not in known and os.path.exists(entry)]
+    wanted = [entry for entry in setup.path if os.path.exists(entry)]
+    sys.path[:] = wanted + [entry for entry in sys.path if entry not in wanted]
     if os.getcwd() != setup.directory and os.path.isdir(setup.directory):
         os.chdir(setup.directory)
     if setup.own_packages != own_packages():

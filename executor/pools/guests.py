@@ -12,6 +12,7 @@ from typing import Final
 
 from redun.core.files import STATS
 from redun.executor.pools.bodies import run_job
+from redun.executor.pools.renewal import renewal
 
 _LOOK_SECONDS: Final = 1.0
 
@@ -87,5 +88,6 @@ def run_in_cluster(message: bytes, topic: str, number: int) -> bytes:
     """
     from distributed import get_worker  # it is there: this is called by it
 
+    renewal.allow()
     worker = get_worker()
     return run_job(message, lambda: worker.log_event(topic, [number, os.getpid()]))
