@@ -320,7 +320,8 @@ class Job(Unit):
         self.extras = ()
         self.made = []
         self.awaits = None
-        self.reduction = None
+        if not self.context_reads:  # else those of other contexts may take the same step
+            self.reduction = None
         self.remembered = None
 
     @property

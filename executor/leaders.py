@@ -82,11 +82,12 @@ class Leaders:
         return Meeting.JOIN if shared else Meeting.ASK
 
     def _beside(self, job: Job, leader: Job, scope: str) -> Meeting:
-        """The first of its key in its context: it waits for a body that runs in another context."""
-        if scope != "BACKEND" or leader.check != job.check or leader.state in ENDED:
+        """The first of its key in its context: it waits for a body that runs in another context, or takes its step."""
+        if scope != "BACKEND" or leader.check != job.check or (leader.state in ENDED and not _has_left_a_step(leader)):
             return Meeting.ASK
         job.leader = leader
-        return Meeting.STEP if leader.state is State.REDUCING and leader.reduction is not None else Meeting.JOIN
+        taken = leader.state in (State.REDUCING, State.DONE) and leader.reduction is not None
+        return Meeting.STEP if taken else Meeting.JOIN
 
     def alike(self, leader: Job, job: Job) -> bool:
         """Returns whether a job finds in its context what its leader has, or at least all that it is known to have
@@ -111,6 +112,18 @@ class Leaders:
             if isinstance(other, Job) and other.state is State.JOINED and other.context is not leader.context
             if not self.alike(leader, other)
         ]
+
+
+def _has_left_a_step(leader: Job) -> bool:
+    """Whether what the body of a job that has ended returned is at hand, and depends on nothing outside: in this run
+    the body is not to run again, though the store may not know yet that it has."""
+    reduction = leader.reduction
+    return (
+        leader.state is State.DONE
+        and leader.how in (How.RAN, How.STEP)
+        and reduction is not None
+        and not reduction.externals
+    )
 
 
 def shares_failure(leader: Job, job: Job) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from redun.core.context import get_context
 from redun.core.errors import TaskError
-from redun.core.functional import cond
+from redun.core.functional import cond, seq
 from redun.core.objects import How
 from redun.core.tasks import task
 from redun.executor.scheduler import Scheduler
@@ -104,6 +104,14 @@ def test_two_contexts_of_one_run_are_both_replayed_whole(store: Store, ran: list
         assert execution.value == [expected, 1]
         _, record = next(store.executions())
         assert [row.how for page in store.job_pages(record.pages) for row in page.rows] == [How.WHOLE]
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_body_runs_once_for_two_contexts_whatever_has_ended_before(store: Store, ran: list[Any], cache: bool):
+    unread = cond(unconcerned(1) == 1, unconcerned.update_context(a=1)(1), 0)
+    again = seq([middle(), middle.update_context(db={"host": "a"})()])
+    assert Scheduler(store, cache=cache).run([unread, again]) == [1, [["none", 1], ["a", 1]]]
+    assert (ran.count(("unconcerned", 1)), ran.count("middle")) == (1, 1)
 
 
 def test_paths_go_through_lists_and_what_is_absent_has_its_default(store: Store):
