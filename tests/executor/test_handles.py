@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from redun.core.decoding import Decoder
 from redun.core.display import show
 from redun.core.errors import StaleInput, TaskError
+from redun.core.handles import info_of
 from redun.core.values import Encoder
 from redun.executor.dry_run import dry_run
 from redun.executor.handles import HANDLES
@@ -328,6 +330,12 @@ def test_a_handle_is_shown_without_being_made(etl: Flow):
     module.OPENED.clear()
     assert show(payload).startswith("Conn(name=etl.conn, state=")
     assert module.OPENED == []
+    decoded = Decoder(lambda digest: encoder.objects[digest]).decode(payload)
+    assert repr(decoded) == show(payload)
+    assert info_of(decoded).fullname == "etl.conn"
+    assert module.OPENED == []
+    assert decoded.execute("select 1").fetchall() == [(1,)]
+    assert module.OPENED == ["a.db"]
 
 
 def test_a_state_that_was_rolled_back_is_the_reason_why_its_task_runs(etl: Flow):
