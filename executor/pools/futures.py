@@ -36,6 +36,8 @@ class FuturesCarrier:
         self._executor = executor
         self._deliver = deliver
         self._futures: dict[int, Future[bytes]] = {}
+        #: Those that nobody waits for, and that may run on.
+        self._given_up: list[Future[bytes]] = []
         self.slots = slots or _slots(executor)
         self._closed = False
 
@@ -60,18 +62,21 @@ class FuturesCarrier:
     def cancel(self, number: int) -> bool:
         """See `Carrier.cancel`: what has begun runs on."""
         future = self._futures.pop(number, None)
-        return future is not None and future.cancel()
+        if future is None or future.cancel():
+            return future is not None
+        self._given_up.append(future)
+        return False
 
     def close(self) -> None:
         """See `Carrier.close`. Processes that are at work are killed; threads and whatever is elsewhere run on."""
         if self._closed:
             return
         self._closed = True
-        busy = any(future.running() for future in list(self._futures.values()))
+        busy = any(future.running() for future in [*list(self._futures.values()), *self._given_up])
         workers = _processes(self._executor)
         if not busy:
             with suppress(Exception):  # it may be broken
-                self._executor.shutdown(wait=True, cancel_futures=True)
+                self._executor.shutdown(wait=True)
             return
         for options in _ENDING:
             with suppress(TypeError):
