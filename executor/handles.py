@@ -167,7 +167,7 @@ class HandleStates:
             StoreError: if the store cannot be told.
         """
         for handle in job.handles:
-            position = handle.position()
+            position = handle.__position__()
             line = self._line(position)
             for state in position.states:
                 line.reach(state)
@@ -193,8 +193,8 @@ class HandleStates:
             return
         for external in job.reduction.externals:
             if isinstance(external, Stateful):
-                position = external.position()
-                before = [handle.position().states for handle in job.handles]
+                position = external.__position__()
+                before = [handle.__position__().states for handle in job.handles]
                 for states in (*before, (position.line,)):
                     if position.states == (state_after(states, job.key),):
                         self.reached(position._replace(parents=states))
@@ -212,7 +212,7 @@ class HandleStates:
             found = job.reduction.externals
         for external in found:
             if isinstance(external, Stateful):
-                position = external.position()
+                position = external.__position__()
                 line = self._line(position)
                 for state in position.states:
                     line.reach(state)

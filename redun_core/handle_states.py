@@ -32,11 +32,11 @@ class Position(NamedTuple):
 class Stateful:
     """A value that stands for a state of something outside, which bodies change."""
 
-    def position(self) -> Position:
+    def __position__(self) -> Position:
         """Returns where it stands."""
         raise NotImplementedError
 
-    def stands(self) -> bool:
+    def __stands__(self) -> bool:
         """Returns whether the resource was not rolled back behind this state."""
         raise NotImplementedError
 
@@ -44,7 +44,7 @@ class Stateful:
 def stands(external: External) -> bool:
     """Returns whether an argument is what it was when it was named. What the class of a handle thinks of its resource
     is no matter here: the task may be the one that makes it."""
-    return external.stands() if isinstance(external, Stateful) else external.is_valid()
+    return external.__stands__() if isinstance(external, Stateful) else external.is_valid()
 
 
 class States(Protocol):

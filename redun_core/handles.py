@@ -35,8 +35,8 @@ from redun.core.values import FINDERS, HANDLERS, Encoder, Handler
 
 H = TypeVar("H", bound="Handle")
 
-#: What may be asked of a handle without having its resource.
-_APART: Final = frozenset({"describe", "position", "refresh", "stands"})
+#: What the engine asks of a handle, which its resource may have methods of its own for.
+_APART: Final = frozenset({"describe", "refresh"})
 
 
 class HandleInfo:
@@ -50,9 +50,22 @@ class HandleInfo:
         is_open: whether its `__init__` has run, or is running.
         used: whether a body has asked for anything of it.
         given: whether a body gave it to a call before that.
+        outside: whether it stands among the external values of another one, where no body has it.
     """
 
-    __slots__ = ("args", "given", "is_open", "kwargs", "line", "name", "namespace", "parents", "states", "used")
+    __slots__ = (
+        "args",
+        "given",
+        "is_open",
+        "kwargs",
+        "line",
+        "name",
+        "namespace",
+        "outside",
+        "parents",
+        "states",
+        "used",
+    )
 
     def __init__(self, name: str, namespace: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.name = name
@@ -65,6 +78,7 @@ class HandleInfo:
         self.is_open = False
         self.used = False
         self.given = False
+        self.outside = False
 
     @property
     def fullname(self) -> str:
@@ -121,7 +135,10 @@ class Handle(Stateful, metaclass=_HandleType):
     def __getattribute__(self, name: str) -> Any:
         if name == "is_valid":
             return lambda: _is_valid(self)
-        if not (name[:2] == "__" or name in _APART):
+        if name in _APART:
+            if not info_of(self).outside and hasattr(found := _resource(self), name):
+                return getattr(found, name)
+        elif name[:2] != "__":
             _take(self)
         return object.__getattribute__(self, name)
 
@@ -142,17 +159,17 @@ class Handle(Stateful, metaclass=_HandleType):
     def is_valid(self) -> bool:
         """Returns whether the resource is in this state, or went on from it. A subclass may look at the resource
         itself; a state that was rolled back is none in any case."""
-        return self.stands()
+        return Handle.__stands__(self)
 
-    def position(self) -> Position:
+    def __position__(self) -> Position:
         """Returns where the handle stands."""
         info = info_of(self)
         return Position(info.fullname, info.line, info.states, info.parents)
 
-    def stands(self) -> bool:
+    def __stands__(self) -> bool:
         """Returns whether the resource was not rolled back behind this state, as the run of this thread knows it."""
         states = CURRENT.states
-        return states is None or states.holds(self.position())
+        return states is None or states.holds(Handle.__position__(self))
 
     def describe(self) -> str:
         """Returns its name, for people."""
@@ -183,6 +200,18 @@ def _take(handle: Handle) -> None:
     info.used = True
 
 
+def _resource(handle: Handle) -> Any:
+    """The resource of a handle that a body has, whose own methods come first; None where it is not there."""
+    _take(handle)
+    return object.__getattribute__(handle, "__dict__").get("instance")
+
+
+def _outside(cls: type, info: HandleInfo) -> Any:
+    """A handle as an external value."""
+    info.outside = True
+    return _bare(cls, info)
+
+
 def _open(handle: Handle) -> None:
     info, make = info_of(handle), cast(Any, type(handle)).__init__
     info.is_open = True
@@ -197,7 +226,7 @@ def _open(handle: Handle) -> None:
 def _is_valid(handle: Handle) -> bool:
     """Whether the state was not rolled back, and is valid in the eyes of its own class."""
     own = type(handle).is_valid
-    if not handle.stands():
+    if not Handle.__stands__(handle):
         return False
     if own is Handle.is_valid:
         return True
@@ -223,7 +252,7 @@ def _state(encoder: Encoder, handle: Handle) -> list[Any]:
     elif encoder.caller is not None:
         info.given = True
     encoder.code.append(cls)
-    encoder.externals.append(_bare(cls, info.at(line, states, parents)))
+    encoder.externals.append(_outside(cls, info.at(line, states, parents)))
     return [name, info.name, info.namespace, list(info.args), info.kwargs, line, list(states)]
 
 
@@ -240,7 +269,7 @@ def _read(decoder: Decoder, state: Any) -> Handle:
         raise CannotDecode(f"{name} is no class of handles any more")
     decoder.code.append(cls)
     info = HandleInfo(own, namespace, tuple(args), kwargs).at(line, tuple(states))
-    decoder.externals.append(_bare(cls, info.at(info.line, info.states)))
+    decoder.externals.append(_outside(cls, info.at(info.line, info.states)))
     return cast(Handle, _bare(cls, info))
 
 

@@ -397,6 +397,25 @@ def main(odd=0):
         assert counts == {"main": 1, "put": 1, "end": 1}
 
 
+def test_methods_of_a_resource_may_be_called_as_those_of_handles_are(etl: Flow):
+    etl.load("""
+from redun import Handle
+class Session:
+    def refresh(self, what):
+        return what * 2
+class Db(Handle):
+    def __init__(self, name):
+        self.instance = Session()
+@task()
+def use(db):
+    return [db.refresh(2), db.describe()]
+@task()
+def main():
+    return use(Db("db"))
+""")
+    assert etl() == [4, "handle db"]
+
+
 def test_states_are_the_same_in_every_store(tmp_path: Path):
     lines = []
     for name in ("one", "two"):
