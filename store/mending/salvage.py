@@ -60,7 +60,7 @@ def salvage(directory: Path, fmt: meta.Format, aside: Aside, progress: Progress)
     """Puts a new data file in the place of a damaged one, which is kept aside. Returns None where it holds nothing.
 
     Raises:
-        StoreFull: if there is no room for a second one; nothing changed.
+        StoreFull: if there is no room for two more; nothing changed.
         StoreError: if it cannot be read.
     """
     place = directory / "incoming" / "salvaged"
@@ -72,7 +72,8 @@ def salvage(directory: Path, fmt: meta.Format, aside: Aside, progress: Progress)
         target = LmdbBackend(place)
         try:
             salvaged = _Copier(source, target, fmt, FileBlobs(directory), progress).copy()
-            target.sync()
+            # A compact copy knows of no transactions: those that made it may be more than the damaged file has had.
+            target.compact()
         finally:
             target.close()
         if salvaged is not None:

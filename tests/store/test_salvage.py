@@ -13,7 +13,7 @@ from redun.core.codec import pack
 from redun.core.digest import OBJECT_FORMATS
 from redun.core.errors import StoreLocked
 from redun.core.objects import JobRow, Status
-from redun.store import Batch, Store, check, meta, repair
+from redun.store import Batch, Store, check, meta, meta_pages, repair, soundness
 from redun.store.lost import losses
 from redun.store.mending.records import Repaired
 from tests.store.test_check import Filled
@@ -192,3 +192,18 @@ def test_a_damaged_file_is_kept_aside(closed: Path) -> None:
 def test_a_store_that_is_open_elsewhere_is_left_alone(closed: Path) -> None:
     with Store.open(closed), pytest.raises(StoreLocked):
         repair(closed)
+
+
+def test_a_new_data_file_is_sound_however_many_transactions_it_took_to_make(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Store.init(path) as store:
+        store.put_many([("value", pack([number, "x" * 50])) for number in range(15_000)])
+    few = meta_pages.newest(path)[0]
+    _overwrite(path, _pages(path, 2)[40:41])
+    assert repair(path).done
+    assert meta_pages.newest(path)[0] - few < 5  # no more than came afterwards
+    assert soundness.verify(path) == []
+    with Store.open(path) as store:
+        for number in range(20):
+            store.put("value", pack(["later", number]))
+    assert soundness.verify(path) == []
