@@ -18,7 +18,7 @@ from redun.store.blobs import FileBlobs
 from redun.store.copying import Loaded
 from redun.store.objects import Collided, Objects, Rows, file_row
 from redun.store.ports import Backend, WriteTransaction
-from redun.store.rewriting import codes_in, compared_in, may_change, rewritten
+from redun.store.rewriting import awaited_in, codes_in, compared_in, may_change, rewritten
 
 FORMER: Final = "former"
 _BATCH: Final = 5_000
@@ -96,6 +96,8 @@ class Renaming:
             return []
         if loaded.kind == "jobs":
             return compared_in(loaded.payload)
+        if loaded.kind == "expr":
+            return awaited_in(loaded.payload)
         return [digest for _, digest in codes_in(loaded.payload)] if loaded.kind == "value" else []
 
     def add(self, digest: Digest, loaded: Loaded) -> None:
@@ -123,7 +125,8 @@ class Renaming:
             for name, code in codes:
                 self.code[name].add(code)
             compared = compared_in(payload) if kind == "jobs" else []
-            known = self.new_ids({*points_to, *compared, *(code for _, code in codes)})
+            awaited = awaited_in(payload) if kind == "expr" else []
+            known = self.new_ids({*points_to, *compared, *awaited, *(code for _, code in codes)})
             if any(inner not in known for inner in points_to):
                 raise InternalError(f"{kind} {digest.hex()} comes before what it points to")
             payload = rewritten(kind, payload, lambda old: known.get(old) or self.gone(old), known)

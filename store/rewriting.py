@@ -2,7 +2,8 @@
 
 Ids are pointers, which are found without knowing what a payload means. What else needs to be known:
 what is sorted by ids, or by bytes that hold some, is sorted anew; the value that stands for code (`redun.code`)
-holds its id as bytes; and so do pages of jobs those of the calls that jobs were compared with.
+holds its id as bytes; and so do pages of jobs those of the calls that jobs were compared with, and what an async body
+returned those of the values that it was given.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ from typing import Any, Final
 from redun.core import limits
 from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, pack, unpack
 from redun.core.digest import Digest
+from redun.core.errors import MalformedObject
+
+#: The scheduler task in what async bodies return: expression, id of its value, whether it failed, and so on.
+_AWAITS: Final = "redun.awaits"
+_AWAITS_BYTES: Final = _AWAITS.encode()
+#: Places in an `expr`, and in a row of its table.
+_NAMES, _NODES = 1, 2
+_NODE_NAME, _NODE_ARGS = 1, 2
 
 NewId = Callable[[bytes], Digest]
 """Gives the id that stands for an old one."""
@@ -25,6 +34,8 @@ NONE: Final[Mapping[bytes, Digest]] = MappingProxyType({})
 #: Values whose items are sorted by their encoded bytes.
 _SETS: Final = (2, 3)
 _ADAPTED: Final = 4
+#: A scheduler task, among the nodes of an expression.
+_CONTROL: Final = 2
 #: Those that begin with the name of a class, function or task.
 _NAMING: Final = (5, 6, 7, 8, 9, 10, 11, 12, 13)
 _CODE: Final = "redun.code"
@@ -43,7 +54,7 @@ _FRAMES: Final = 8
 
 def may_change(kind: str, payload: bytes, pointer_head: bytes) -> bool:
     """Returns whether there may be an id in a payload. There is none in most, and searching costs next to nothing."""
-    return pointer_head in payload or _CODE_BYTES in payload or kind == "jobs"
+    return pointer_head in payload or _CODE_BYTES in payload or kind == "jobs" or _AWAITS_BYTES in payload
 
 
 def rewritten(kind: str, payload: bytes, new_id: NewId, known: Mapping[bytes, Digest] = NONE) -> bytes:
@@ -51,7 +62,7 @@ def rewritten(kind: str, payload: bytes, new_id: NewId, known: Mapping[bytes, Di
 
     Args:
         known: those new ids that are known. What a page of jobs names without pointing to it is left out where it is
-            not among them.
+            not among them; what an async body was given stays as it is, so that the body runs again.
 
     Raises:
         MalformedObject: if it cannot be read.
@@ -71,6 +82,9 @@ def _rewritten(kind: str, payload: bytes, new_id: NewId, known: Mapping[bytes, D
         record[_EXEC_SOURCES].sort()
     elif kind == "footprint" and record[1] == _TASK_SET[0]:
         record[_TASK_SET[1]].sort()
+    elif kind == "expr":
+        for args, at in _awaited(record):
+            args[at] = bytes(known.get(args[at], args[at]))
     elif kind == "jobs":
         for row in record[_JOBS_RARE]:
             row[_COMPARED] = known.get(row[_COMPARED])
@@ -95,6 +109,29 @@ def _mapped(item: Any, new_id: NewId) -> Any:
             data = pack(sorted(inner, key=pack))
         return ExtType(item.code, data)
     return item
+
+
+def _awaited(record: Any) -> Iterator[tuple[list[Any], int]]:
+    """Yields where in an `expr` the ids of values stand that an async body was given: a list, and the place in it."""
+    names = record[_NAMES]
+    for row in record[_NODES]:
+        if row[0] == _CONTROL and names[row[_NODE_NAME]] == _AWAITS:
+            args = row[_NODE_ARGS]
+            yield from ((args, at) for at in range(1, len(args) - 1, 3) if type(args[at]) is bytes)
+
+
+def awaited_in(payload: bytes) -> list[Digest]:
+    """Returns the ids of the values that an async body was given, in what it returned.
+
+    Raises:
+        MalformedObject: if it cannot be read.
+    """
+    if _AWAITS_BYTES not in payload:
+        return []
+    try:
+        return [Digest(args[at]) for args, at in _awaited(unpack(payload))]
+    except (TypeError, IndexError, KeyError) as error:
+        raise MalformedObject(f"an expr whose fields do not fit: {error}") from None
 
 
 def compared_in(payload: bytes) -> list[Digest]:

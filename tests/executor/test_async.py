@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from redun.core.errors import ExpressionError, RunError
 from redun.core.functional import catch
 from redun.core.tasks import task
 from redun.executor.scheduler import Scheduler
-from redun.store import Store
+from redun.store import Store, check, convert
 from tests.executor.flows import Watcher
 
 redun_namespace = "tests.async_tasks"
@@ -189,6 +190,18 @@ def test_a_job_whose_body_is_to_run_after_all_is_told_of_as_run_only(store: Stor
 
 def _reading() -> Any:
     return get_context("a", 1)
+
+
+def test_async_calls_are_known_again_in_a_store_that_was_converted(tmp_path: Path, ran: list[Any]):
+    expression = [chained(1), gathered(4), careful(3)]
+    with Store.init(tmp_path / "store") as store:
+        first = run(store, expression)
+    convert(tmp_path / "store", "sha256")
+    ran.clear()
+    with Store.open(tmp_path / "store") as store:
+        assert run(store, expression, "step") == first
+    assert ran == []
+    assert list(check(tmp_path / "store")) == []
 
 
 def test_awaiting_outside_of_a_task_says_what_to_do():
