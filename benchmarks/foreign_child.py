@@ -54,7 +54,7 @@ def _cluster(wish: dict[str, Any]) -> Iterator[str]:
     if wish["pool"] != "dask":
         yield ""
         return
-    options = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
     with import_module("distributed").LocalCluster(n_workers=wish["workers"], **options) as cluster:
         yield cluster.scheduler_address
 

@@ -173,7 +173,12 @@ class _Worker:
         """
         task = registry.get(callee.fullname)
         if task is None:
-            load_code(callee.module, callee.file, callee.package)
+            try:
+                load_code(callee.module, callee.file, callee.package)
+            except Exception:  # another workflow's tasks of the same names may be here
+                if renewal.begin(callee.fingerprint, callee.module):
+                    return self.task(callee)
+                raise
             task = registry.get(callee.fullname)
         if task is None:
             if renewal.begin(callee.fingerprint, callee.module):

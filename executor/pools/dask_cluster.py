@@ -184,7 +184,13 @@ def _connected(settings: ExecutorSettings, deliver: Deliver) -> DaskCarrier:
     if settings.factory is not None:
         cluster = made(settings)
     elif settings.address is None:
-        cluster = _of_this_machine(settings.workers or cores())
+        try:
+            cluster = _of_this_machine(settings.workers or cores())
+        except Exception as error:
+            raise RunError(
+                f"executor {settings.name!r}: a Dask cluster cannot be started here: {type(error).__name__}: {error}",
+                hint="start one (`dask scheduler`, `dask worker`), and set its address",
+            ) from error
     where = settings.address or str(getattr(cluster, "scheduler_address", cluster))
     try:
         client = Client(cluster or settings.address, timeout=_CONNECT_SECONDS, set_as_default=False)
@@ -197,11 +203,11 @@ def _connected(settings: ExecutorSettings, deliver: Deliver) -> DaskCarrier:
 
 
 def _of_this_machine(workers: int) -> Any:
-    """Starts a cluster on the loopback interface: a process a worker, each with one thread, and no dashboard."""
+    """Starts a cluster on the loopback interface: a process a worker, each of one thread; its page on a free port."""
     import dask.config
     from distributed import LocalCluster
 
-    options: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+    options: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):  # the run counts them itself
         return LocalCluster(n_workers=workers, threads_per_worker=1, **options)
 

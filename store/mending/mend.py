@@ -20,6 +20,7 @@ from redun.store.mending.records import Repaired
 from redun.store.mending.work import Work
 from redun.store.problems import Problem, Progress
 
+FROM_COPY: Final = "put the store back from a backup, or remove its directory and begin anew"
 Check = Callable[[int, Progress], Iterator[Problem]]
 
 #: A repair brings to light what was hidden by the damage; nothing has more layers than these.
@@ -70,10 +71,14 @@ def mend(work: Work, check: Check, level: int, progress: Progress) -> Repaired:
             done = len(work.done)
             if any(problem.what == "file" for problem in problems):
                 break
-            _round(work, problems)
-            # In the first round also for a repair that was killed: it may have declared losses and not come here.
-            if number == 0 or len(work.done) > done:
-                _finish(work)
+            try:
+                _round(work, problems)
+                # In the first round also for a repair that was killed: it may have declared losses and not come here.
+                if number == 0 or len(work.done) > done:
+                    _finish(work)
+            except StoreDamaged as error:  # the database itself found pages that it cannot read, as no check has
+                problems = [Problem(0, "file", "data.mdb", error.message, FROM_COPY)]
+                break
             if len(work.done) == done:
                 break
             # What was put so stays so: it is not looked for again.

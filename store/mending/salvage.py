@@ -127,7 +127,8 @@ class _Copier:
             return None
         self._salvaged.objects = self._target.read(lambda txn: txn.count("objects"))
         meta.write_identity(self._target, self._format)
-        seq = max(self._target.read(last_seq), self._newest + _UNSEEN_NUMBERS if self._salvaged.broken else 0)
+        unseen = _UNSEEN_NUMBERS if self._salvaged.broken else 0
+        seq = max(self._target.read(last_seq), self._newest + unseen)  # what is said may be damaged, too
         self._target.write(lambda txn: txn.put("meta", b"seq", seq.to_bytes(_NUMBER_BYTES, "big")))
         if "superseded" in self._salvaged.broken:
             cache.doubt_all(self._target, self._objects, self._format.object_format)

@@ -12,13 +12,12 @@ from redun.store.blobs import FileBlobs
 from redun.store.lmdb_backend import LmdbBackend
 from redun.store.locate import directory_of
 from redun.store.mending.aside import Aside
-from redun.store.mending.mend import in_use
+from redun.store.mending.mend import FROM_COPY, in_use
 from redun.store.mending.records import Mended, Repaired
 from redun.store.mending.salvage import salvage
 from redun.store.problems import DEEPEST, Problem, Progress, no_progress
 from redun.store.store import Store
 
-_FROM_COPY: Final = "put the store back from a backup, or remove its directory and begin anew"
 _IDENTITY: Final = "put the FORMAT file back from a copy: `redun fsck` says then whether the rest is sound"
 #: Table -> what may be lost with rows of it, besides what a check sees.
 _UNSEEN: Final = {
@@ -92,7 +91,7 @@ class _Patient:
         directory = self._directory
         data = directory / "data.mdb"
         if not data.exists() or not data.stat().st_size:
-            return Problem(0, "file", "data.mdb", "data.mdb is gone, or empty", _FROM_COPY)
+            return Problem(0, "file", "data.mdb", "data.mdb is gone, or empty", FROM_COPY)
         self._progress("data file", 0, 1)
         sound = not distrusted and not soundness.verify(directory)
         self._progress("data file", 1, 1)
@@ -126,9 +125,9 @@ class _Patient:
         try:
             salvaged = salvage(self._directory, fmt, self._aside, self._progress)
         except StoreDamaged as error:
-            return Problem(0, "file", "data.mdb", error.message, _FROM_COPY)
+            return Problem(0, "file", "data.mdb", error.message, FROM_COPY)
         if salvaged is None:
-            return Problem(0, "file", "data.mdb", "nothing in data.mdb can be read", _FROM_COPY)
+            return Problem(0, "file", "data.mdb", "nothing in data.mdb can be read", FROM_COPY)
         self._note("data.mdb", f"data.mdb was damaged; {salvaged.objects:,} objects were copied to a new one")
         unseen = [_UNSEEN[name] for name in salvaged.broken if name in _UNSEEN]
         if unseen:

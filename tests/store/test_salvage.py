@@ -207,3 +207,16 @@ def test_a_new_data_file_is_sound_however_many_transactions_it_took_to_make(tmp_
         for number in range(20):
             store.put("value", pack(["later", number]))
     assert soundness.verify(path) == []
+
+
+def test_numbers_of_log_entries_go_on_where_the_row_that_counts_them_was_damaged(closed: Path) -> None:
+    with Store.open(closed) as store:
+        before = store.reflog("mine")
+        rows = dict(store._backend.read(lambda txn: txn.scan("meta", b"", 99)))
+        changed = {b"seq": (1).to_bytes(8, "big"), b"id": bytes([rows[b"id"][0] ^ 1]) + rows[b"id"][1:]}
+        store._backend.write(lambda txn: txn.put_many("meta", sorted(changed.items())))
+    assert repair(closed).done
+    with Store.open(closed) as store:
+        store.set_ref("mine", None, expected=store.ref("mine"), reason="later")
+        assert [entry.reason for entry in store.reflog("mine")] == ["later", *(entry.reason for entry in before)]
+    assert list(check(closed)) == []
