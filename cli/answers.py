@@ -11,7 +11,7 @@ from redun.cli.graph import Graph
 from redun.cli.job_table import Job, JobTable, Place, page_payloads
 from redun.core.digest import Digest
 from redun.core.job_links import JobLinks
-from redun.core.objects import How, Use, Why
+from redun.core.objects import How, Outcome, Use, Why
 from redun.executor.code_changes import carried_changes, class_uses
 from redun.executor.known import known_in
 from redun.executor.reasons import Miss, Reason, Reasons, Site, called, off_at_call, switched_off
@@ -29,6 +29,7 @@ TITLES: Final = {
     "whole": "Replayed whole: nothing that its subtree depended on had changed",
     "step": "Replayed one step: what its body returned is remembered, and what that calls was evaluated",
     "result": "Answered with its result, which is remembered",
+    "error": "Answered with its error, which is remembered and handled by somebody above",
     "inner": "Part of a whole replay",
     "unbegun": "Never begun",
     "unlooked": "Ended before it was looked up",
@@ -94,7 +95,8 @@ class Answers:
         if job.row.how is How.WHOLE:
             return Answer("whole", made_by=made_by, depends=depends)
         if call.reduction is None:
-            return Answer("result", made_by=made_by, depends=depends)
+            how = "error" if call.outcome is Outcome.RAISED else "result"
+            return Answer(how, made_by=made_by, depends=depends)
         return Answer("step", made_by=made_by, below=tuple(self.ran_below(place)), depends=depends)
 
     def reason(self, place: Place) -> Reason | None:

@@ -38,7 +38,9 @@ class Project:
     def load(self, name: str) -> ModuleType:
         """Imports a module as a new process would: what was imported from the folder before is forgotten."""
         self.forget()
-        registry._tasks.clear()
+        for known, task in list(registry._tasks.items()):
+            if task.namespace != "redun":  # a new process knows nothing but the engine's
+                del registry._tasks[known]
         importlib.invalidate_caches()
         return importlib.import_module(name)
 
