@@ -50,16 +50,18 @@ class ControlHistory:
             )
             for name, strategy in self._strategies.items()
         }
-        self._compare(**found)
+        self._compare(text, **found)
         self._cache = True
 
-    def _compare(self, none: Outcome, step: Outcome, whole: Outcome) -> None:
+    def _compare(self, text: str, none: Outcome, step: Outcome, whole: Outcome) -> None:
         assert step.result == whole.result == none.result
         for outcome in (none, step, whole):
             assert all(count.pending == count.running == 0 for count in outcome.execution.counts)
         assert set(step.ran + whole.ran) <= set(none.ran)
         note(f"only step by step: {step.ran - whole.ran}, only whole: {whole.ran - step.ran}")
-        assert step.ran == whole.ran
+        # An earlier outcome of what an async body awaits, come back: whole replay knows it still, a step only the last.
+        differing = {said.partition(" ")[0] for said in (step.ran - whole.ran) + (whole.ran - step.ran)}
+        assert all(f"async def {name}(" in text for name in differing)
 
     def edit(self) -> None:
         """Changes something."""
