@@ -40,9 +40,9 @@ OPTIONAL: dict[str, tuple[str, Mapping[str, Any]]] = {
     ),
     "dask": ("distributed", {"executors": {"dask": {"type": "dask", "workers": 2}}}),
 }
-EXECUTORS |= {name: settings for name, (library, settings) in OPTIONAL.items() if find_spec(library) is not None}
-#: Those whose bodies run in other processes.
-FAR = [name for name in EXECUTORS if name != "threads"]
+#: Those of them that are installed. Each makes its workers anew for each test, in seconds: `tests/torture` runs the whole
+#: contract over them.
+INSTALLED = {name: settings for name, (library, settings) in OPTIONAL.items() if find_spec(library) is not None}
 
 
 class Ran(NamedTuple):
@@ -73,7 +73,9 @@ class Pooled:
 
     def run(self, text: str = "main()") -> Ran:
         """Runs an expression and returns what came of it."""
-        scheduler = Scheduler(self.flow.store, threads=2, observer=self.flow.watcher, config=EXECUTORS[self.executor])
+        scheduler = Scheduler(
+            self.flow.store, threads=2, observer=self.flow.watcher, config=(EXECUTORS | INSTALLED)[self.executor]
+        )
         execution = scheduler.execute(self.flow.expression(text))
         assert execution.digest is not None
         record = ExecRecord.parse(self.flow.store.get(execution.digest)[1])
