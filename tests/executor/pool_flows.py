@@ -40,8 +40,8 @@ OPTIONAL: dict[str, tuple[str, Mapping[str, Any]]] = {
     ),
     "dask": ("distributed", {"executors": {"dask": {"type": "dask", "workers": 2}}}),
 }
-#: Those of them that are installed. Each makes its workers anew for each test, in seconds, so the whole contract is run over
-#: them by `tests/torture`.
+#: Those of them that are installed. Each makes its workers anew for each test, in seconds: the whole contract is run
+#: over them by `tests/torture`.
 INSTALLED = {name: settings for name, (library, settings) in OPTIONAL.items() if find_spec(library) is not None}
 
 

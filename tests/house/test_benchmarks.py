@@ -75,4 +75,4 @@ def test_years_of_use_are_measured_on_stores_that_runs_have_filled(tmp_path: Pat
 def test_a_case_that_is_not_there_is_named_with_those_that_are():
     done = _python("-m", "benchmarks.years", "--cases", "nonsense")
     assert done.returncode == 1
-    assert "no case 'nonsense': there are log, " in done.stderr
+    assert "no case 'nonsense': there are reindex, log, " in done.stderr
