@@ -171,6 +171,8 @@ class HandleStates:
             line = self._line(position)
             for state in position.states:
                 line.reach(state)
+            if not line.fresh.keys().isdisjoint(position.states):
+                self._write(line)  # or another run that begins meanwhile could not know, and both would work on it
             assert job.key is not None
             made = state_after(position.states, job.key)
             if line.elsewhere or line.doubted or made in line.reached:
@@ -225,11 +227,14 @@ class HandleStates:
         """
         for line in self._lines.values():
             if line.fresh:
-                self._change(line, lambda graph, line=line: _with(graph, line), "reached")  # type: ignore[misc]
-                line.seen.update((s, e.number) for s in line.fresh if (e := line.graph.states.get(s)) is not None)
-                line.fresh.clear()
+                self._write(line)
 
     # -- the store ----------------------------------------------------------------------------------------------------
+
+    def _write(self, line: Line) -> None:
+        self._change(line, lambda graph: _with(graph, line), "reached")
+        line.seen.update((s, e.number) for s in line.fresh if (e := line.graph.states.get(s)) is not None)
+        line.fresh.clear()
 
     def _line(self, position: Position) -> Line:
         line = self._lines.get(position.line)

@@ -61,9 +61,12 @@ def generator():
 def function():
     return lambda: 1
 
-@task()
-async def coroutine():
+async def later():
     return 1
+
+@task()
+def coroutine():
+    return later()
 
 @task()
 def stream():
@@ -293,7 +296,7 @@ def test_ctrl_c_while_a_file_is_loaded_is_an_interrupt(place: Place):
             "function",
             "function flow.function.<locals>.<lambda> cannot be found by its name (define the function at the",
         ),
-        ("coroutine", "tasks are plain functions: call asyncio.run(...) in the body"),
+        ("coroutine", "an `async def` function is awaited, or is a task itself"),
         ("stream", "return what was read, or a redun.File of the path"),
         (
             "module",

@@ -227,9 +227,8 @@ def test_the_number_of_jobs_is_that_of_the_executor_whatever_its_type(shell: She
     Path(FLOW).write_text(MEETING)
     write('[executors.default]\ntype = "processes"\nworkers = 1\n')
     assert shell("run", "-j", "2", FLOW, "main") == "[0, 1]\n"
-    write('[executors.default]\ntype = "futures"\nfactory = "a:b"\n')
-    told = "--jobs: executors.default.workers has no meaning for type futures; it takes type, "
-    assert told in shell("run", "-j", "2", FLOW, "main", code=2)
+    write('[executors.default]\ntype = "futures"\nfactory = "concurrent.futures:ThreadPoolExecutor"\n')
+    assert shell("run", "--no-cache", "-j", "2", FLOW, "main") == "[0, 1]\n"
 
 
 def test_own_packages_of_the_settings_are_tracked(shell: Shell) -> None:

@@ -312,11 +312,11 @@ def main():
 
 
 def test_modules_that_bodies_import_are_found_where_the_run_finds_them(pooled: Pooled, tmp_path: Path):
-    (tmp_path / "late.py").write_text("class Thing:\n    def __init__(self, n): self.n = n\n")
+    (tmp_path / "belated.py").write_text("class Thing:\n    def __init__(self, n): self.n = n\n")
     pooled.load("""
 @task(executor=EXECUTOR)
 def make(n):
-    from late import Thing
+    from belated import Thing
     return Thing(n)
 @task(executor=EXECUTOR)
 def read(thing):
