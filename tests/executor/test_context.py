@@ -185,3 +185,12 @@ def test_a_run_that_keeps_going_ends_all_that_does_not_depend_on_a_failure(store
     with pytest.raises(ValueError, match="boom"):
         Scheduler(store, keep_going=True).run([tree(), unconcerned(9)])
     assert sorted(ran) == [("unconcerned", n) for n in (0, 1, 2, 3, 4, 9)]
+
+
+def test_a_shallow_task_is_answered_for_its_own_context_also_for_none(store: Store):
+    @task(namespace=redun_namespace, version="1", check_valid="shallow")
+    def shallow() -> Any:
+        return host()
+
+    contexts = ({"db": {"host": 1}}, {"db": {"host": 2}}, None, {"db": {"host": 1}})
+    assert [run(store, shallow(), context) for context in contexts] == [1, 2, "none", 1]
