@@ -170,7 +170,8 @@ class Controls:
         """
         encoder = self._evaluation.encoder
         if failure is not None:
-            return encoder.value(failure.error), True
+            # One that was raised in another process is known as it was recorded; its class may be none that is here.
+            return encoder.identify(failure.told or encoder.encode(failure.error)), True
         return encoder.identify(self._resolver.resolve(root, units)), False
 
     # -- async bodies -------------------------------------------------------------------------------------------------

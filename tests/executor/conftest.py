@@ -17,3 +17,11 @@ def flow(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flow]:
     with Store.init(tmp_path / "store") as store, flow_in(tmp_path, store) as made:
         made.replay = request.param
         yield made
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """A store in memory, which is sound when the test has ended."""
+    with Store.memory() as made:
+        yield made
+        assert list(made.check()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,6 @@ def ran() -> list[Any]:
     """What ran, by task and argument."""
     _ran.clear()
     return _ran
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.memory() as made:
-        yield made
 
 
 @task(namespace=redun_namespace, version="1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -55,12 +54,6 @@ def held() -> Held:
     _met.reset()
     _gate.clear()
     return _held
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.memory() as made:
-        yield made
 
 
 @task(limits=["db"], version="1")

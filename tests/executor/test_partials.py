@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,12 +22,6 @@ def ran() -> list[Any]:
     """What ran, by task and argument."""
     _ran.clear()
     return _ran
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.memory() as made:
-        yield made
 
 
 @task(namespace=redun_namespace, version="1")

@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,12 +35,6 @@ def ran() -> Counter[str]:
     _ran.clear()
     _began.clear()
     return _ran
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.memory() as made:
-        yield made
 
 
 def rows(store: Store) -> list[JobRow]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,13 +33,6 @@ def ran() -> list[Any]:
 def replay(request: pytest.FixtureRequest) -> Any:
     """How earlier results are taken."""
     return request.param
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.memory() as made:
-        yield made
-        assert list(made.check()) == []
 
 
 def run(store: Store, expression: Any, replay: Any = "whole") -> Any:

@@ -38,12 +38,6 @@ def ran() -> Iterator[Counter[str]]:
     _free.set()
 
 
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.memory() as made:
-        yield made
-
-
 @task(timeout=0.05, version="1")
 def hangs(n: int) -> int:
     _ran["hangs"] += 1
