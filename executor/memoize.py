@@ -143,13 +143,15 @@ class Memoizer:
             if (record.task, record.args, record.outcome) != (job.prepared.digest, tuple(job.ids), Outcome.RAISED):
                 return False
             assert record.result is not None
-            error = Decoder(self._fetch).decode(self._fetch(record.result)[1])
+            told = Encoded(bytes(self._fetch(record.result)[1]))
+            told.digest = record.result
+            error = Decoder(self._fetch).decode(told.payload)
         except (CodecError, NotFound):
             return False
         if not isinstance(error, job.handled):
             return False
         job.call = remembered.call
-        self._evaluator.failed_before(job, Failure(error, None, job))
+        self._evaluator.failed_before(job, Failure(error, None, job, told))
         return True
 
     # -- without the memo ---------------------------------------------------------------------------------------------

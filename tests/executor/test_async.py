@@ -218,3 +218,25 @@ def test_a_cancelled_wait_does_not_hang_the_run(store: Store):
 
 async def _wait() -> Any:
     return await double(1)  # type: ignore[misc]  # a call is typed as its value
+
+
+def test_an_error_whose_class_cannot_be_had_again_is_known_by_what_was_recorded_of_it(store: Store, ran: list[Any]):
+    @task(namespace=redun_namespace, version="1")
+    def local() -> None:
+        class Local(Exception):
+            pass
+
+        raise Local("x")
+
+    @task(namespace=redun_namespace, version="1")
+    async def waiting() -> str:
+        _ran.append("waiting")
+        try:
+            await local()  # type: ignore[func-returns-value]  # a call is typed as its value
+        except Exception:
+            return "caught"
+        return "nothing"
+
+    for replay in ("whole", "step", "step"):
+        assert run(store, waiting(), replay) == "caught"
+    assert ran == ["waiting"]
