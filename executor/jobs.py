@@ -23,8 +23,8 @@ from redun.executor.states import ALLOWED, State, wrong_move
 class Failure:
     """An error with the traceback of where it was raised, and the job in which that happened.
 
-    `told`, of an error that was raised in another process or in an earlier run: it as a value. `traces`, of one that was
-    raised in another process: its traceback with those of its causes.
+    `told`, of an error that was raised in another process or in an earlier run: it as a value. `traces`, of one of
+    another process: its traceback with those of its causes.
     """
 
     error: BaseException
