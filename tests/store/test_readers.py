@@ -139,11 +139,13 @@ def test_a_process_that_does_not_exist_is_dead() -> None:
 @pytest.mark.parametrize("name", ["with space", "paren) T 1"])
 def test_the_name_of_a_program_may_hold_anything(name: str, tmp_path: Path) -> None:
     program = tmp_path / name
-    os.symlink("/bin/sleep", program)
-    process = subprocess.Popen([program, "1000"])
-    [reader] = parse_readers(f"{process.pid} 0 1", newest=1)
-    process.kill()
-    process.wait()
+    os.symlink("/bin/cat", program)
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"x")
+        assert process.stdout.read(1) == b"x"  # it has begun: before, the system may be loading it from the disk
+        [reader] = parse_readers(f"{process.pid} 0 1", newest=1)
     assert reader.state == "running"
 
 
