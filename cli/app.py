@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "explain": ("redun.cli.explain", "explain", "Say how a job was answered, and why it ran."),
     "diff": ("redun.cli.diff", "diff", "What differs between two executions."),
     "show": ("redun.cli.show", "show", "One screen about anything."),
+    "report": ("redun.cli.report.command", "report", "Write an execution as a page, a graph or a trace."),
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
     "config": ("redun.cli.config", "config", "Show settings, and where each came from."),
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),

@@ -98,6 +98,10 @@ class JobTable:
             status = Status.INTERRUPTED  # its process died, and no open that writes has sealed the run yet
         return Job(number, row.call, status, row.how is not How.RAN, row)
 
+    def numbers(self) -> list[int]:
+        """Returns the numbers of the jobs that have a row, in order."""
+        return sorted(self._parents)
+
     def siblings(self, number: int) -> list[int]:
         """Returns the numbers of the jobs that have the same parent, in order."""
         parent = self._parents.get(number, ROOT)

@@ -91,6 +91,7 @@ WORDS = {
     "explain": ["-"],
     "diff": ["{old}", "{new}"],
     "show": ["main"],
+    "report": [],
     "cat-object": ["{new}"],
     "config show": [],
     "config path": [],

@@ -53,6 +53,7 @@ LATE = {
     "redun.cli.pin": "help loads no store",
     "redun.cli.prune": "help loads no store",
     "redun.cli.backup": "help loads no store",
+    "redun.cli.report.command": "each form only its printer",
     "redun.cli.convert": "help loads no store",
     "redun.cli.restore": "help loads no store",
     "redun.cli.tag": "help loads no store",
