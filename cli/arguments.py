@@ -16,7 +16,8 @@ from redun.cli.annotations import hints_of, holds_secret, is_flag, repeated, typ
 from redun.cli.conversions import BOOL_WORDS, Unfit, from_text, from_texts
 from redun.cli.exits import UsageError
 from redun.core.concealed import MASK
-from redun.core.tasks import KEYWORD_ONLY, POSITIONAL, POSITIONAL_ONLY, VAR_KEYWORD, VAR_POSITIONAL, Task
+from redun.core.parameters import KEYWORD_ONLY, POSITIONAL, POSITIONAL_ONLY, VAR_KEYWORD, VAR_POSITIONAL
+from redun.core.tasks import Task
 
 _REQUIRED: Final = object()
 #: Defaults whose own type tells how an unannotated parameter is read.

@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from redun.cli.colors import Paint, is_terminal, write_escaped
 from redun.cli.render import ARGUMENT_CHARS, call_text, job_line, miss_line
 from redun.core.forms import printable
-from redun.core.tasks import VAR_KEYWORD, VAR_POSITIONAL, registry
+from redun.core.parameters import VAR_KEYWORD, VAR_POSITIONAL
+from redun.core.tasks import registry
 
 if TYPE_CHECKING:
     from redun.cli.live import LiveTable

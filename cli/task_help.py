@@ -10,7 +10,8 @@ from redun.cli.annotations import choices, is_flag, repeated, type_name
 from redun.cli.arguments import Parameter
 from redun.cli.render import safe_repr, shorten
 from redun.core.forms import printable, printable_lines
-from redun.core.tasks import VAR_KEYWORD, VAR_POSITIONAL, Task
+from redun.core.parameters import VAR_KEYWORD, VAR_POSITIONAL
+from redun.core.tasks import Task
 
 #: Characters of a default in a help line.
 _DEFAULT_CHARS: Final = 60

@@ -10,8 +10,8 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.job_info import NOT_KEYED
 from redun.core.keys import LazyDefault, bind, call_key
+from redun.core.parameters import POSITIONAL, POSITIONAL_ONLY
 from redun.core.reduction import needs, reduce
-from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY
 from redun.core.values import Encoded
 from redun.executor.expansion import Expander, attach
 from redun.executor.fingerprints import Fingerprints

@@ -6,7 +6,7 @@ import getpass
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, cast
 
 from redun.core.concealed import redacted
 from redun.core.errors import ConfigError, RunError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from redun.executor.config.records import ExecutorSettings, ProjectSettings
 
 _DEFAULT_THREADS: Final = 20
+Result = TypeVar("Result")
 
 
 class Scheduler:
@@ -87,12 +88,12 @@ class Scheduler:
 
     def run(
         self,
-        expression: Any,
+        expression: Result,
         *,
         cache: bool | None = None,
         tags: Sequence[tuple[str, str]] = (),
         context: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> Result:
         """Returns the value of an expression; arguments as in `execute`.
 
         Raises:
@@ -102,7 +103,7 @@ class Scheduler:
         """
         execution = self.execute(expression, argv=sys.argv, cache=cache, tags=tags, context=context)
         if execution.status is Status.DONE:
-            return execution.value
+            return cast("Result", execution.value)
         error = execution.error
         if execution.status is Status.FAILED and error is not None and not isinstance(error, Exception):
             raise RunError(f"{execution.failed[-1].fullname} raised {error!r}") from error

@@ -7,15 +7,18 @@ number, which counts in the cache as the code of a task does.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from redun.core.expressions import Expression, SchedulerCall
 from redun.core.scheduler_tasks import Attempt, AttemptAll, Errors, Settled, scheduler_task
-from redun.core.tasks import PartialTask, task
+from redun.core.tasks import PartialTask, Task, task
 
+P = ParamSpec("P")
 A = TypeVar("A")
 B = TypeVar("B")
+C = TypeVar("C")
 E = TypeVar("E", bound=BaseException)
+F = TypeVar("F", bound=BaseException)
 Steps = Generator[Any, Any, Any]
 
 
@@ -30,13 +33,23 @@ def _cond(*parts: Any) -> Steps:
     return parts[-1] if len(parts) % 2 else None
 
 
-def cond(predicate: Any, then: A, *rest: Any) -> A:
+@overload
+def cond(predicate: Any, then: A, /) -> A | None: ...
+@overload
+def cond(predicate: Any, then: A, otherwise: B, /) -> A | B: ...
+@overload
+def cond(predicate: Any, then: A, predicate2: Any, then2: B, /) -> A | B | None: ...
+@overload
+def cond(predicate: Any, then: A, predicate2: Any, then2: B, otherwise: C, /) -> A | B | C: ...
+@overload
+def cond(predicate: Any, then: Any, *rest: Any) -> Any: ...
+def cond(predicate: Any, then: Any, *rest: Any) -> Any:
     """Returns `then` where the predicate is true; else what the further arguments choose: `predicate2, then2, ...`, and
     last a value for when none is true (None where there is no such).
 
     Only the predicates up to the first that is true are evaluated, in order, and the one branch that is chosen.
     """
-    return cast(A, _cond(predicate, then, *rest))
+    return _cond(predicate, then, *rest)
 
 
 # -- failing ----------------------------------------------------------------------------------------------------------
@@ -61,14 +74,27 @@ def _catch(expression: Any, *clauses: Any) -> Steps:
     return next(recover for classes, recover in pairs if isinstance(error, classes))(error)
 
 
-def catch(expression: A, error: Any, recover: Callable[[Any], B], *clauses: Any) -> A | B:
+@overload
+def catch(expression: A, error: type[E] | tuple[type[E], ...], recover: Callable[[E], B], /) -> A | B: ...
+@overload
+def catch(
+    expression: A,
+    error: type[E] | tuple[type[E], ...],
+    recover: Callable[[E], B],
+    error2: type[F] | tuple[type[F], ...],
+    recover2: Callable[[F], C],
+    /,
+) -> A | B | C: ...
+@overload
+def catch(expression: Any, error: Any, recover: Any, error2: Any, recover2: Any, /, *clauses: Any) -> Any: ...
+def catch(expression: Any, error: Any, recover: Any, *clauses: Any) -> Any:
     """Returns the value of the expression, or what `recover(error)` gives where it failed with an error of that class.
 
     The class may be a tuple of several; further pairs of class and recovery may follow, of which the first that fits is
     taken. Other errors go on up. The recovery is cached as every call is, and so is the error: what failed is run again
     when its code or its arguments have changed, and the recovery when the error is another.
     """
-    return cast("A | B", _catch(expression, error, recover, *clauses))
+    return _catch(expression, error, recover, *clauses)
 
 
 @scheduler_task(namespace="redun", name="catch_all", version="1")
@@ -81,13 +107,17 @@ def _catch_all(expressions: Any, errors: Any = None, recover: Any = None) -> Ste
     return recover(settled.value)
 
 
-def catch_all(expressions: A, errors: Any = None, recover: Callable[[Any], B] | None = None) -> A | B:
+@overload
+def catch_all(expressions: A, errors: Any = None, recover: None = None) -> A: ...
+@overload
+def catch_all(expressions: A, errors: Any, recover: Callable[[Any], B]) -> A | B: ...
+def catch_all(expressions: Any, errors: Any = None, recover: Any = None) -> Any:
     """Returns the value of `expressions` once everything in it has ended, whatever fails.
 
     Where something failed, `recover` is called with the value that has errors in the places of what failed; without one
     the first error is raised. An error that is not of the classes is raised, too.
     """
-    return cast("A | B", _catch_all(expressions, errors, recover))
+    return _catch_all(expressions, errors, recover)
 
 
 @scheduler_task(namespace="redun", name="throw", version="1")
@@ -206,9 +236,15 @@ def _zip(*lists: Any) -> Steps:
     return list(zip(*found, strict=False))
 
 
-def zip_(*lists: Iterable[Any]) -> list[tuple[Any, ...]]:
+@overload
+def zip_(first: Iterable[A], second: Iterable[B], /) -> list[tuple[A, B]]: ...
+@overload
+def zip_(first: Iterable[A], second: Iterable[B], third: Iterable[C], /) -> list[tuple[A, B, C]]: ...
+@overload
+def zip_(*lists: Iterable[Any]) -> list[tuple[Any, ...]]: ...
+def zip_(*lists: Iterable[Any]) -> list[Any]:
     """Returns tuples of the first items, the second ones, and so on, to the end of the shortest list."""
-    return cast("list[tuple[Any, ...]]", _zip(*lists))
+    return cast("list[Any]", _zip(*lists))
 
 
 @scheduler_task(namespace="redun", name="fold", version="1")
@@ -235,14 +271,29 @@ def _compose(tasks: Any, *args: Any, **kwargs: Any) -> Any:
     return result
 
 
+@overload
+def compose(last: Callable[[A], B], first: Callable[P, A], /) -> PartialTask[P, B]: ...
+@overload
+def compose(last: Callable[[B], C], then: Callable[[A], B], first: Callable[P, A], /) -> PartialTask[P, C]: ...
+@overload
+def compose(only: Callable[P, A], /) -> PartialTask[P, A]: ...
+@overload
+def compose(
+    last: Callable[[Any], Any],
+    third: Callable[[Any], Any],
+    second: Callable[[Any], Any],
+    first: Callable[..., Any],
+    /,
+    *others: Callable[..., Any],
+) -> PartialTask[..., Any]: ...
 def compose(*tasks: Callable[..., Any]) -> PartialTask[..., Any]:
     """Returns a task that applies these from the last to the first: `compose(f, g)(x)` is `f(g(x))`."""
     return PartialTask(_compose, args=(tasks,))
 
 
-def delay(value: A) -> PartialTask[..., A]:
+def delay(value: A) -> PartialTask[[], A]:
     """Returns a value that stands for a lazy one which is not evaluated before `force` asks for it."""
-    return PartialTask(_identity, args=(value,))
+    return PartialTask(cast("Task[[], A]", _identity), args=(value,))
 
 
 @scheduler_task(namespace="redun", name="force", version="1")
@@ -251,7 +302,7 @@ def _force(delayed: Any) -> Steps:
     return thunk()
 
 
-def force(delayed: PartialTask[..., A]) -> A:
+def force(delayed: Callable[[], A]) -> A:
     """Returns the value that `delay` put off."""
     return cast(A, _force(delayed))
 
@@ -266,9 +317,9 @@ def apply_func(function: Any, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
-def as_task(function: Callable[..., B]) -> PartialTask[..., B]:
+def as_task(function: Callable[P, B]) -> PartialTask[P, B]:
     """Returns a task that calls a plain function, which is found by its name."""
-    return apply_func.partial(function)
+    return cast("PartialTask[P, B]", apply_func.partial(function))
 
 
 @task(namespace="redun", name="eval_", version="1")

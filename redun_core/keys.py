@@ -20,15 +20,9 @@ from redun.core.decoding import Decoder
 from redun.core.digest import OBJECT_FORMATS, Digest, Key, ObjectFormat
 from redun.core.errors import CannotDecode, CannotEncode
 from redun.core.fingerprint import Ownership, code_fingerprint, fingerprint
+from redun.core.parameters import POSITIONAL, POSITIONAL_ONLY, VAR_KEYWORD, VAR_POSITIONAL
 from redun.core.reduction import reduce
-from redun.core.tasks import (
-    POSITIONAL,
-    POSITIONAL_ONLY,
-    VAR_KEYWORD,
-    VAR_POSITIONAL,
-    Task,
-    registry,
-)
+from redun.core.tasks import Task, registry
 from redun.core.uses import Binding
 from redun.core.values import Encoded, Encoder
 

@@ -28,7 +28,8 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import CannotDecode, CannotEncode, CodecError, MalformedObject
 from redun.core.expressions import Expression, Operand, Operation, SchedulerCall, TaskCall, node_ext
-from redun.core.tasks import POSITIONAL, POSITIONAL_ONLY, Task
+from redun.core.parameters import POSITIONAL, POSITIONAL_ONLY
+from redun.core.tasks import Task
 from redun.core.values import PLAIN, Encoded, Encoder, External, Packer
 
 CALL: Final = 0

@@ -6,8 +6,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Container, Mapping, Sequence
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeVar, cast, overload
 
 from redun.core import codes
 from redun.core.call_options import check_call_options
@@ -17,6 +16,16 @@ from redun.core.errors import CannotDecode, CannotEncode, DuplicateTask, TaskErr
 from redun.core.expressions import TaskCall, is_lazy
 from redun.core.job_info import JobInfo
 from redun.core.namespace import check_name, check_namespace, get_current_namespace
+from redun.core.parameters import (
+    POSITIONAL,
+    POSITIONAL_ONLY,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    annotated_length,
+    parameters,
+    secret_parameters,
+    unwrapped,
+)
 from redun.core.sources import Capture, capture
 from redun.core.values import HANDLERS, PLAIN, Encoder
 
@@ -24,13 +33,10 @@ if TYPE_CHECKING:
     from inspect import Signature
 
 P = ParamSpec("P")
+Rest = ParamSpec("Rest")
 R = TypeVar("R")
-
-POSITIONAL_ONLY: Final = 0
-POSITIONAL: Final = 1
-VAR_POSITIONAL: Final = 2
-KEYWORD_ONLY: Final = 3
-VAR_KEYWORD: Final = 4
+A = TypeVar("A")
+B = TypeVar("B")
 
 #: The flag of code that is a coroutine's: `inspect.CO_COROUTINE`.
 _COROUTINE: Final = 0x80
@@ -81,7 +87,7 @@ class Task(Generic[P, R]):
                 hint="decorate the function itself; `task(f).partial(...)` has some of its arguments",
             )
         self.func = func
-        inner = _unwrapped(func)
+        inner = unwrapped(func)
         self.module: str = codes.module_name(inner.__module__)
         self.name = check_name(options.get("name") or func.__name__)
         namespace = options.get("namespace")
@@ -103,7 +109,7 @@ class Task(Generic[P, R]):
         self.is_coroutine = bool(getattr(getattr(inner, "__code__", None), "co_flags", 0) & _COROUTINE)
         self._nout: int | None = options.get("nout")
         #: Parameters annotated as secrets.
-        self.secrets: frozenset[str] = _secret_parameters(inner)
+        self.secrets: frozenset[str] = secret_parameters(inner)
         #: Parameters that are told of the job; places of those that are no part of the key, these among them.
         self.informed: tuple[str, ...] = tuple(n for n, value in self.defaults.items() if type(value) is JobInfo)
         self.unkeyed: tuple[int, ...] = _unkeyed(self, options.get("config_args") or ())
@@ -178,7 +184,7 @@ class Task(Generic[P, R]):
     def nout(self) -> int | None:
         """How many items the result has, when declared by `nout=` or by a tuple annotation; else None."""
         if self._nout is None:
-            self._nout = _annotated_length(self.func)
+            self._nout = annotated_length(self.func)
         return self._nout if self._nout >= 0 else None
 
     @property
@@ -233,7 +239,20 @@ class Task(Generic[P, R]):
         """Returns the task with changes to the context of the calls made through it and of all jobs below them."""
         return PartialTask(self).update_context(changes, **more)
 
-    def partial(self, *args: Any, **kwargs: Any) -> PartialTask[..., R]:
+    # One or two positional arguments are checked, and what is left is known; of more and of keywords nothing is.
+    @overload
+    def partial(self: Callable[Concatenate[A, Rest], R], a: A, /) -> PartialTask[Rest, R]: ...  # pyright: ignore[reportGeneralTypeIssues]
+    @overload
+    def partial(self: Callable[Concatenate[A, B, Rest], R], a: A, b: B, /) -> PartialTask[Rest, R]: ...  # pyright: ignore[reportGeneralTypeIssues]
+    @overload
+    def partial(self, /, **kwargs: Any) -> PartialTask[..., R]: ...
+    @overload
+    def partial(self: Callable[Concatenate[A, B, Rest], R], a: A, b: B, /, **kwargs: Any) -> PartialTask[..., R]: ...  # pyright: ignore[reportGeneralTypeIssues]
+    @overload
+    def partial(self: Callable[Concatenate[A, Rest], R], a: A, /, **kwargs: Any) -> PartialTask[..., R]: ...  # pyright: ignore[reportGeneralTypeIssues]
+    @overload
+    def partial(self, a: Any, b: Any, c: Any, /, *args: Any, **kwargs: Any) -> PartialTask[..., R]: ...
+    def partial(self, /, *args: Any, **kwargs: Any) -> PartialTask[..., Any]:
         """Returns the task with some of its arguments: a value that can be passed on, stored and called. Lazy arguments
         stay so until a call is evaluated."""
         return PartialTask(self).partial(*args, **kwargs)
@@ -284,7 +303,19 @@ class PartialTask(Generic[P, R]):
         """Returns whether there is such an option."""
         return name in self.get_task_options()
 
-    def partial(self, *args: Any, **kwargs: Any) -> PartialTask[..., R]:
+    @overload
+    def partial(self: Callable[Concatenate[A, Rest], R], a: A, /) -> PartialTask[Rest, R]: ...  # pyright: ignore[reportGeneralTypeIssues]
+    @overload
+    def partial(self: Callable[Concatenate[A, B, Rest], R], a: A, b: B, /) -> PartialTask[Rest, R]: ...  # pyright: ignore[reportGeneralTypeIssues]
+    @overload
+    def partial(self, /, **kwargs: Any) -> PartialTask[..., R]: ...
+    @overload
+    def partial(self: Callable[Concatenate[A, B, Rest], R], a: A, b: B, /, **kwargs: Any) -> PartialTask[..., R]: ...  # pyright: ignore[reportGeneralTypeIssues]
+    @overload
+    def partial(self: Callable[Concatenate[A, Rest], R], a: A, /, **kwargs: Any) -> PartialTask[..., R]: ...  # pyright: ignore[reportGeneralTypeIssues]
+    @overload
+    def partial(self, a: Any, b: Any, c: Any, /, *args: Any, **kwargs: Any) -> PartialTask[..., R]: ...
+    def partial(self, /, *args: Any, **kwargs: Any) -> PartialTask[..., Any]:
         """Returns it with further arguments."""
         return PartialTask(self.task, self.overrides, (*self.args, *args), {**self.kwargs, **kwargs})
 
@@ -360,73 +391,6 @@ def _unkeyed(task: Task[..., Any], names: Sequence[str]) -> tuple[int, ...]:
             hint=f"its parameters are {', '.join(known)}" if known else "it has no parameters",
         )
     return tuple(sorted({known.index(name) for name in (*wanted, *task.informed)}))
-
-
-def _unwrapped(func: Any) -> Any:
-    while hasattr(func, "__wrapped__"):
-        func = func.__wrapped__
-    return func
-
-
-def parameters(func: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
-    """Returns ((name, kind), ...) of a function's parameters and its defaults by name."""
-    if not isinstance(func, FunctionType):
-        return _inspected(func)
-    code = func.__code__
-    positional, keyword = code.co_argcount, code.co_kwonlyargcount
-    names = code.co_varnames
-    params = [
-        (name, POSITIONAL_ONLY if i < code.co_posonlyargcount else POSITIONAL)
-        for i, name in enumerate(names[:positional])
-    ]
-    end = positional + keyword
-    if code.co_flags & 0x04:
-        params.append((names[end], VAR_POSITIONAL))
-        end += 1
-    params += [(name, KEYWORD_ONLY) for name in names[positional : positional + keyword]]
-    if code.co_flags & 0x08:
-        params.append((names[end], VAR_KEYWORD))
-    given = func.__defaults__ or ()
-    defaults = dict(zip(names[positional - len(given) : positional], given, strict=True))
-    defaults.update(func.__kwdefaults__ or {})
-    return tuple(params), defaults
-
-
-def _inspected(func: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
-    import inspect  # only for callables that are not plain functions; it costs 10 ms
-
-    signature = inspect.signature(func)
-    params = tuple((p.name, int(p.kind)) for p in signature.parameters.values())
-    return params, {p.name: p.default for p in signature.parameters.values() if p.default is not p.empty}
-
-
-def _secret_parameters(func: Any) -> frozenset[str]:
-    """Names of the parameters annotated `Secret` or `Secret[...]`, as far as that can be seen without evaluating."""
-    found = []
-    for name, annotation in getattr(func, "__annotations__", {}).items():
-        if isinstance(annotation, str):
-            said = annotation.partition("[")[0].rpartition(".")[2].strip()
-        else:
-            said = getattr(getattr(annotation, "__origin__", annotation), "__name__", "")
-        if said == "Secret" and name != "return":
-            found.append(name)
-    return frozenset(found)
-
-
-def _annotated_length(func: Any) -> int:
-    """The length of the tuple that the annotation promises, or -1."""
-    annotation = getattr(_unwrapped(func), "__annotations__", {}).get("return")
-    if isinstance(annotation, str):
-        try:
-            annotation = eval(annotation, getattr(_unwrapped(func), "__globals__", {}))  # the user's own annotation
-        except Exception:  # noqa: BLE001  a name that exists only for type checkers, or worse
-            return -1
-    if isinstance(annotation, type) and hasattr(annotation, "_fields"):
-        return len(annotation._fields)
-    args = getattr(annotation, "__args__", None)
-    if getattr(annotation, "__origin__", None) is not tuple or args is None or Ellipsis in args:
-        return -1
-    return len(args)
 
 
 def _check_options(task: Task[..., Any]) -> None:

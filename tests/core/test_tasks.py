@@ -14,7 +14,8 @@ from redun.core.decoding import Decoder
 from redun.core.digest import DEFAULT_FORMAT
 from redun.core.errors import CannotDecode, CannotEncode, DuplicateTask, TaskError, UnknownTask
 from redun.core.expressions import TaskCall
-from redun.core.tasks import PartialTask, Registry, Task, get_task_registry, parameters, registry, task
+from redun.core.parameters import parameters
+from redun.core.tasks import PartialTask, Registry, Task, get_task_registry, registry, task
 from redun.core.values import Encoder
 from tests.core.projects import Project
 

@@ -14,7 +14,7 @@ FLOORS = {"redun.core": 1, "redun.store": 2, "redun.executor": 3, "redun.cli": 4
 #: The order inside the core, line by line: a module imports only from lines above its own.
 CORE_ORDER = """
     errors job_info cache_options limits version names normal_form ownership operations quantities tags
-    codes digest namespace project_files sources steering
+    codes digest namespace parameters project_files sources steering
     codec concealed frame scopes
     shapes expression_table forms
     history job_links kinds

@@ -1,0 +1,7 @@
+#include "lib.h"
+
+int main(void)
+{
+    say("Goodbye", WORLD);
+    return 0;
+}

@@ -1,0 +1,7 @@
+#include "lib.h"
+
+int main(void)
+{
+    say("Hello", WORLD);
+    return 0;
+}

@@ -1,0 +1,3 @@
+#define WORLD "World"
+
+void say(const char *greeting, const char *whom);
