@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import threading
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeVar, cast, overload
 
 from redun.core import codes
@@ -443,6 +444,16 @@ class Registry:
         """Takes out the tasks of modules that are about to be loaded anew."""
         self._tasks = {name: task for name, task in self._tasks.items() if task.module not in modules}
         self.generation += 1
+
+    @contextlib.contextmanager
+    def scoped(self) -> Iterator[None]:
+        """Forgets, at the end, the tasks that were registered meanwhile, and has again those that they replaced."""
+        before = dict(self._tasks)
+        try:
+            yield
+        finally:
+            self._tasks = before
+            self.generation += 1
 
     def get(self, fullname: str) -> Task[..., Any] | None:
         """Returns the task of that full name, or None."""

@@ -54,6 +54,7 @@ LATE = {
     "redun.cli.prune": "help loads no store",
     "redun.cli.backup": "help loads no store",
     "redun.cli.report.command": "each form only its printer",
+    "redun.cli.testing.plugin": "every run of pytest loads it, also where nothing of redun is tested",
     "redun.cli.convert": "help loads no store",
     "redun.cli.restore": "help loads no store",
     "redun.cli.tag": "help loads no store",
@@ -90,10 +91,11 @@ LIBRARIES = {
     5: set(),
 }
 ADAPTED = {"redun.core.adapters.arrays": {"numpy"}}
-#: Carriers over libraries of others, which are loaded when a job wants them.
+#: What is loaded only where the library is there: carriers when a job wants them, the plugin by pytest.
 CARRIERS = {
     "redun.executor.pools.dask_cluster": {"dask", "distributed"},
     "redun.executor.pools.guests": {"distributed"},
+    "redun.cli.testing.plugin": {"pytest"},
 }
 
 KNOWN = modules()
