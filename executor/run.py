@@ -19,7 +19,7 @@ from redun.core import limits
 from redun.core.call_options import check_call_options
 from redun.core.context import EMPTY, Context
 from redun.core.errors import UNWRITABLE, RedunError, RunError, UnknownExecutor
-from redun.core.files import STATS
+from redun.core.files.memo import STATS
 from redun.core.handle_states import stands
 from redun.core.job_info import JobInfo
 from redun.core.keys import spread

@@ -13,7 +13,8 @@ from typing import Any
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import CodecError, NotFound, RedunError
-from redun.core.files import STATS, File
+from redun.core.files.file import File
+from redun.core.files.memo import STATS
 from redun.core.keys import CodeExternal
 from redun.core.objects import ExtRecord, HeadRecord, TaskSetRecord, parse_footprint
 from redun.core.tasks import Task, registry

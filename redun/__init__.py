@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from redun.core.context import get_context
-    from redun.core.files import File
+    from redun.core.files.file import File
+    from redun.core.files.sets import Dir
     from redun.core.functional import catch, catch_all, cond, throw
     from redun.core.handles import Handle, merge_handles
     from redun.core.namespace import get_current_namespace, namespace
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from redun.executor.scheduler import Scheduler
 
 __all__ = [
+    "Dir",
     "File",
     "Handle",
     "PartialTask",
@@ -60,7 +62,8 @@ Result = TypeVar("Result")
 
 #: Name -> (module that owns it, its name there).
 _HOMES = {
-    "File": ("redun.core.files", "File"),
+    "Dir": ("redun.core.files.sets", "Dir"),
+    "File": ("redun.core.files.file", "File"),
     "Handle": ("redun.core.handles", "Handle"),
     "PartialTask": ("redun.core.tasks", "PartialTask"),
     "Scheduler": ("redun.executor.scheduler", "Scheduler"),

@@ -1,5 +1,37 @@
-"""Files as values: `from redun.file import File`."""
+"""Files as values: `from redun.file import File, Dir, FileSet`. Some have two names here: redun's is the other."""
 
-from redun.core.files import File
+from builtins import FileNotFoundError as RedunFileNotFoundError
+from builtins import OSError as RedunOSError
+from builtins import PermissionError as RedunPermissionError
 
-__all__ = ["File"]
+from redun.core.files.file import ContentFile, File, IFile
+from redun.core.files.filesystems import Filesystem, filesystem_of, register_filesystem
+from redun.core.files.filesystems import Filesystem as FileSystem
+from redun.core.files.filesystems import filesystem_of as get_filesystem
+from redun.core.files.filesystems import schemes as list_filesystems
+from redun.core.files.local import LocalFilesystem
+from redun.core.files.local import LocalFilesystem as LocalFileSystem
+from redun.core.files.sets import ContentDir, ContentFileSet, Dir, FileSet, IDir, IFileSet
+
+__all__ = [
+    "ContentDir",
+    "ContentFile",
+    "ContentFileSet",
+    "Dir",
+    "File",
+    "FileSet",
+    "FileSystem",
+    "Filesystem",
+    "IDir",
+    "IFile",
+    "IFileSet",
+    "LocalFileSystem",
+    "LocalFilesystem",
+    "RedunFileNotFoundError",
+    "RedunOSError",
+    "RedunPermissionError",
+    "filesystem_of",
+    "get_filesystem",
+    "list_filesystems",
+    "register_filesystem",
+]

@@ -28,6 +28,7 @@ FILE: Final = 14
 LARGE: Final = 15
 SEGMENTED: Final = 16
 QUOTED: Final = 17
+FILESET: Final = 18
 NODE: Final = 65
 BIGINT: Final = 66
 BYTEARRAY: Final = 67

@@ -126,7 +126,7 @@ def type_name(item: Any) -> str:
         return fixed or f"extension {item.code}"
     try:
         name = unpack(item.data)[0]
-        return printable(_PREFIXES.get(item.code, "") + name.replace(":", "."))
+        return printable(_PREFIXES.get(item.code, "") + name.partition("/")[0].replace(":", "."))
     except (MalformedObject, TypeError, IndexError, KeyError, AttributeError):
         return "malformed"
 
@@ -140,13 +140,17 @@ _TYPES: Final = {
     codes.TASK: "redun.Task",
     codes.PARTIAL: "redun.PartialTask",
     codes.QUOTED: "redun.QuotedExpression",
-    codes.FILE: "redun.File",
     codes.BIGINT: "builtins.int",
     codes.BYTEARRAY: "builtins.bytearray",
     codes.SURROGATES: "builtins.str",
 }
 #: Large leaves and containers name their type without its module.
-_PREFIXES: Final = {codes.LARGE: "builtins.", codes.SEGMENTED: "builtins."}
+_PREFIXES: Final = {
+    codes.LARGE: "builtins.",
+    codes.SEGMENTED: "builtins.",
+    codes.FILE: "redun.",
+    codes.FILESET: "redun.",
+}
 
 
 # -- leaves -----------------------------------------------------------------------------------------------------------
@@ -250,10 +254,31 @@ def _quoted(items: list[Any]) -> Form:
     return Form("quote(", items_of(items), ")")
 
 
+def _path(item: Any) -> str:
+    """A path as text: one that is not UTF-8 comes in an extension of its own."""
+    return printable(item.data.decode("utf-8", "surrogatepass") if type(item) is ExtType else item)
+
+
+def _kind_of_file(written: str) -> tuple[str, str]:
+    """The class, and what is written behind the path where files are not compared by what is the rule for it."""
+    name, _, by = written.partition("/")
+    return class_name(name), f", by={printable(by)}" if by else ""
+
+
 def _file(items: list[Any]) -> Form:
-    name, path, state = items
-    shown = "missing" if state is None else short_id(state)
-    return Form(f"{class_name(name)}(path={printable(path)}, hash={shown})", style="name")
+    name, way = _kind_of_file(items[0])
+    path, state = items[1], items[2]
+    shown = "" if state == b"" else f", hash={'missing' if state is None else short_id(state)}"
+    return Form(f"{name}(path={_path(path)}{way}{shown})", style="name")
+
+
+def _file_set(items: list[Any]) -> Form:
+    name, way = _kind_of_file(items[0])
+    label = "path" if name.endswith("Dir") else "pattern"
+    _, pattern, hidden, digest, count, _ = items
+    hidden = ", hidden" if hidden else ""
+    shown = f", files={int(count)}, hash={short_id(digest)}" if digest else ""
+    return Form(f"{name}({label}={_path(pattern)}{hidden}{way}{shown})", style="name")
 
 
 def _large(items: list[Any]) -> Form:
@@ -287,6 +312,7 @@ STRUCTURED: Final[dict[int, Callable[[list[Any]], Form]]] = {
     codes.PARTIAL: _partial,
     codes.QUOTED: _quoted,
     codes.FILE: _file,
+    codes.FILESET: _file_set,
     codes.LARGE: _large,
 }
 """The writer of each structured extension but `SEGMENTED`; each is given the items and may fail on malformed ones."""

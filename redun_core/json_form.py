@@ -181,6 +181,9 @@ def _fields(code: int, items: list[Any]) -> list[tuple[str, Any]]:
             ("path", items[1]),
             ("hash", None if items[2] is None else items[2].hex()),
         ]
+    if code == codes.FILESET:
+        _, pattern, hidden, digest, count, members = items
+        return [("path", pattern), ("hidden", hidden), ("hash", digest.hex()), ("count", count), ("members", members)]
     return list(zip(_FIELDS[code], items[1:], strict=True))
 
 
@@ -203,6 +206,7 @@ _TAGS: Final = {
     codes.PARTIAL: "$partial",
     codes.QUOTED: "$quote",
     codes.FILE: "$file",
+    codes.FILESET: "$fileset",
     codes.LARGE: "$large",
     codes.SEGMENTED: "$segmented",
 }

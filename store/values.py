@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from redun.core import classes as _classes  # noqa: F401  it adds the handlers of classes to those of values
-from redun.core import files as _files  # noqa: F401  likewise
+from redun.core.files import encoding as _files  # noqa: F401  likewise
 from redun.core import tasks as _tasks  # noqa: F401  likewise
 from redun.core.adapters import registry as _registry  # noqa: F401  likewise
 from redun.core.decoding import Decoder, Fetch

@@ -24,7 +24,7 @@ from redun.core.codec import Pointer
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, object_format
 from redun.core.errors import UNWRITABLE, CodecError, NotFound, RedunError, UnknownTask, WorkerCodeMismatch
-from redun.core.files import STATS
+from redun.core.files.memo import STATS
 from redun.core.keys import code_id, prepare, spread
 from redun.core.ownership import own_packages, set_own_packages
 from redun.core.reduction import reduce

@@ -15,7 +15,7 @@ from redun.core.codec import Pointer, references, unpack
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import CodecError, MalformedObject, RedunError, UnknownTask
-from redun.core.files import STATS
+from redun.core.files.memo import STATS
 from redun.core.keys import code_id, prepare
 from redun.core.objects import TraceRecord
 from redun.core.ownership import own_packages

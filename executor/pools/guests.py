@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Final
 
-from redun.core.files import STATS
+from redun.core.files.memo import STATS
 from redun.executor.pools.bodies import run_job
 from redun.executor.pools.renewal import renewal
 

@@ -18,7 +18,7 @@ import pytest
 from redun.cli.arguments import Arguments, Request, parameters_of, parse_arguments
 from redun.cli.exits import UsageError
 from redun.cli.task_help import task_help
-from redun.core.files import File
+from redun.core.files.file import File
 from redun.core.job_info import JobInfo
 from redun.core.tasks import Task
 

@@ -19,8 +19,9 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from redun.core import files, keys  # noqa: F401  they register what can be stored
+from redun.core import keys  # noqa: F401  it registers what can be stored
 from redun.core.digest import DEFAULT_FORMAT, Digest, ObjectFormat
+from redun.core.files import encoding  # noqa: F401  likewise
 from redun.core.frame import object_id
 from redun.core.values import Encoder
 

@@ -18,7 +18,8 @@ from redun.core.codec import unpack
 from redun.core.decoding import Decoder
 from redun.core.digest import DEFAULT_FORMAT
 from redun.core.errors import TaskError
-from redun.core.files import STATS, File, StatMemo
+from redun.core.files.file import File
+from redun.core.files.memo import STATS, StatMemo
 from redun.core.values import Encoder
 
 #: Old enough that what is read of a file is remembered.
@@ -75,7 +76,7 @@ def test_paths_below_the_working_directory_are_kept_relative_and_others_absolute
 
 
 def test_a_file_of_another_kind_of_store_is_refused():
-    with pytest.raises(TaskError, match="only local files"):
+    with pytest.raises(TaskError, match="no filesystem is known for s3"):
         File("s3://bucket/key")
 
 

@@ -313,7 +313,7 @@ BASE = "import functools\nf = functools.partial(int, base=2)"
         ("from h import sin", "from k import sin", "sin(x)"),
         ("import h", "import k as h", "h.sin(x)"),
         ("if x:\n    from math import (sin as f, cos)", "if x:\n    from math import (tan as f, cos)", "f(x)"),
-        ("from redun.core.files import File", "from h import File", "File(x)"),
+        ("from redun.core.files.file import File", "from h import File", "File(x)"),
     ],
 )
 def test_which_thing_of_a_library_a_name_stands_for_counts(project: Project, one: str, other: str, body: str):

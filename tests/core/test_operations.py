@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from redun.core.expressions import Expression
-from redun.core.files import File
+from redun.core.files.file import File
 from redun.core.operations import OPERATIONS, is_pure
 
 

@@ -24,7 +24,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import DEFAULT_FORMAT
 from redun.core.errors import CannotEncode, ValueTooDeep
 from redun.core.expressions import Operation
-from redun.core.files import File
+from redun.core.files.file import File
 from redun.core.values import Encoder
 from tests.core.sample_values import Box, Frozen, MyList, Pair, Point, fetcher
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from redun.core.files import STATS
+from redun.core.files.memo import STATS
 from redun.core.objects import Status
 from redun.core.tasks import registry
 from redun.executor.loader import load_workflow
@@ -25,7 +25,7 @@ MODULE = "flow"
 #: Bodies say that they ran through the standard library, which is no part of anybody's fingerprint.
 HEADER = """\
 import logging
-from redun.core.files import File
+from redun.core.files.file import File
 from redun.core.tasks import task
 
 def ran(*what):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from redun.core import constants, keys, ownership, sources, static_uses
 from redun.core.digest import DEFAULT_FORMAT, Digest
-from redun.core.files import STATS
+from redun.core.files.memo import STATS
 from redun.core.objects import How, Status
 from redun.core.values import HANDLERS, Encoder
 from redun.executor.observer import Execution

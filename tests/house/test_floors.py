@@ -22,7 +22,13 @@ CORE_ORDER = """
     values display json_form replays uses
     handle_states
     decoding expressions static_uses class_bodies readings
-    classes adapters.registry call_options files
+    classes adapters.registry call_options files.memo files.atomic files.members files.written
+    files.globs
+    files.local
+    files.filesystems
+    files.file
+    files.sets
+    files.encoding
     tasks
     scheduler_tasks wrapping
     functional context awaiting handles
@@ -43,6 +49,7 @@ TYPING_ONLY = {
 #: Modules that import ours inside functions, and what start-up gains from it.
 LATE = {
     "redun": "import redun loads nothing",
+    "redun.core.files.encoding": "most values hold no files",
     "redun.cli.app": "only an error that is shown needs more",
     "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",
@@ -98,6 +105,9 @@ CARRIERS = {
     "redun.cli.testing.plugin": {"pytest"},
 }
 
+#: Packages of the core, which do nothing.
+PACKAGES = ("redun.core", "redun.core.adapters", "redun.core.files")
+
 KNOWN = modules()
 IMPORTS = all_imports()
 OURS = [found for found in IMPORTS if found.target.split(".")[0] == "redun"]
@@ -121,7 +131,7 @@ def core_line(module: str) -> int:
 
 def in_core(module: str) -> bool:
     """Returns whether it is a module of the core that does something: packages there import nothing."""
-    return floor(module) == 1 and module not in ("redun.core", "redun.core.adapters")
+    return floor(module) == 1 and module not in PACKAGES
 
 
 def test_there_is_something_to_look_at():
@@ -149,7 +159,7 @@ def test_every_module_of_the_core_has_a_place_in_the_order():
 
 
 def test_packages_of_the_core_import_nothing():
-    assert [str(found) for found in OURS if found.source in ("redun.core", "redun.core.adapters")] == []
+    assert [str(found) for found in OURS if found.source in PACKAGES] == []
 
 
 def test_no_modules_import_each_other_in_a_ring():

@@ -12,7 +12,7 @@ import pytest
 
 from redun.core.codec import Pointer, pack
 from redun.core.digest import Digest
-from redun.core.files import File
+from redun.core.files.file import File
 from redun.core.objects import CallRecord, How, JobRow, Outcome, Status, TaskCount, TaskRecord, job_id
 from redun.store import Batch, RunUpdate, Store
 from redun.store.queries import STATES, Job, Queries, Wanted
@@ -243,7 +243,7 @@ def test_a_file_inside_a_large_value_is_found_with_the_calls_that_took_it(store:
     run = store.begin_run(["x"], {})
     run.seal(Batch(), root=call, status=Status.DONE, rows=1, counts=(), sources=(), tail=[row(0, call=call)])
     queries = Queries(store)
-    assert list(queries.files("far/*")) == [("far/away", large)]
+    assert [(value, file.path) for value, file in queries.index.files("far/*")] == [(large, "far/away")]
     assert list(queries.calls(Wanted(file="far/away"))) == [call]
     assert [job.row.call for job in queries.jobs(Wanted(file="far/away"))] == [call]
 

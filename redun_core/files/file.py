@@ -1,0 +1,323 @@
+"""Files as values: a path and the content that it had. A file value is valid while the file still has that content."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, Any, ClassVar, Final, Self
+
+from redun.core import codes
+from redun.core.codec import ExtType
+from redun.core.decoding import READERS, Decoder
+from redun.core.errors import MalformedObject, TaskError
+from redun.core.files.atomic import Written
+from redun.core.files.filesystems import Filesystem, filesystem_of
+from redun.core.files.written import note_written
+from redun.core.values import HANDLERS, Encoder
+
+#: What files may be compared by.
+WAYS: Final = ("content", "stat", "path")
+
+_UNREAD: Final = b"unread"
+#: It was opened for writing and dropped unclosed: there is nothing that it could stand for.
+_DROPPED: Final = b"dropped"
+
+
+class File:
+    """A file, as an argument or result of a task.
+
+    As an argument its content is part of the cache key; as a result it makes its task run again when it was changed or
+    deleted. Paths below the working directory are kept relative to it, so a project may move.
+
+    Args:
+        path: a path, or a URL of another filesystem.
+        by: what the file is compared by: "content", or "stat" (its size and the time of its last change), which reads
+            nothing and takes a touched file for a changed one.
+
+    Raises:
+        TaskError: if there can be no such path.
+    """
+
+    __slots__ = ("_owner", "_state", "by", "path")
+
+    #: What it is compared by where nothing else is said, and whether anything else may be.
+    _by: ClassVar[str] = "content"
+    _by_is_fixed: ClassVar[bool] = False
+
+    def __init__(self, path: str | os.PathLike[str], by: str | None = None) -> None:
+        self.by = chosen(type(self), by)
+        text = os.fsdecode(path)
+        self.path = filesystem_of(text).canonical(text)
+        self._state: bytes | None = _UNREAD
+        self._owner: Any = None
+
+    @classmethod
+    def known(cls, path: str, by: str, state: bytes | None, owner: Any = None) -> Self:
+        """Returns a file of a canonical path that stands for a state, or for what it is when it is looked at.
+
+        Args:
+            state: what it stands for.
+            owner: a set that is to be refreshed when the file is written.
+        """
+        file = cls.__new__(cls)
+        file.by = by
+        file.path = path
+        file._state = state
+        file._owner = owner
+        return file
+
+    @classmethod
+    def unread(cls, path: str, by: str, owner: Any = None) -> Self:
+        """Returns a file of a canonical path that stands for what it is when it is first looked at."""
+        return cls.known(path, by, _UNREAD, owner)
+
+    def __repr__(self) -> str:
+        state = self._state
+        name = type(self).__name__
+        if state is _UNREAD or state is _DROPPED or self.by == "path":
+            return f"{name}(path={self.path})"
+        return f"{name}(path={self.path}, hash={'missing' if state is None else state.hex()[:8]})"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, File)
+            and type(other) is type(self)
+            and other.path == self.path
+            and other.by == self.by
+            and other.hash == self.hash
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    @property
+    def filesystem(self) -> Filesystem:
+        """Where the file lies.
+
+        Raises:
+            TaskError: if what that needs is not installed here.
+        """
+        return filesystem_of(self.path)
+
+    # -- what it stands for -------------------------------------------------------------------------------------------
+
+    @property
+    def hash(self) -> str:
+        """What it is compared by, in hexadecimal: the SHA-256 of the content where that is local; empty where the file
+        is missing. Read once per object."""
+        return (self.state() or b"").hex()
+
+    def state(self) -> bytes | None:
+        """Returns what this value stands for; None stands for a missing file.
+
+        Raises:
+            OSError: if the file cannot be read.
+            TaskError: if it was opened for writing and dropped unclosed.
+        """
+        if self._state is _UNREAD:
+            self._state = self.filesystem.state(self.path, self.by)
+        elif self._state is _DROPPED:
+            raise TaskError(
+                f"{self.path} was opened for writing and never closed, so nothing was written",
+                hint="use `with file.open('w') as stream:`, or close the stream",
+            )
+        return self._state
+
+    def refresh(self) -> None:
+        """Makes this value stand for the file as it is now."""
+        self._state = _UNREAD
+        if self._owner is not None:
+            self._owner.refresh()
+
+    update_hash = refresh
+
+    def is_valid(self) -> bool:
+        """Returns whether the file still has the content that this value stands for."""
+        try:
+            return self.by == "path" or self.filesystem.state(self.path, self.by) == self.state()
+        except (OSError, TaskError):
+            return False
+
+    def describe(self) -> str:
+        """Returns the path."""
+        return self.path
+
+    # -- the file itself ----------------------------------------------------------------------------------------------
+
+    def exists(self) -> bool:
+        """Returns whether there is a file at the path."""
+        return self.filesystem.is_file(self.path)
+
+    def isfile(self) -> bool:
+        """Returns whether there is a file at the path."""
+        return self.filesystem.is_file(self.path)
+
+    def isdir(self) -> bool:
+        """Returns whether there is a directory at the path."""
+        return self.filesystem.is_dir(self.path)
+
+    def size(self) -> int:
+        """Returns the size in bytes.
+
+        Raises:
+            OSError: if there is no such file.
+        """
+        return self.filesystem.size(self.path)
+
+    def basename(self) -> str:
+        """Returns the last part of the path."""
+        return os.path.basename(self.path)
+
+    def dirname(self) -> str:
+        """Returns the path without its last part."""
+        return os.path.dirname(self.path)
+
+    def open(self, mode: str = "r", encoding: str | None = None) -> IO[Any]:
+        """Opens the file; text is UTF-8 where nothing else is said.
+
+        `w` and `x` write beside it: the content takes the name when the stream is closed without an error, so that a
+        half-written file is never taken for a good one. `a` and `r+` write in place, at once. Parent directories are
+        made.
+
+        Raises:
+            OSError: if it cannot be opened.
+        """
+        stream = self.filesystem.open(self.path, mode, encoding)
+        if not {"w", "x", "a", "+"}.intersection(mode):
+            return stream
+        self.refresh()
+        return Written(stream, self._written)  # type: ignore[return-value]  # it delegates to a real one
+
+    def _written(self, how: str) -> None:
+        note_written(self.path)
+        self.refresh()
+        if how == "dropped":
+            self._state = _DROPPED
+            import warnings  # it is hardly ever needed
+
+            told = f"{self.path} was opened for writing and never closed, so nothing was written: close the stream"
+            warnings.warn(told, RuntimeWarning, stacklevel=2)
+
+    def read(self, mode: str = "r", encoding: str | None = None) -> Any:
+        """Returns the whole content, as text or (`mode="rb"`) bytes.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        with self.open(mode, encoding) as stream:
+            return stream.read()
+
+    def readlines(self, mode: str = "r") -> list[Any]:
+        """Returns the lines with their ends.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        with self.open(mode) as stream:
+            return stream.readlines()
+
+    def write(self, data: str | bytes, mode: str = "w", encoding: str | None = None) -> None:
+        """Replaces the content at once: readers see the old or the new.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        if isinstance(data, bytes) and "b" not in mode:
+            mode += "b"
+        with self.open(mode, encoding) as stream:
+            stream.write(data)
+
+    def touch(self) -> None:
+        """Makes an empty file where there is none, and sets its times.
+
+        Raises:
+            OSError: if that cannot be.
+        """
+        self.filesystem.touch(self.path)
+        note_written(self.path)
+        self.refresh()
+
+    def remove(self) -> None:
+        """Deletes the file; nothing happens where there is none.
+
+        Raises:
+            OSError: if it cannot be deleted.
+        """
+        self.filesystem.remove(self.path)
+        note_written(self.path)
+        self.refresh()
+
+
+class ContentFile(File):
+    """A file compared by its content, as every `File` is: redun's name for what is the rule here."""
+
+    __slots__ = ()
+    _by_is_fixed = True
+
+
+class IFile(File):
+    """A file whose path says all: always valid, also when it was changed or deleted."""
+
+    __slots__ = ()
+    _by = "path"
+    _by_is_fixed = True
+
+
+def chosen(kind: type[Any], by: str | None) -> str:
+    """Returns what values of that class are compared by.
+
+    Raises:
+        TaskError: if it cannot be `by`.
+    """
+    own: str = kind._by
+    if by is None or by == own:
+        return own
+    if kind._by_is_fixed or by not in WAYS[:2]:
+        ways = repr(own) if kind._by_is_fixed else " or ".join(map(repr, WAYS[:2]))
+        raise TaskError(
+            f"{kind.__name__}(by={by!r}): it can be {ways}", hint="IFile and IDir are compared by their path"
+        )
+    return by
+
+
+def written_kind(value: Any) -> str:
+    """Returns how the class of a file or set is written, with what it is compared by where that is not the rule."""
+    kind = type(value)
+    return kind.__name__ if value.by == kind._by else f"{kind.__name__}/{value.by}"
+
+
+def kind_of(written: Any, classes: tuple[type[Any], ...]) -> tuple[type[Any], str]:
+    """Returns the class that is written so, and what its values are compared by.
+
+    Raises:
+        MalformedObject: if none of the classes is.
+    """
+    if type(written) is str:
+        name, _, by = written.partition("/")
+        for kind in classes:
+            if kind.__name__ == name and by in ("", "stat") and not (by and kind._by_is_fixed):
+                return kind, by or kind._by
+    raise MalformedObject(f"{written!r:.80} is no kind of file")
+
+
+def _encode(encoder: Encoder, file: File) -> ExtType:
+    state = file.state()
+    encoder.externals.append(type(file).known(file.path, file.by, state))  # the value itself goes on, and changes
+    return encoder.ext(codes.FILE, [written_kind(file), file.path, state])
+
+
+def _read(decoder: Decoder, items: Any) -> File:
+    written, path, state = items[:3]
+    if type(path) is not str or not path or "\0" in path or not (state is None or type(state) is bytes):
+        raise MalformedObject("a file has a path and a state")
+    kind, by = kind_of(written, _KINDS)
+    decoder.externals.append(kind.known(path, by, state))  # what is given out goes on, and changes
+    file: File = kind.known(path, by, state)
+    return file
+
+
+_KINDS: Final = (File, ContentFile, IFile)
+HANDLERS.update(dict.fromkeys(_KINDS, _encode))
+READERS[codes.FILE] = _read

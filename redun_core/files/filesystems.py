@@ -1,0 +1,106 @@
+"""Filesystems by the scheme of a URL: none and `file://` are this machine's, the others are made when one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, Protocol
+
+from redun.core.errors import TaskError
+from redun.core.files.local import LOCAL
+
+
+class Filesystem(Protocol):
+    """What a place for files can do. Paths are canonical, and URLs keep their scheme; what cannot be done is an
+    OSError. A place that cannot be reached is an OSError too, never a missing file.
+
+    `by` says what files are compared by: "content", "stat" (size and time of change), or "path" (always the same). What
+    they are compared by is their *state*: bytes, None for a missing file.
+    """
+
+    name: str
+
+    def canonical(self, path: str) -> str: ...
+    def state(self, path: str, by: str) -> bytes | None: ...
+    def states(
+        self, paths: Sequence[str], by: str, expected: Sequence[bytes | None] | None = None
+    ) -> list[bytes | None]:
+        """Returns the state of each. Where one is known to differ from what is `expected`, the rest may be anything."""
+        ...
+
+    def find(self, base: str, pattern: str, hidden: bool) -> list[str]:
+        """Returns the files below a directory that match (`*`, `?`, `[...]`, `**`), by their paths from there, sorted;
+        none where there is no such directory."""
+        ...
+
+    def members(
+        self, base: str, pattern: str, hidden: bool, by: str, expected: Mapping[str, bytes] | None = None
+    ) -> dict[str, bytes]:
+        """Returns what `find` does, with the state of each, in that order. Where it is known to differ from what is
+        `expected`, anything that differs may be returned."""
+        ...
+
+    def open(self, path: str, mode: str = "r", encoding: str | None = None) -> IO[Any]:
+        """Opens a file. What is written takes the name when the stream is closed, whole: a `with` block that ends with
+        an error, and `discard()` of the stream, leave what was there before. Parent directories are made."""
+        ...
+
+    def exists(self, path: str) -> bool: ...
+    def is_file(self, path: str) -> bool: ...
+    def is_dir(self, path: str) -> bool: ...
+    def size(self, path: str) -> int: ...
+    def touch(self, path: str) -> None: ...
+    def remove(self, path: str) -> None: ...
+    def make_dirs(self, path: str) -> None: ...
+    def remove_dir(self, path: str, recursive: bool) -> None: ...
+    def copy(self, source: str, target: str) -> None: ...
+
+
+#: Makes the filesystem of a scheme, when it is first needed.
+Factory = Callable[[str], Filesystem]
+
+_factories: dict[str, Factory] = {}
+_made: dict[str, Filesystem] = {"file": LOCAL}
+
+
+def register_filesystem(scheme: str, factory: Factory) -> None:
+    """Makes `scheme://...` name files of a filesystem, in this process.
+
+    Args:
+        scheme: what stands before `://`.
+        factory: called with the scheme when a path of it is first used.
+
+    Raises:
+        TaskError: if the scheme is that of local files.
+    """
+    if scheme == "file":
+        raise TaskError("file:// is this machine's own", hint="register another scheme")
+    _factories[scheme] = factory
+    _made.pop(scheme, None)
+
+
+def filesystem_of(path: str) -> Filesystem:
+    """Returns the filesystem that a path or URL belongs to.
+
+    Raises:
+        TaskError: if nobody knows the scheme, or what it needs is not installed.
+    """
+    scheme, found, _ = path.partition("://")
+    if not found or not scheme.replace("+", "").replace("-", "").isalnum():
+        return LOCAL
+    known = _made.get(scheme)
+    if known is None:
+        known = _made[scheme] = _make(scheme, path)
+    return known
+
+
+def schemes() -> list[str]:
+    """Returns the schemes that are registered in this process."""
+    return sorted({*_factories, *_made})
+
+
+def _make(scheme: str, path: str) -> Filesystem:
+    factory = _factories.get(scheme)
+    if factory is None:
+        told = f"{path!r}: no filesystem is known for {scheme}://, only for {', '.join(f'{s}://' for s in schemes())}"
+        raise TaskError(told, hint="pass a local path, or register_filesystem(scheme, factory)")
+    return factory(scheme)

@@ -1,0 +1,344 @@
+"""Sets of files as values: what a pattern names, or all that is below a directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final, Self
+
+from redun.core import codes
+from redun.core.codec import ExtType, Pointer
+from redun.core.decoding import READERS, Decoder
+from redun.core.errors import MalformedObject, TaskError
+from redun.core.files.file import ContentFile, File, IFile, chosen, kind_of, written_kind
+from redun.core.files.filesystems import Filesystem, filesystem_of
+from redun.core.files.globs import split_pattern
+from redun.core.files.members import check, digest_of, packed
+from redun.core.limits import CHILD_BYTES
+from redun.core.values import HANDLERS, Encoder
+
+_ALL: Final = "**"
+
+
+class FileSet:
+    """The files that a pattern names, as an argument or result of a task: valid while they are the same files, each
+    with the state that it had.
+
+    Args:
+        pattern: a path with `*`, `?`, `[...]`, and `**` for any directories.
+        hidden: whether wildcards match names that begin with a dot.
+        by: what each file is compared by: "content", or "stat" (size and time of the last change).
+
+    Raises:
+        TaskError: if there can be no such path.
+    """
+
+    __slots__ = ("_members", "_pieces", "by", "hidden", "pattern")
+
+    _by: ClassVar[str] = "content"
+    _by_is_fixed: ClassVar[bool] = False
+    _file: ClassVar[type[File]] = File
+
+    def __init__(self, pattern: str | os.PathLike[str], hidden: bool = False, by: str | None = None) -> None:
+        self.by = chosen(type(self), by)
+        self.hidden = bool(hidden)
+        self.pattern = self._canonical(os.fsdecode(pattern))
+        self._members: dict[str, bytes] | None = None
+        self._pieces: list[bytes] | None = None
+
+    @classmethod
+    def known(cls, pattern: str, hidden: bool, by: str, members: dict[str, bytes] | None) -> Self:
+        """Returns a set of a canonical pattern that stands for these members, or for what it is when looked at."""
+        found = cls.__new__(cls)
+        found.by = by
+        found.hidden = hidden
+        found.pattern = pattern
+        found._members = members
+        found._pieces = None
+        return found
+
+    def _copy(self) -> Self:
+        found = self.known(self.pattern, self.hidden, self.by, self._members)
+        found._pieces = self._pieces
+        return found
+
+    @staticmethod
+    def _canonical(pattern: str) -> str:
+        filesystem = filesystem_of(pattern)
+        if not pattern or "\0" in pattern:
+            raise TaskError(f"{pattern!r} is no pattern of files", hint="give a pattern such as data/*.csv")
+        base, rest = split_pattern(pattern)
+        if ".." in rest.split("/"):
+            raise TaskError(f"{pattern!r} has `..` behind a wildcard", hint="write the path without `..`")
+        base = filesystem.canonical(base or ".")
+        return rest if base == "." else f"{base.rstrip('/')}/{rest}"
+
+    def _split(self) -> tuple[str, str]:
+        base, rest = split_pattern(self.pattern)
+        return base or ".", rest
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        if self._members is None or self.by == "path":
+            return f"{name}({self._shown()})"
+        return f"{name}({self._shown()}, files={len(self._members)}, hash={self.hash[:8]})"
+
+    def _shown(self) -> str:
+        return f"pattern={self.pattern}"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, FileSet)
+            and type(other) is type(self)
+            and (other.pattern, other.hidden, other.by) == (self.pattern, self.hidden, self.by)
+            and other.members() == self.members()
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.pattern)
+
+    @property
+    def filesystem(self) -> Filesystem:
+        """Where the files lie.
+
+        Raises:
+            TaskError: if what that needs is not installed here.
+        """
+        return filesystem_of(self.pattern)
+
+    @property
+    def base(self) -> str:
+        """The directory that all the files lie below."""
+        return self._split()[0]
+
+    # -- the files ----------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[File]:
+        """Yields the files in the order of their paths, as they were when this value was made or first read.
+
+        Raises:
+            OSError: if a directory cannot be read.
+        """
+        prefix = self._prefix()
+        if self._members is None:
+            base, rest = self._split()
+            for name in self.filesystem.find(base, rest, self.hidden):
+                yield self._file.unread(prefix + name, self.by, self)
+        else:
+            for name, state in self._members.items():
+                yield self._file.known(prefix + name, self.by, state, self)
+
+    def files(self) -> list[File]:
+        """Returns the files in the order of their paths.
+
+        Raises:
+            OSError: if a directory cannot be read.
+        """
+        return list(self)
+
+    def _prefix(self) -> str:
+        base = self.base
+        return "" if base == "." else base.rstrip("/") + "/"
+
+    # -- what it stands for -------------------------------------------------------------------------------------------
+
+    def members(self) -> Mapping[str, bytes]:
+        """Returns the files that this value stands for, by their paths from `base`, with the state of each.
+
+        Raises:
+            OSError: if a directory or a file cannot be read.
+        """
+        if self._members is None:
+            self._members = self._now()
+        return self._members
+
+    def _now(self, expected: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+        base, rest = self._split()
+        return self.filesystem.members(base, rest, self.hidden, self.by, expected)
+
+    def _packed(self) -> list[bytes]:
+        if self._pieces is None:
+            self._pieces = packed(self.members())
+        return self._pieces
+
+    @property
+    def hash(self) -> str:
+        """The SHA-256 of paths and states in hexadecimal; read once per object."""
+        return digest_of(self._packed()).hex()
+
+    def refresh(self) -> None:
+        """Makes this value stand for the files as they are now."""
+        self._members = self._pieces = None
+
+    update_hash = refresh
+
+    def is_valid(self) -> bool:
+        """Returns whether these are the same files, each with the state that this value stands for."""
+        try:
+            return self.by == "path" or self._now(self.members()) == self.members()
+        except (OSError, TaskError):
+            return False
+
+    def describe(self) -> str:
+        """Returns the pattern, or the path of a directory."""
+        return self.pattern
+
+    def _written(self) -> list[Any]:
+        """What it is written as before its members."""
+        return [written_kind(self), self.pattern, self.hidden]
+
+
+class Dir(FileSet):
+    """A directory with all the files below it. Directories without files do not count.
+
+    Args:
+        path: the directory.
+        hidden: whether files and directories whose names begin with a dot belong to it.
+        by: what each file is compared by: "content", or "stat" (size and time of the last change).
+
+    Raises:
+        TaskError: if there can be no such path.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, path: str | os.PathLike[str], hidden: bool = False, by: str | None = None) -> None:
+        super().__init__(path, hidden, by)
+
+    @staticmethod
+    def _canonical(pattern: str) -> str:
+        return filesystem_of(pattern).canonical(pattern)
+
+    def _split(self) -> tuple[str, str]:
+        return self.pattern, _ALL
+
+    def _shown(self) -> str:
+        return f"path={self.pattern}"
+
+    def __fspath__(self) -> str:
+        return self.pattern
+
+    @property
+    def path(self) -> str:
+        """The directory's path."""
+        return self.pattern
+
+    def file(self, rel_path: str) -> File:
+        """Returns the file at a path below the directory. Writing it changes what this value stands for.
+
+        Raises:
+            TaskError: if the path leads out of the directory.
+        """
+        if not rel_path or rel_path.startswith("/") or ".." in rel_path.split("/"):
+            told = f"{rel_path!r} is no path below {self.path}"
+            raise TaskError(told, hint="give a path from there, such as sub/a.txt")
+        path = self.filesystem.canonical(self._prefix() + rel_path)
+        return self._file.unread(path, self.by, self)
+
+    def rel_path(self, path: str | os.PathLike[str]) -> str:
+        """Returns the path of a file from the directory.
+
+        Raises:
+            TaskError: if it does not lie below.
+        """
+        full = self.filesystem.canonical(os.fsdecode(path))
+        prefix = self._prefix()
+        if not full.startswith(prefix) or (not prefix and full.startswith("/")):
+            raise TaskError(f"{full} does not lie below {self.path}", hint="give a path of a file in the directory")
+        return full.removeprefix(prefix)
+
+    def exists(self) -> bool:
+        """Returns whether there is such a directory."""
+        return self.filesystem.is_dir(self.path)
+
+    def mkdir(self) -> None:
+        """Makes the directory and those above it, where they are not there.
+
+        Raises:
+            OSError: if that cannot be.
+        """
+        self.filesystem.make_dirs(self.path)
+        self.refresh()
+
+    def rmdir(self, recursive: bool = False) -> None:
+        """Deletes the directory; nothing happens where there is none.
+
+        Args:
+            recursive: deletes what is in it too.
+
+        Raises:
+            OSError: if it cannot be deleted, or is not empty.
+        """
+        self.filesystem.remove_dir(self.path, recursive)
+        self.refresh()
+
+
+class ContentFileSet(FileSet):
+    """Files compared by their content, as those of every `FileSet` are: redun's name for what is the rule here."""
+
+    __slots__ = ()
+    _by_is_fixed = True
+    _file = ContentFile
+
+
+class ContentDir(Dir):
+    """A directory whose files are compared by their content, as those of every `Dir` are: redun's name for it."""
+
+    __slots__ = ()
+    _by_is_fixed = True
+    _file = ContentFile
+
+
+class IFileSet(FileSet):
+    """Files whose paths say all: always valid, also when they were changed or deleted."""
+
+    __slots__ = ()
+    _by = "path"
+    _by_is_fixed = True
+    _file = IFile
+
+
+class IDir(Dir):
+    """A directory whose path says all: always valid, also when files in it were changed or deleted."""
+
+    __slots__ = ()
+    _by = "path"
+    _by_is_fixed = True
+    _file = IFile
+
+
+def _encode(encoder: Encoder, files: FileSet) -> ExtType:
+    if files.by == "path":
+        members: Any = {}
+        digest, count = b"", 0
+    else:
+        pieces = files._packed()
+        members = dict(files.members())
+        digest, count = digest_of(pieces), len(members)
+        if sum(map(len, pieces)) > CHILD_BYTES:
+            members = [Pointer(encoder.put("value", piece)) for piece in pieces]
+    encoder.externals.append(files._copy())  # the value itself goes on, and changes
+    return encoder.ext(codes.FILESET, [*files._written(), digest, count, members])
+
+
+def _read(decoder: Decoder, items: Any) -> FileSet:
+    written, pattern, hidden, digest, count, members = items
+    if type(pattern) is not str or not pattern or "\0" in pattern or type(hidden) is not bool:
+        raise MalformedObject("a set of files has a pattern and a flag")
+    kind, by = kind_of(written, _KINDS)
+    if type(members) is list:
+        members = {path: state for piece in members for path, state in piece.items()}
+    found = check(members)
+    if by == "path":
+        files: FileSet = kind.known(pattern, hidden, by, None)
+    elif len(found) == count and digest_of(packed(found)) == digest:
+        files = kind.known(pattern, hidden, by, found)
+    else:
+        raise MalformedObject("a set of files has other members than it says")
+    decoder.externals.append(files._copy())  # what is given out goes on, and changes
+    return files
+
+
+_KINDS: Final = (FileSet, Dir, ContentFileSet, ContentDir, IFileSet, IDir)
+HANDLERS.update(dict.fromkeys(_KINDS, _encode))
+READERS[codes.FILESET] = _read
