@@ -6,7 +6,7 @@ import getpass
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar, cast
 
 from redun.core.concealed import redacted
 from redun.core.errors import ConfigError, RunError
@@ -53,6 +53,9 @@ class Scheduler:
     Raises:
         ConfigError: if the settings make no sense.
     """
+
+    #: Makes the observer of each run that was given none: a notebook shows so how far they are.
+    watcher: ClassVar[Callable[[], Observer] | None] = None
 
     def __init__(
         self,
@@ -138,6 +141,8 @@ class Scheduler:
         live = self.store.begin_run([redacted(word) for word in argv], facts)
         pools = Pools(self._threads, self._executors)
         read = self._cache if cache is None else cache
+        watcher = type(self).watcher
+        observer = watcher() if self._observer is None and watcher is not None else self._observer
         try:
             run = Run(
                 self.store,
@@ -145,7 +150,7 @@ class Scheduler:
                 pools,
                 read_cache=read,
                 whole=self._whole,
-                observer=self._observer,
+                observer=observer,
                 tags=self._tags(tags),
                 keep_going=self._keep_going,
                 context=run_context(self.settings, context or {}),

@@ -74,6 +74,7 @@ _HOMES = {
     "catch": ("redun.core.functional", "catch"),
     "catch_all": ("redun.core.functional", "catch_all"),
     "cond": ("redun.core.functional", "cond"),
+    "load_ipython_extension": ("redun.cli.notebook.extension", "load_ipython_extension"),
     "get_context": ("redun.core.context", "get_context"),
     "get_current_namespace": ("redun.core.namespace", "get_current_namespace"),
     "get_task_registry": ("redun.core.tasks", "get_task_registry"),
@@ -82,6 +83,7 @@ _HOMES = {
     "scheduler_task": ("redun.core.scheduler_tasks", "scheduler_task"),
     "task": ("redun.core.tasks", "task"),
     "throw": ("redun.core.functional", "throw"),
+    "unload_ipython_extension": ("redun.cli.notebook.extension", "unload_ipython_extension"),
     "version": ("redun.core.version", "VERSION"),
 }
 

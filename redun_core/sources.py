@@ -422,7 +422,7 @@ def capture_class(kind: type) -> Capture:
     files = dict.fromkeys(function.__code__.co_filename for function in functions)
     main = getattr(module, "__file__", None)
     reason = NO_SOURCE
-    for file in dict.fromkeys([main, *files] if isinstance(main, str) else files):
+    for file in dict.fromkeys([main, *files] if isinstance(main, str) else [*files, *_cells(module)]):
         for source in _sources(file, getattr(module, "__dict__", None)):
             methods = [f.__code__ for f in functions if f.__code__.co_filename == file]
             flags = next((code.co_flags for code in methods), 0)
@@ -435,6 +435,19 @@ def capture_class(kind: type) -> Capture:
                     return found
                 reason = CHANGED
     return Capture("", main or "", 0, False, reason)
+
+
+def _cells(module: Any) -> list[str]:
+    """Returns the names under which the cells of a notebook were compiled, those that ran last first. A class of such a
+    module without methods does not tell in which it stands."""
+    import linecache  # only for code that is in no file
+
+    # (size, modification time, lines, name): what is no file has no time; other entries are not read yet
+    known = [(file, entry[2]) for file, entry in linecache.cache.items() if len(entry) == 4 and entry[1] is None]
+    names = {"".join(lines).strip(): file for file, lines in known}
+    ran = getattr(module, "_ih", None)  # IPython's own list of what it ran: a cell that ran twice stands there twice
+    texts = [text for text in ran if isinstance(text, str)] if isinstance(ran, list) else list(names)
+    return [names[text.strip()] for text in reversed(texts) if text.strip() in names]
 
 
 def _is_among(code: CodeType, index: dict[str, list[CodeType]]) -> bool:

@@ -424,3 +424,21 @@ def test_sources_are_found_and_verified_alike_under(version: str, project: Proje
         told.append(subprocess.run([python, "-c", TELL], env=env, capture_output=True, text=True, check=True).stdout)
     assert told[0] == told[1]
     assert told[0].count("true") == 15
+
+
+def test_a_class_of_a_cell_is_found_in_the_cell_that_ran_last() -> None:
+    cells = {"<cell 1>": "class Place:\n    planets = 8\n", "<cell 2>": "class Place:\n    planets = 9\n"}
+    book = ModuleType("book")
+    sys.modules["book"] = book
+    for name, text in cells.items():
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    try:
+        for order in (["<cell 1>", "<cell 2>"], ["<cell 2>", "<cell 1>"]):
+            book.__dict__["_ih"] = ["", *(cells[name] for name in order)]  # as IPython keeps what it ran
+            exec(compile(cells[order[-1]], order[-1], "exec"), book.__dict__)
+            found = capture_class(book.Place)
+            assert (found.verified, found.file, found.text) == (True, order[-1], cells[order[-1]])
+    finally:
+        del sys.modules["book"]
+        for name in cells:
+            del linecache.cache[name]

@@ -103,6 +103,7 @@ CARRIERS = {
     "redun.executor.pools.dask_cluster": {"dask", "distributed"},
     "redun.executor.pools.guests": {"distributed"},
     "redun.cli.testing.plugin": {"pytest"},
+    "redun.cli.notebook.extension": {"IPython"},
 }
 
 #: Packages of the core, which do nothing.
