@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,18 +19,22 @@ from redun.cli.history_view import run_line
 from redun.cli.pager import write_lines
 from redun.core.digest import Digest
 from redun.core.errors import NotFound
+from redun.core.forms import printable
 from redun.store import Store
 from redun.store.lookup_names import JobName, Named, ObjectName, Run, TaskName, find, find_object, runs
 
 if TYPE_CHECKING:
-    from redun.cli.graph import Graph
+    from redun.cli.file_view import FileName
     from redun.cli.steps import Steps
+
+#: What `--file` lists without a path.
+EVERY: Final = "*"
 
 
 @click.command(short_help="Show executions, jobs, calls, tasks and values.")
 @click.option("--jobs", is_flag=True, help="List jobs of all executions.")
 @click.option("--calls", is_flag=True, help="List calls, each once.")
-@click.option("--files", is_flag=True, help="List values that hold a file.")
+@click.option("--executions", is_flag=True, help="List executions, as without it; those that the options choose.")
 @click.option("--task", metavar="NAME", help="Only of this task; executions that have jobs of it.")
 @click.option("--status", metavar="STATE", help="Only what is done, failed, running, interrupted, cancelled or cached.")
 @click.option("--since", metavar="WHEN", help="Only what began since: 2026-06-18, today, 2h, 3d.")
@@ -38,7 +43,14 @@ if TYPE_CHECKING:
 @click.option("--arg", "argument", metavar="ID", help="Only what took that value as an argument.")
 @click.option("--result", metavar="ID", help="Only what gave that value.")
 @click.option("--value", metavar="ID", help="Only what took or gave that value.")
-@click.option("--file", metavar="PATH", help="Only what took or gave a file of that path; * and ? are wild.")
+@click.option(
+    "--file",
+    is_flag=False,
+    flag_value=EVERY,
+    metavar="[PATH]",
+    help="List files, or files of that path (* and ? are wild), with who read (r) and wrote (w) them; with "
+    "--executions, --jobs or --calls, only what took or gave one.",
+)
 @click.option("--up", is_flag=True, help="The calls that the value or call ID came from.")
 @click.option("--down", is_flag=True, help="The calls that took it, and what came of that.")
 @click.option("--depth", type=click.IntRange(min=0), metavar="N", help="How many calls far --up or --down goes.")
@@ -52,8 +64,9 @@ if TYPE_CHECKING:
 def log(ctx: click.Context, /, name: str | None, *, as_json: bool, **chosen: Any) -> int:
     """List executions, newest first, or show what ID names.
 
-    ID is the start (4 characters or more) of the id of an execution, job, call, task, value or any other object, or the
-    name of a task. `-` is the latest execution, `~1` the one before it. The options choose among the executions, jobs
+    ID is the start (4 characters or more) of the id of an execution, job, call, task, value or any other object, the
+    name of a task, or the path of a file (./main where a task is called main). `-` is the latest execution, `~1` the
+    one before it. The options choose among the executions, jobs
     or calls that are listed, or among the jobs of the execution or job that ID names. Arguments are shown by name, as
     redun run shows them.
 
@@ -64,20 +77,28 @@ def log(ctx: click.Context, /, name: str | None, *, as_json: bool, **chosen: Any
     redun log ~1 --task greeter              its predecessor's jobs of a task
     redun log 5ede15ae                       a job: call, source, where its result came from
     redun log --jobs --task greeter          the last 20 jobs of a task, of whichever execution
+    redun log --file 'data/*.csv'            such files, each state of them
+    redun log data/in.csv                    a file: its states, who wrote and who read it
     redun log --jobs --file 'data/*.csv'     the jobs that read or wrote such a file
     redun log 58dc3a20 --up                  all calls that a value came from
     """
-    chosen["what"] = _one_of(chosen, ("jobs", "calls", "files"), "list different things")
+    chosen["what"] = _one_of(chosen, ("executions", "jobs", "calls"), "list different things")
+    if chosen["what"] == "executions":
+        chosen["what"] = None
+    elif chosen["file"] is not None and chosen["what"] is None:
+        chosen["what"] = "files"
     chosen["way"] = _one_of(chosen, ("up", "down"), "go different ways")
     found = settings(ctx)
-    with (open_asking_store if _asks(chosen) else open_store)(found) as store:
+    with (open_asking_store if _asks(chosen) or _is_path(name) else open_store)(found) as store:
         filters = _filters(store, chosen)
-        named = None if name is None else find(store, name)
+        named = None if name is None else _find(store, name, found)
+        if named is not None and not isinstance(named, Run | JobName | ObjectName | TaskName):
+            return _show_file(store, named, filters, chosen, found, as_json=as_json)
         _check(named, name, filters, chosen)
         if named is None and (chosen["what"] or filters.of_history() or chosen["count"]):
             return _list_found(store, filters, chosen, found, as_json=as_json)
         if named is not None and chosen["way"]:
-            return _lineage(store, named, filters, chosen, found, as_json=as_json)
+            return _lineage(store, _start(store, named), filters, chosen, found, as_json=as_json)
         if as_json:
             from redun.cli.log_json import document, json_text  # here: text does without
 
@@ -85,6 +106,32 @@ def log(ctx: click.Context, /, name: str | None, *, as_json: bool, **chosen: Any
         else:
             write_lines(_lines(store, named, filters, found.paint(sys.stdout)), found)
     return OK
+
+
+def _is_path(name: str | None) -> bool:
+    """Whether a name may be a file's: it has a slash, as no other has, or there is such a file."""
+    return name is not None and ("/" in name or os.path.lexists(name))
+
+
+def _find(store: Store, name: str, found: Settings) -> Named | FileName:
+    """What a name means; the path of a file where it means nothing else."""
+    if "/" not in name:
+        try:
+            return find(store, name)
+        except NotFound as error:
+            missing = error
+    else:
+        hint = "redun log --file lists the files that executions took or gave"
+        missing = NotFound(f"no execution took or gave {name!r}", hint=hint)
+    from redun.cli.file_view import find_file  # here, as in what follows: lists of executions do without
+    from redun.cli.graph import Graph
+    from redun.cli.steps import steps
+
+    with steps(wanted=not found.quiet) as progress:
+        file = find_file(store, Graph(store), name, progress)
+    if file is None:
+        raise missing
+    return file
 
 
 def _one_of(chosen: Mapping[str, Any], names: Sequence[str], differ: str) -> str | None:
@@ -144,12 +191,14 @@ def _check(named: Named | None, name: str | None, filters: Filters, chosen: Mapp
             raise UsageError(f"--{chosen['way']} follows what an ID names", hint="give the id of a value, call or job")
         others = {*filters.given(), *filters.of_history()} - {"--file", "--skip", "-n"}
         if chosen["what"] == "files" and others:
-            raise UsageError(f"{min(others)} does not choose files", hint="--file PATH does; --jobs lists jobs")
+            raise UsageError(
+                f"{min(others)} does not choose files", hint="--jobs --file lists jobs, --executions executions"
+            )
         if not chosen["what"]:
             filters.check_runs()
         return
     of_history = [option for option in filters.of_history() if option != "--skip" or not chosen["way"]]
-    of_history += [f"--{option}" for option in (chosen["what"], chosen["count"] and "count") if option]
+    of_history += _listing_options(chosen)
     if of_history:
         raise UsageError(f"{of_history[0]} chooses from all that was run", hint=f"leave {name} out")
     given = filters.given()
@@ -163,6 +212,35 @@ def _check(named: Named | None, name: str | None, filters: Filters, chosen: Mapp
         what = named.kind if isinstance(named, ObjectName) else "task"
         hint = "leave the option out, or give an execution or a job"
         raise UsageError(f"{given[0]} chooses executions and jobs; {name} is a {what}", hint=hint)
+
+
+def _listing_options(chosen: Mapping[str, Any]) -> list[str]:
+    """The options that were given and make a list of what was run."""
+    return [f"--{option}" for option in ("executions", "jobs", "calls", "count") if chosen[option]]
+
+
+def _show_file(
+    store: Store, file: FileName, filters: Filters, chosen: Mapping[str, Any], found: Settings, *, as_json: bool
+) -> int:
+    others = {*filters.given(), *filters.of_history(), *_listing_options(chosen)} - {"-n"}
+    if chosen["way"]:
+        others.discard("--skip")
+    if others:
+        hint = f"leave it out, or list with redun log --jobs --file {printable(file.path)}"
+        raise UsageError(f"{min(others)} chooses executions and jobs, and {printable(file.path)} is a file", hint=hint)
+    from redun.cli.file_view import file_document, file_view, start_of
+    from redun.cli.graph import Graph
+
+    if chosen["way"]:
+        return _lineage(store, start_of(file), filters, chosen, found, as_json=as_json)
+    graph = Graph(store)
+    if as_json:
+        from redun.cli.log_json import json_text
+
+        write_lines([json_text(file_document(graph, file, filters.number))], found)
+    else:
+        write_lines(file_view(graph, file, filters.number, found.paint(sys.stdout)), found)
+    return OK
 
 
 def _list_found(store: Store, filters: Filters, chosen: Mapping[str, Any], found: Settings, *, as_json: bool) -> int:
@@ -194,14 +272,13 @@ def _cleared(lines: Iterator[str], progress: Steps) -> Iterator[str]:
 
 
 def _lineage(
-    store: Store, named: Named, filters: Filters, chosen: Mapping[str, Any], found: Settings, *, as_json: bool
+    store: Store, start: Digest, filters: Filters, chosen: Mapping[str, Any], found: Settings, *, as_json: bool
 ) -> int:
     from redun.cli.graph import Graph
     from redun.cli.queries import lineage_documents, lineage_lines
     from redun.cli.steps import steps
 
     graph = Graph(store)
-    start = _start(graph, named)
     up = chosen["way"] == "up"
     with steps(wanted=not found.quiet) as progress:
         found_steps = store.lineage(start, up=up, depth=chosen["depth"], progress=progress)
@@ -216,16 +293,17 @@ def _lineage(
     return OK
 
 
-def _start(graph: Graph, named: Named) -> Digest:
+def _start(store: Store, named: Named) -> Digest:
     """The value or call at which a lineage starts."""
     if isinstance(named, ObjectName):
         if named.kind not in ("value", "call", "blob", "tree"):
             raise UsageError(f"what is of kind {named.kind} has no lineage", hint="give the id of a value, call or job")
         return named.digest
+    from redun.cli.graph import Graph
     from redun.cli.job_table import place_of
 
     assert isinstance(named, JobName)
-    call = place_of(graph, named)[1][-1].call
+    call = place_of(Graph(store), named)[1][-1].call
     if call is None:
         raise NotFound("the job has no call", hint="it has not begun")
     return call

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 from redun.cli.colors import Paint
+from redun.cli.file_lines import state_document, state_line
 from redun.cli.filters import Filters
 from redun.cli.graph import Graph
 from redun.cli.history_view import CACHED, SHORT, STATES, clock, run_line, uuid_text
 from redun.core.digest import Digest
 from redun.core.forms import printable
+from redun.store.file_history import FileHistory, FileState
+from redun.store.indexes.index import FoundJob
 from redun.store.lineage import LineageStep
 from redun.store.lookup_names import Run
 from redun.store.queries import Job, Queries
@@ -41,6 +45,7 @@ class Listing:
         self._queries = queries
         self._filters = filters
         self._what = what
+        self._most = filters.most_jobs if what == "files" else filters.most_runs
 
     def count(self) -> int:
         """Returns how many there are."""
@@ -50,7 +55,7 @@ class Listing:
         """Yields a line for each, as many as are asked for."""
         found = islice(self._all(), self._filters.skip, None)
         shown = 0
-        for batch in _batches(islice(found, self._filters.most_runs)):
+        for batch in _batches(islice(found, self._most)):
             self._prefetch(batch)
             for item in batch:
                 shown += 1
@@ -63,7 +68,7 @@ class Listing:
     def documents(self) -> list[Any]:
         """Returns a document for each, as many as are asked for."""
         found = islice(self._all(), self._filters.skip, None)
-        return [self._document(item) for item in islice(found, self._filters.most_runs)]
+        return [self._document(item) for item in islice(found, self._most)]
 
     def _all(self) -> Iterator[Any]:
         wanted = self._filters.wanted()
@@ -72,8 +77,12 @@ class Listing:
         if self._what == "calls":
             return self._queries.calls(wanted)
         if self._what == "files":
-            return self._queries.files(wanted.file or "*")
+            return self._files.states(wanted.file or "*")
         return self._queries.executions(wanted)
+
+    @cached_property
+    def _files(self) -> FileHistory:
+        return FileHistory(self._graph, self._queries.index)
 
     def _prefetch(self, batch: list[Any]) -> None:
         if self._what == "jobs":
@@ -86,9 +95,8 @@ class Listing:
             return found_job_line(self._graph, item, paint)
         if isinstance(item, Run):
             return run_line(item, paint)
-        if self._what == "files":
-            path, value = item
-            return f"File {paint(value.hex()[:SHORT], 'id')} {printable(path)}"
+        if isinstance(item, FileState):
+            return state_line(item, self._files.calls(item).mode, paint)
         return f"CallNode {paint(item.hex()[:SHORT], 'id')} {_gave(self._graph, item)}"
 
     def _document(self, item: Any) -> Any:
@@ -99,8 +107,8 @@ class Listing:
             from redun.cli.log_json import run_document  # here: lists of others have no executions
 
             return run_document(item)
-        if self._what == "files":
-            return {"kind": "file", "path": item[0], "id": item[1].hex()}
+        if isinstance(item, FileState):
+            return state_document(item, self._files.calls(item).mode)
         call = graph.call(item)
         return {
             "kind": "call",
@@ -115,6 +123,11 @@ def _batches(found: Iterable[T]) -> Iterator[list[T]]:
     found = iter(found)
     while batch := list(islice(found, _BATCH)):
         yield batch
+
+
+def as_job(job: FoundJob) -> Job:
+    """Returns a job that the index found."""
+    return Job(job.id, job.uuid, job.execution, job.start, job.row, job.row.status)
 
 
 def found_job_line(graph: Graph, job: Job, paint: Paint) -> str:

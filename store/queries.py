@@ -7,14 +7,14 @@ looked at; where none helps, job pages are read from the newest execution on. Ru
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.objects import How, JobRow, JobsRecord, Outcome, Status, TreeRecord, job_id
 from redun.store.call_graph import CallGraph
-from redun.store.indexes.extract import files_of, pointers_of
+from redun.store.indexes.extract import pointers_of
+from redun.store.indexes.held_files import fits, held_files
 from redun.store.indexes.index import FoundJob, Index
 from redun.store.lookup_names import Run, runs
 from redun.store.problems import Progress, no_progress
@@ -267,16 +267,6 @@ class Queries:
     def _tagged_objects(self, pattern: TagPattern) -> set[Digest]:
         return {thing.about for thing, _ in self._store.tagged(*pattern) if thing.about is not None}
 
-    # -- values -------------------------------------------------------------------------------------------------------
-
-    def files(self, pattern: str) -> Iterator[tuple[str, Digest]]:
-        """Yields (path, value) of the values that hold a file whose path fits a pattern, in the order of paths."""
-        seen: set[tuple[str, Digest]] = set()
-        for found in self.index.files(pattern):
-            if (found.path, found.value) not in seen:
-                seen.add((found.path, found.value))
-                yield found.path, found.value
-
 
 class _Files:
     """Which values hold a file that fits a pattern, also by way of values inside them."""
@@ -305,7 +295,7 @@ class _Files:
         if known is None:
             found = self._store.get_many([value])[0]
             payload = bytes(found[1]) if found is not None and found[0] in ("value", "tree") else b""
-            known = any(path == self._pattern or fnmatchcase(path, self._pattern) for path in files_of(payload))
+            known = any(fits(file.path, self._pattern) for file in held_files(payload))
             self._values[value] = known or any(self.holds(inner) for inner in pointers_of(payload))
         return self._values[value]
 

@@ -50,7 +50,7 @@ CASES: Final = (
     Case("jobs-counted", "log --jobs --task years.step --count", repeat=_OFTEN),
     Case("calls-by-task", "log --calls --task years.step -n 20", 0.1, repeat=_OFTEN),
     Case("calls-by-result", "log --calls --result {value}", repeat=_OFTEN),
-    Case("files", "log --files", repeat=_OFTEN),
+    Case("files", "log --file", repeat=_OFTEN),
     Case("lineage-up", "log {value} --up", repeat=_OFTEN),
     Case("lineage-down", "log {value} --down -n 20", repeat=_OFTEN),
     Case("stats", "stats"),

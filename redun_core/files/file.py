@@ -8,7 +8,7 @@ from typing import IO, Any, ClassVar, Final, Self
 from redun.core import codes
 from redun.core.codec import ExtType
 from redun.core.decoding import READERS, Decoder
-from redun.core.errors import MalformedObject, TaskError
+from redun.core.errors import MalformedObject, RemoteFileError, TaskError
 from redun.core.files.atomic import Written
 from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.files.written import note_written
@@ -134,9 +134,15 @@ class File:
     update_hash = refresh
 
     def is_valid(self) -> bool:
-        """Returns whether the file still has the content that this value stands for."""
+        """Returns whether the file still has the content that this value stands for.
+
+        Raises:
+            RemoteFileError: if that is not to be told, as its server cannot be reached.
+        """
         try:
             return self.by == "path" or self.filesystem.state(self.path, self.by) == self.state()
+        except RemoteFileError:  # nothing is known of it: that is no answer
+            raise
         except (OSError, TaskError):
             return False
 

@@ -85,6 +85,8 @@ def filesystem_of(path: str) -> Filesystem:
         TaskError: if nobody knows the scheme, or what it needs is not installed.
     """
     scheme, found, _ = path.partition("://")
+    if found and "::" in scheme:
+        raise TaskError(f"{path!r}: one scheme at a time", hint="name the file itself, without what stands before ::")
     if not found or not scheme.replace("+", "").replace("-", "").isalnum():
         return LOCAL
     known = _made.get(scheme)
@@ -99,8 +101,9 @@ def schemes() -> list[str]:
 
 
 def _make(scheme: str, path: str) -> Filesystem:
-    factory = _factories.get(scheme)
-    if factory is None:
-        told = f"{path!r}: no filesystem is known for {scheme}://, only for {', '.join(f'{s}://' for s in schemes())}"
-        raise TaskError(told, hint="pass a local path, or register_filesystem(scheme, factory)")
-    return factory(scheme)
+    factory = _factories.get(scheme) or _factories.get(scheme.lower())
+    if factory is not None:
+        return factory(scheme)
+    from redun.core.files.remote.filesystem import FsspecFilesystem  # most runs have local files only
+
+    return FsspecFilesystem(scheme, path)

@@ -14,6 +14,7 @@ import xxhash
 
 from redun.core.errors import TaskError
 from redun.core.files.atomic import AtomicWriter, make_parent
+from redun.core.files.cloning import clone
 from redun.core.files.globs import find
 from redun.core.files.memo import STATS, size_and_time
 
@@ -183,7 +184,7 @@ class LocalFilesystem:
             OSError: if it cannot be read or written.
         """
         with open(source, "rb") as read, AtomicWriter(target, "wb", None) as written:
-            shutil.copyfileobj(read, written, 1 << 20)  # type: ignore[arg-type]  # it delegates to a real one
+            clone(read.fileno(), written.fileno())
             os.fchmod(written.fileno(), os.fstat(read.fileno()).st_mode & 0o7777)
 
 

@@ -16,6 +16,8 @@ from typing import Final
 #: (size, mtime_ns, ctime_ns, inode, sha256)
 StatRow = tuple[int, int, int, int, bytes]
 Seen = tuple[int, int, int, int]
+#: Bits of a mode that say what kind of thing it is.
+_KIND: Final = 0o170000
 _CHUNK: Final = 1 << 20
 #: A file changed within this time (ns) could change again without its times moving, so its hash is not remembered.
 _SETTLED: Final = 50_000_000
@@ -24,7 +26,7 @@ _TRIES: Final = 5
 #: Files are read in threads where there are this many, or bytes: starting threads takes longer than reading a few.
 _MANY_FILES: Final = 256
 _MANY_BYTES: Final = 16 << 20
-_THREADS: Final = 8
+_THREADS: Final = 4
 
 
 class StatMemo:
@@ -54,12 +56,15 @@ class StatMemo:
 
     def prefetch(self, paths: Sequence[str]) -> None:
         """Reads what is remembered of many files at once."""
+        here = os.getcwd()
+        self._prefetch([from_root(path, here) for path in paths])
+
+    def _prefetch(self, full_paths: list[str]) -> None:
         many = self.backing_many  # another thread may take it away
+        rows = self._rows
         if many is not None:
-            here = os.getcwd()
-            rows = self._rows
-            full = [path for path in [from_root(path, here) for path in paths] if path not in rows]
-            for path, row in zip(full, many(full), strict=True):
+            unknown = [path for path in full_paths if path not in rows]
+            for path, row in zip(unknown, many(unknown) if unknown else [], strict=True):
                 if row is not None:
                     rows[path] = row
 
@@ -67,6 +72,20 @@ class StatMemo:
         """Takes rows that another process has made."""
         self._rows.update(rows)
         self.fresh.update(rows)
+
+    def remembered(self, url: str, seen: Seen) -> bytes | None:
+        """Returns the hash of what is not a local file, if it was remembered of the state that is seen now."""
+        row = self._rows.get(url)
+        backing = self.backing  # another thread may take it away
+        if row is None and backing is not None:
+            row = backing(url)
+            if row is not None:
+                self._rows[url] = row
+        return row[4] if row is not None and row[:4] == seen else None
+
+    def remember(self, url: str, row: StatRow) -> None:
+        """Keeps the hash of what is not a local file, with what its state is known by."""
+        self._rows[url] = self.fresh[url] = row
 
     def content(self, path: str) -> bytes | None:
         """Returns the SHA-256 of the file's content, or None where there is no file. The path is as `File` keeps it.
@@ -99,28 +118,40 @@ class StatMemo:
         Raises:
             OSError: as `content`, for the first path.
         """
-        self.prefetch(paths)
-        here, rows = os.getcwd(), self._rows
+        here = os.getcwd()
+        full_paths = [path if path[:1] == "/" else f"{here}/{path}" for path in paths]
+        self._prefetch(full_paths)
+        rows, look = self._rows, os.stat
         found: list[bytes | None] = []
         unread: list[int] = []
         size = 0
-        for path in paths:
-            full = path if path[:1] == "/" else f"{here}/{path}"
-            seen = _seen(full)
-            row = rows.get(full)
-            if seen is None:
+        # what `content` does, but written out: there may be 100,000
+        for path, full in zip(paths, full_paths, strict=True):
+            try:
+                status = look(path)
+            except (FileNotFoundError, NotADirectoryError):
                 found.append(None)
-            elif row is not None and row[:4] == seen:
+                continue
+            if status.st_mode & _KIND != stat.S_IFREG:
+                raise _no_file(status.st_mode, path)
+            row = rows.get(full)
+            if (
+                row is not None
+                and row[1] == status.st_mtime_ns
+                and row[2] == status.st_ctime_ns
+                and row[0] == status.st_size
+                and row[3] == status.st_ino
+            ):
                 found.append(row[4])
             else:
                 unread.append(len(found))
-                size += seen[0]
+                size += status.st_size
                 found.append(b"")
         if not unread or (expected is not None and _differ(found, expected)):
             return found
-        full_paths = [from_root(paths[place], here) for place in unread]
-        read = _read_rows(full_paths, len(unread) >= _MANY_FILES or (size >= _MANY_BYTES and len(unread) > 1))
-        for place, full, row in zip(unread, full_paths, read, strict=True):
+        unread_paths = [full_paths[place] for place in unread]
+        in_threads = len(unread) >= _MANY_FILES or (size >= _MANY_BYTES and len(unread) > 1)
+        for place, full, row in zip(unread, unread_paths, _read_rows(unread_paths, in_threads), strict=True):
             found[place] = self._keep(full, row)
         return found
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Self
 from redun.core import codes
 from redun.core.codec import ExtType, Pointer
 from redun.core.decoding import READERS, Decoder
-from redun.core.errors import MalformedObject, TaskError
+from redun.core.errors import MalformedObject, RemoteFileError, TaskError
 from redun.core.files.file import ContentFile, File, IFile, chosen, kind_of, written_kind
 from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.files.globs import split_pattern
@@ -173,9 +173,15 @@ class FileSet:
     update_hash = refresh
 
     def is_valid(self) -> bool:
-        """Returns whether these are the same files, each with the state that this value stands for."""
+        """Returns whether these are the same files, each with the state that this value stands for.
+
+        Raises:
+            RemoteFileError: if that is not to be told, as their server cannot be reached.
+        """
         try:
             return self.by == "path" or self._now(self.members()) == self.members()
+        except RemoteFileError:  # nothing is known of them: that is no answer
+            raise
         except (OSError, TaskError):
             return False
 

@@ -1,20 +1,19 @@
 """What an object says of others, read from its bytes without more work than it takes: there may be a million."""
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgpack
 
-from redun.core import codes
-from redun.core.codec import FIRST_OPAQUE_CODE, POINTER_HEADS, ExtType, references, unpack
+from redun.core.codec import POINTER_HEADS, references
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject
 from redun.core.objects import CallRecord
 from redun.core.shapes import SCHEMA
+from redun.store.indexes.held_files import may_hold_files
 
-_FILE_MARK: Final = bytes((codes.FILE, 0x93))
 #: How a call ends that made none: no children, no extras.
 _NO_CALLS: Final = b"\x90\x90"
 #: Makes a record without the constructor's own frame.
@@ -68,7 +67,7 @@ def inner_calls(payload: bytes) -> list[Digest]:
 
 def may_hold(payload: bytes, size: int) -> bool:
     """Returns whether it is worth looking for pointers and files in a value: nearly none has any."""
-    return len(payload) >= _LEAST and (POINTER_HEADS[size] in payload or _FILE_MARK in payload)
+    return len(payload) >= _LEAST and (POINTER_HEADS[size] in payload or may_hold_files(payload))
 
 
 def pointers_of(payload: bytes) -> list[Digest]:
@@ -77,39 +76,6 @@ def pointers_of(payload: bytes) -> list[Digest]:
         return list(dict.fromkeys(references(payload)))
     except MalformedObject:
         return []
-
-
-def files_of(payload: bytes) -> list[str]:
-    """Returns the paths of the files that a value holds, each once; nothing for bytes that are no value."""
-    if _FILE_MARK not in payload:
-        return []
-    try:
-        return list(dict.fromkeys(_paths(unpack(payload))))
-    except MalformedObject:
-        return []
-
-
-def _paths(item: Any) -> Iterator[str]:
-    stack = [item]
-    while stack:
-        found = stack.pop()
-        if isinstance(found, dict):
-            stack += [*found.keys(), *found.values()]
-        elif isinstance(found, ExtType) and found.code < FIRST_OPAQUE_CODE:
-            inner = unpack(found.data)
-            path = _text(inner[1]) if found.code == codes.FILE and isinstance(inner, list) and len(inner) == 3 else None
-            if path is not None:
-                yield path
-            else:
-                stack.append(inner)
-        elif isinstance(found, (list, tuple)) and not isinstance(found, ExtType):
-            stack += found
-
-
-def _text(item: Any) -> str | None:
-    if isinstance(item, ExtType) and item.code == codes.SURROGATES:
-        return str(item.data, "utf-8", "surrogatepass")
-    return item if isinstance(item, str) else None
 
 
 class JobColumns(NamedTuple):

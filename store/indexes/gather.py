@@ -12,7 +12,8 @@ from redun.core.frame import KINDS
 from redun.core.objects import How, Status, TaskRecord
 from redun.store.gc import trash
 from redun.store.indexes import layout
-from redun.store.indexes.extract import call_ends, files_of, inner_calls, job_columns, may_hold, pointers_of
+from redun.store.indexes.extract import call_ends, inner_calls, job_columns, may_hold, pointers_of
+from redun.store.indexes.held_files import held_files, held_sets, may_hold_files
 from redun.store.indexes.layout import CALL_START, ID_START, NO_JOB, START
 from redun.store.objects import RAW, Objects, kind_of
 from redun.store.ports import Backend
@@ -234,12 +235,19 @@ class Gatherer:
                 inside.update(pointers)
                 if kind == "tree":
                     lists[digest] = pointers
-                for path in files_of(payload) if kind == "value" else ():
-                    name = path.encode("utf-8", "surrogatepass")
-                    self.rows.files[layout.file_key(name, digest[:START])] = name
+                if kind == "value" and may_hold_files(payload):
+                    self._files_of(digest[:START], payload)
             values = inside - seen
             seen = seen | values
         return lists
+
+    def _files_of(self, start: bytes, payload: bytes) -> None:
+        for file in held_files(payload):
+            path = file.path.encode("utf-8", "surrogatepass")
+            self.rows.files[layout.file_key(path, start)] = path
+        for found in held_sets(payload):
+            base = found.base.encode("utf-8", "surrogatepass")
+            self.rows.files[layout.set_key(base, start)] = base
 
     def _listed_arguments(self, lists: dict[bytes, list[Digest]], arguments: list[bytes]) -> None:
         """Adds the arguments of calls that have so many that a tree, which is then their only argument, lists them."""

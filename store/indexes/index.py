@@ -2,8 +2,7 @@
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -23,8 +22,9 @@ from redun.core.objects import (
 from redun.store.gc.shallow import Missing, declared
 from redun.store.indexes import layout
 from redun.store.indexes.catch_up import known_run
-from redun.store.indexes.extract import files_of, inner_calls, pointers_of
+from redun.store.indexes.extract import inner_calls, pointers_of
 from redun.store.indexes.gather import LISTED, Source
+from redun.store.indexes.held_files import HeldFile, HeldSet, fits, held_files, held_sets
 from redun.store.indexes.layout import ALL, CALL_START, ID_START, JOB, NO_JOB, PAGE_NUMBERS, START, IndexedRun
 from redun.store.ports import SETS, Backend
 
@@ -54,10 +54,10 @@ class FoundJob(NamedTuple):
 
 
 class FoundFile(NamedTuple):
-    """A value that holds a file of that path."""
+    """A value that holds a file."""
 
-    path: str
     value: Digest
+    file: HeldFile
 
 
 class IndexSize(NamedTuple):
@@ -306,19 +306,32 @@ class Index:
                     yield holder
 
     def files(self, pattern: str) -> Iterator[FoundFile]:
-        """Yields the values that hold a file whose path fits a pattern, in the order of paths. In the pattern `*`
-        stands for any characters, slashes too, `?` for one and `[...]` for one of some; `producers` and `consumers` of
-        the value, and of its `containers`, are the calls that wrote or read the file."""
+        """Yields the values that hold a file whose path fits a pattern, in the order of paths; files in sets are left
+        out. In the pattern `*` stands for any characters, slashes too, `?` for one and `[...]` for one of some;
+        `producers` and `consumers` of the value, and of its `containers`, are the calls that wrote or read the file."""
         fixed = pattern[: min([len(pattern), *(pattern.find(wild) for wild in "*?[" if wild in pattern)])]
         start = fixed.encode("utf-8", "surrogatepass")
         start = start[: len(layout.file_key(start, b"")) - 1]
-        every = merge(*[_pairs_from(layer, layout.FILES, start) for layer in self._layers])
+        every = merge(*[_pairs_from(layer, layout.FILES, start, layout.ABOVE_SETS) for layer in self._layers])
         for (key, name), _ in groupby(every):
             path = name.decode("utf-8", "surrogatepass")
-            if path == pattern or fnmatchcase(path, pattern):
+            if fits(path, pattern):
                 for value, payload in self._found(key[-START:], "value"):
-                    if path in files_of(payload):
-                        yield FoundFile(path, value)
+                    yield from (FoundFile(value, file) for file in held_files(payload) if file.path == path)
+
+    def sets(self, wanted: Callable[[str], bool]) -> Iterator[tuple[Digest, HeldSet]]:
+        """Yields (value, set) of the values that hold a set of files whose directory is wanted. Its members may be in
+        values that it points to, which `containers` leads back from."""
+        every = merge(*[_pairs_from(layer, layout.FILES, layout.SET) for layer in self._layers])
+        for (key, name), _ in groupby(every):
+            if wanted(name.decode("utf-8", "surrogatepass")):
+                for value, payload in self._found(key[-START:], "value"):
+                    yield from ((value, found) for found in held_sets(payload) if wanted(found.base))
+
+    def payload(self, digest: Digest) -> bytes | None:
+        """Returns the payload of a value, None where it is missing."""
+        found = self._read(digest)
+        return found[1] if found is not None and found[0] == "value" else None
 
     # -- within -------------------------------------------------------------------------------------------------------
 
@@ -350,9 +363,9 @@ class Index:
         return None
 
 
-def _pairs_from(layer: Backend, table: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The pairs of a table whose keys start so."""
-    start = prefix
+def _pairs_from(layer: Backend, table: str, prefix: bytes, least: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    """The pairs of a table whose keys start so and are not below the least."""
+    start = max(prefix, least)
     while page := layer.read(lambda txn, at=start: txn.scan(table, at, _MOST)):  # type: ignore[misc]
         for pair in page:
             if not pair[0].startswith(prefix):

@@ -14,7 +14,7 @@ from redun.core.digest import Digest
 from redun.store.checksums import body_of, with_checksum
 
 #: Of what the rows are, and which rules made them: others are dropped and made again.
-VERSION: Final = 1
+VERSION: Final = 2
 
 STATE: Final = "ix.state"
 RUNS: Final = "ix.runs"
@@ -51,6 +51,9 @@ NAME: Final = 8
 NO_JOB: Final = bytes(JOB)
 #: Bytes of a path in a key. What is longer is found by its start, and compared as a whole.
 _PATH: Final = 400
+#: How the keys of sets of files begin, and what is above them all.
+SET: Final = b"\0"
+ABOVE_SETS: Final = b"\1"
 _STATE_KEY: Final = b"state"
 _HIGHEST: Final = (1 << 8 * JOB) - 1
 _UUID: Final = 16
@@ -70,6 +73,12 @@ def task_key(function: Callable[[bytes], bytes], fullname: str) -> bytes:
 def file_key(path: bytes, value: bytes) -> bytes:
     """Returns the key of a value that holds a file of that path."""
     return path[:_PATH] + b"\0" + value
+
+
+def set_key(base: bytes, value: bytes) -> bytes:
+    """Returns the key of a value that holds a set of files below that directory, in the table of files, which begins
+    with these: no path has a NUL. Its members have no rows: there may be 100,000, in a thousand states."""
+    return SET + base[:_PATH] + b"\0" + value
 
 
 class State(NamedTuple):

@@ -104,10 +104,13 @@ def test_producers_and_consumers_of_a_value_are_found(shell: Shell) -> None:
 
 
 def test_files_lead_to_the_jobs_that_wrote_them(shell: Shell) -> None:
-    files: Any = shell.json("log", "--files")
-    assert [file["path"] for file in files] == ["out/data.txt"] * 2
+    files: Any = shell.json("log", "--file")
+    assert [(file["path"], file["mode"]) for file in files] == [("out/data.txt", "w")] * 2
     assert sorted(set(tasks(shell, "--jobs", "--file", "out/*"))) == ["main", "write"]
-    assert shell("log", "--files", "--file", "none/*") == "No files match.\n"
+    executions: Any = shell.json("log", "--executions", "--file", "out/*")
+    assert [run["kind"] for run in executions] == ["exec"] * 3
+    assert shell("log", "--file", "none/*") == "No files match.\n"
+    assert shell("log", "--file", "out/data.txt", "--count") == "2 files\n"
 
 
 def test_lineage_goes_up_to_where_a_value_began(shell: Shell) -> None:
@@ -147,7 +150,10 @@ def test_lineage_of_a_job_is_that_of_its_call(shell: Shell) -> None:
         (("--jobs", "--calls"), "--jobs and --calls list different things"),
         (("-", "--up", "--down"), "--up and --down go different ways"),
         (("-", "--tag", "a"), "--tag chooses from all that was run"),
-        (("--files", "--task", "main"), "--task does not choose files"),
+        (("--file", "--task", "main"), "--task does not choose files"),
+        (("out/data.txt", "--jobs"), "--jobs chooses executions and jobs, and out/data.txt is a file"),
+        (("out/data.txt", "--task", "write"), "--task chooses executions and jobs"),
+        (("-", "--executions"), "--executions chooses from all that was run"),
         (("--until", "then"), "--until then: no such time"),
         (("--status", "cached"), "redun log --jobs --status cached"),
         (("--tag", "x", "--status", "cached"), "an execution is never CACHED"),

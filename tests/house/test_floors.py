@@ -23,12 +23,17 @@ CORE_ORDER = """
     handle_states
     decoding expressions static_uses class_bodies readings
     classes adapters.registry call_options files.memo files.atomic files.members files.written
-    files.globs
+    files.globs files.cloning files.remote.urls files.remote.options files.remote.sftp files.remote.validators
+    files.remote.problems files.remote.patterns
+    files.remote.connections
+    files.remote.reading files.remote.writing
+    files.remote.filesystem
     files.local
     files.filesystems
+    files.copying
     files.file
     files.sets
-    files.encoding
+    files.encoding files.staging
     tasks
     scheduler_tasks wrapping
     functional context awaiting handles
@@ -44,15 +49,19 @@ CORE_ORDER = """
 #: Imports under `if TYPE_CHECKING` that point up or back: for readers and type checkers, nothing at run time.
 TYPING_ONLY = {
     ("redun.core.expressions", "redun.core.tasks"): "a call names its task, a task makes calls",
+    ("redun.core.files.file", "redun.core.files.staging"): "a file is staged, what is staged is a file",
+    ("redun.core.files.sets", "redun.core.files.staging"): "likewise",
 }
 
 #: Modules that import ours inside functions, and what start-up gains from it.
 LATE = {
     "redun": "import redun loads nothing",
+    "redun.core.files.filesystems": "most runs have local files only",
     "redun.core.files.encoding": "most values hold no files",
     "redun.cli.app": "only an error that is shown needs more",
     "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",
+    "redun.cli.check": "help loads no executor",
     "redun.cli.config": "help loads no settings",
     "redun.cli.doctor": "help loads no store",
     "redun.cli.fsck": "help loads no store",
@@ -68,6 +77,7 @@ LATE = {
     "redun.cli.history_view": "most executions have no tags",
     "redun.cli.init": "help and usage errors look for no store",
     "redun.cli.filters": "the list of executions asks no index",
+    "redun.cli.loading": "help of the commands loads no executor",
     "redun.cli.log": "help loads no store, and each view only its printer",
     "redun.cli.project": "a project without settings loads nothing of them",
     "redun.cli.progress": "a pipe draws nothing live",
@@ -76,7 +86,9 @@ LATE = {
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
     "redun.executor.config.sources": "each form of file loads its reader",
+    "redun.executor.hearing": "most runs have no scripts",
     "redun.executor.known": "hardly any explanation makes a key",
+    "redun.executor.pools.bodies": "most workers run no scripts",
     "redun.executor.pools.choice": "most runs have threads only",
     "redun.executor.run": "most runs have threads only",
     "redun.executor.scheduler": "a program without settings loads nothing of them",
@@ -102,12 +114,14 @@ ADAPTED = {"redun.core.adapters.arrays": {"numpy"}}
 CARRIERS = {
     "redun.executor.pools.dask_cluster": {"dask", "distributed"},
     "redun.executor.pools.guests": {"distributed"},
+    "redun.core.files.remote.connections": {"fsspec", "aiohttp"},
+    "redun.core.files.remote.sftp": {"fsspec", "paramiko"},
     "redun.cli.testing.plugin": {"pytest"},
     "redun.cli.notebook.extension": {"IPython"},
 }
 
 #: Packages of the core, which do nothing.
-PACKAGES = ("redun.core", "redun.core.adapters", "redun.core.files")
+PACKAGES = ("redun.core", "redun.core.adapters", "redun.core.files", "redun.core.files.remote")
 
 KNOWN = modules()
 IMPORTS = all_imports()

@@ -24,7 +24,7 @@ from redun.core.objects import (
 from redun.store import Batch, RunUpdate, Store
 from redun.store.gc.collect import GcOptions
 from redun.store.gc.retention import KeepRules
-from redun.store.indexes.extract import files_of
+from redun.store.indexes.held_files import held_files
 from redun.store.indexes.index import Index
 
 NAMES = ("make", "use", "deep.use")
@@ -220,7 +220,7 @@ def _check_values(walk: Walk, index: Index) -> None:
     for digest, payload in walk.values.items():
         for inside in references(payload) if payload else ():
             holders.setdefault(inside, set()).add(digest)
-        files.update((path, digest) for path in files_of(payload))
+        files.update((file.path, digest) for file in held_files(payload))
     for value in walk.values:
         for answer, expected in (
             (list(index.producers(value)), producers),
@@ -230,7 +230,7 @@ def _check_values(walk: Walk, index: Index) -> None:
             assert len(answer) == len(set(answer))
             assert set(answer) == expected.get(value, set())
     for pattern in PATTERNS:
-        found = [(file.path, file.value) for file in index.files(pattern)]
+        found = [(file.path, value) for value, file in index.files(pattern)]
         assert len(found) == len(set(found))
         assert set(found) == {(path, value) for path, value in files if path == pattern or fnmatchcase(path, pattern)}
 

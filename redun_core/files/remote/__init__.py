@@ -1,0 +1,1 @@
+"""Files elsewhere, through the libraries of fsspec."""

@@ -1,0 +1,147 @@
+"""The files that a value holds, read from its bytes without making objects of them."""
+
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any, Final, NamedTuple
+
+from redun.core import codes
+from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, unpack
+from redun.core.digest import Digest
+from redun.core.errors import MalformedObject
+from redun.core.files.globs import split_pattern
+
+#: How a file begins: three items, or four where its bytes are in the store; and a set of files.
+_FILE_MARKS: Final = tuple(bytes((codes.FILE, 0x90 + items)) for items in (3, 4))
+_SET_MARKS: Final = tuple(bytes((codes.FILESET, 0x90 + items)) for items in (6, 7))
+_MARKS: Final = (*_FILE_MARKS, *_SET_MARKS)
+
+
+#: The classes of sets that are all there is below a directory.
+DIRECTORIES: Final = frozenset({"Dir", "ContentDir", "IDir"})
+#: Those that compare nothing but paths.
+_BY_PATH: Final = frozenset({"IFile", "IFileSet", "IDir"})
+
+
+class HeldFile(NamedTuple):
+    """A file that a value holds.
+
+    Attributes:
+        path: as it is stored.
+        state: what the file is compared by; None where it was missing.
+        kind: the class of the value.
+        archive: the blob with its bytes, where these were kept.
+    """
+
+    path: str
+    state: bytes | None
+    kind: str
+    archive: Digest | None = None
+
+
+class HeldSet(NamedTuple):
+    """A set of files that a value holds.
+
+    Attributes:
+        kind: the class of the value.
+        base: the directory that all members lie below; `.` is the working directory.
+        members: state by path from there, or pointers to values with parts of that, in the order of paths.
+        archives: blobs of the members in their order, or pointers to values with parts of that; None where their bytes
+            were not kept.
+    """
+
+    kind: str
+    base: str
+    members: dict[Any, Any] | list[Any]
+    archives: list[Any] | None = None
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the path of each member."""
+        return "" if self.base == "." else self.base.rstrip("/") + "/"
+
+
+def may_hold_files(payload: bytes) -> bool:
+    """Returns whether it is worth looking for files in a value: nearly none has any."""
+    return any(mark in payload for mark in _MARKS)
+
+
+def held_files(payload: bytes) -> list[HeldFile]:
+    """Returns the files that a value holds, those in sets left out, each once; nothing for bytes that are no value."""
+    if not any(mark in payload for mark in _FILE_MARKS):
+        return []
+    return list(dict.fromkeys(found for found in _held(payload) if isinstance(found, HeldFile)))
+
+
+def held_sets(payload: bytes) -> list[HeldSet]:
+    """Returns the sets of files that a value holds; nothing for bytes that are no value."""
+    if not any(mark in payload for mark in _SET_MARKS):
+        return []
+    return [found for found in _held(payload) if isinstance(found, HeldSet)]
+
+
+def _held(payload: bytes) -> list[HeldFile | HeldSet]:
+    try:
+        return list(_walk(unpack(payload)))
+    except MalformedObject:
+        return []
+
+
+def _walk(item: Any) -> Iterator[HeldFile | HeldSet]:
+    stack = [item]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, dict):
+            stack += [*found.keys(), *found.values()]
+        elif isinstance(found, ExtType) and found.code < FIRST_OPAQUE_CODE:
+            inner = unpack(found.data)
+            read = _READERS.get(found.code)
+            held = None if read is None or not isinstance(inner, list) else read(inner)
+            if held is not None:
+                yield held
+            else:
+                stack.append(inner)
+        elif isinstance(found, (list, tuple)) and not isinstance(found, ExtType):
+            stack += found
+
+
+def _file(items: list[Any]) -> HeldFile | None:
+    if len(items) not in (3, 4):
+        return None
+    kind, path, state, *more = items
+    text = text_of(path)
+    if text is None or not isinstance(kind, str) or not isinstance(state, bytes | None):
+        return None
+    return HeldFile(text, state, kind, Digest(more[0]) if more and isinstance(more[0], Pointer) else None)
+
+
+def _set(items: list[Any]) -> HeldSet | None:
+    if len(items) not in (6, 7):
+        return None
+    kind, pattern, _, _, _, members, *more = items
+    text = text_of(pattern)
+    if text is None or not isinstance(kind, str) or not isinstance(members, dict | list):
+        return None
+    base = text if kind.partition("/")[0] in DIRECTORIES else split_pattern(text)[0] or "."
+    return HeldSet(kind, base, members, more[0] if more and isinstance(more[0], list) else None)
+
+
+_READERS: Final[dict[int, Callable[[list[Any]], HeldFile | HeldSet | None]]] = {codes.FILE: _file, codes.FILESET: _set}
+
+
+def compared_by(kind: str) -> str:
+    """Returns what values of a class, as it is written, are compared by: `content`, `stat` or `path`."""
+    name, _, by = kind.partition("/")
+    return by or ("path" if name in _BY_PATH else "content")
+
+
+def text_of(item: Any) -> str | None:
+    """Returns a text as it was before it was encoded, None for what is none."""
+    if isinstance(item, ExtType) and item.code == codes.SURROGATES:
+        return str(item.data, "utf-8", "surrogatepass")
+    return item if isinstance(item, str) else None
+
+
+def fits(path: str, pattern: str) -> bool:
+    """Returns whether a path is the pattern, or fits it as `Index.files` says."""
+    return path == pattern or fnmatchcase(path, pattern)
