@@ -37,13 +37,17 @@ def load_project(found: Settings) -> ProjectSettings:
         ConfigError: if there are some that make no sense.
     """
     # Here and not at the top: a project without settings loads nothing of this.
+    from redun.core.files.remote.options import FileOptions, configure
     from redun.executor.config.resolve import load_settings
     from redun.executor.config.sources import given
 
     here = working_directory()
     options = {("store", "path"): (found.store, "--store"), ("executors", "default", "workers"): (found.jobs, "--jobs")}
     places = [given({path: value}, by, here) for path, (value, by) in options.items() if value is not None]
-    return load_settings(here, environ=os.environ, named=found.config, given=places)
+    project = load_settings(here, environ=os.environ, named=found.config, given=places)
+    if project.storage != FileOptions():
+        configure(project.storage)  # every command that looks at a file does so as a run would
+    return project
 
 
 def chosen_color(found: Settings) -> str | None:

@@ -171,12 +171,15 @@ class Scheduler:
 
 def _settings(config: Config | ProjectSettings | Mapping[str, Any]) -> ProjectSettings:
     # Here and not at the top: most programs give none.
+    from redun.core.files.remote.options import FileOptions, configure
     from redun.core.ownership import set_own_packages
     from redun.executor.config.config import settings_of
 
     settings = settings_of(config)
     if settings.own_packages:
         set_own_packages(settings.own_packages)
+    if settings.storage != FileOptions():
+        configure(settings.storage)
     return settings
 
 

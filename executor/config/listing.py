@@ -77,7 +77,8 @@ def _chosen(settings: ProjectSettings, section: str) -> Iterator[Row]:
             yield from _executor(settings, executor)
         return
     for path, entry in settings.entries.items():
-        if path[0] == section:
+        key = key_of(path)
+        if path[0] == section and (key is None or ANY in key.path):
             yield Row(path, entry.raw, entry.origin)
 
 

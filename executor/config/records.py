@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from redun.core.files.remote.options import FileOptions
+
 
 class Origin:
     """Where a setting came from. Lines are looked for when somebody asks: hardly anybody does.
@@ -121,6 +123,7 @@ class ProjectSettings(NamedTuple):
         own_packages: packages whose code counts as the user's own.
         prune, gc: what these commands do where they are not told.
         color: `auto`, `always` or `never`.
+        storage: what the libraries of remote files are told, by scheme, and how long servers are waited for.
         entries: every setting that was set, by its path, and where.
         files: what was read, the strongest first.
         remarks: settings that were read and have no meaning here.
@@ -135,6 +138,7 @@ class ProjectSettings(NamedTuple):
     prune: PruneSettings
     gc: GcSettings
     color: str
+    storage: FileOptions
     entries: Mapping[tuple[str, ...], Entry]
     files: tuple[Path, ...]
     remarks: tuple[Remark, ...]

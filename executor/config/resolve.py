@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from redun.core.files.remote.options import DEFAULT_TIMEOUT, FileOptions
+from redun.core.files.remote.urls import scheme_of, settings_of
 from redun.core.project_files import CONFIG_VARIABLE, find_files, named_files
 from redun.executor.config.collect import Entries, entries_of, merge, nested
 from redun.executor.config.executors import read_executors
@@ -86,6 +88,13 @@ def resolve(sources: Sequence[Source], files: tuple[Path, ...] = ()) -> ProjectS
     return _record(entries, files, remarks)
 
 
+def _storage(found: dict[str, Any]) -> FileOptions:
+    timeout = found.pop("timeout", DEFAULT_TIMEOUT)
+    return FileOptions(
+        MappingProxyType({settings_of(scheme_of(f"{s}://")): table for s, table in found.items()}), timeout
+    )
+
+
 def _lost_aliases(entries: Entries, remarks: tuple[Remark, ...]) -> list[Remark]:
     """Takes out aliases of executors that are not there because they mean nothing here; returns what to say of them."""
     gone = {remark.key for remark in remarks}
@@ -114,6 +123,7 @@ def _record(entries: Entries, files: tuple[Path, ...], remarks: tuple[Remark, ..
         prune=PruneSettings(**section("prune")),
         gc=GcSettings(**section("gc")),
         color=section("display").get("color", "auto"),
+        storage=_storage(section("files")),
         entries=MappingProxyType(entries),
         files=files,
         remarks=remarks,

@@ -102,6 +102,18 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(("context_file",), kinds.PATH, "A JSON or TOML file with more of the context; [context] is stronger."),
     Key(("context",), kinds.TABLE, "Values that tasks ask for by name."),
     Key(("tags", ANY), kinds.TAG, "A tag of every execution. REDUN_USER and REDUN_PROJECT set `user` and `project`."),
+    Key(
+        ("files", "timeout"),
+        kinds.WHOLE,
+        "Seconds that the server of a remote file is waited for without a sign of life.",
+        60,
+    ),
+    Key(
+        ("files", ANY),
+        kinds.TABLE,
+        "What the library of a scheme (s3, gs, az, http, sftp, ...) is told, as its storage options in fsspec; ${NAME} "
+        "in a text is an environment variable.",
+    ),
     Key(("code", "own_packages"), kinds.PACKAGES, "Packages whose code counts as yours, wherever they are installed."),
     Key(("prune", "keep_last"), kinds.NATURAL, "redun prune: so many of the newest executions stay."),
     Key(("prune", "keep_within"), kinds.DURATION, "redun prune: executions younger than that stay."),

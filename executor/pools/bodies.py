@@ -25,6 +25,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest, object_format
 from redun.core.errors import UNWRITABLE, CodecError, NotFound, RedunError, UnknownTask, WorkerCodeMismatch
 from redun.core.files.memo import STATS
+from redun.core.files.remote.options import configure, from_text
 from redun.core.keys import code_id, prepare, spread
 from redun.core.ownership import own_packages, set_own_packages
 from redun.core.reduction import reduce
@@ -335,6 +336,7 @@ def _prepare_process(setup: Setup) -> None:
         os.chdir(setup.directory)
     if setup.own_packages != own_packages():
         set_own_packages(setup.own_packages)
+    configure(from_text(setup.storage))
 
 
 def _mismatch(what: str) -> WorkerCodeMismatch:

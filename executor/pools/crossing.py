@@ -16,6 +16,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import CodecError, MalformedObject, RedunError, UnknownTask
 from redun.core.files.memo import STATS
+from redun.core.files.remote.options import current, to_text
 from redun.core.keys import code_id, prepare
 from redun.core.objects import TraceRecord
 from redun.core.ownership import own_packages
@@ -94,6 +95,7 @@ class Crossing:
                 str(store.path.resolve()) if self._stored and store.path is not None else "",
                 b"" if self._stored else secret_key(store),
                 spool,
+                to_text(current()),
             )
         )
 

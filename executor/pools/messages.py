@@ -53,6 +53,7 @@ class Setup(NamedTuple):
         store: the directory of the store, which the worker may read; empty: all that is needed comes along.
         secret_key: the key that secrets are hashed with; empty: it lies beside the store.
         spool: a directory for messages that are large; empty: there is none.
+        storage: what the libraries of remote files are told, as `redun.core.files.remote.options` writes it.
     """
 
     object_format: str
@@ -62,6 +63,7 @@ class Setup(NamedTuple):
     store: str
     secret_key: bytes
     spool: str
+    storage: str
 
 
 class Callee(NamedTuple):

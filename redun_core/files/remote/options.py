@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from redun.core.concealed import remember_texts
 from redun.core.errors import ConfigError
+from redun.core.files.remote.urls import settings_of
 
 #: Seconds without an answer, where nobody says.
 DEFAULT_TIMEOUT: Final = 60
@@ -42,6 +43,24 @@ def configure(options: FileOptions) -> None:
     _current = options
 
 
+def to_text(options: FileOptions) -> str:
+    """Returns options as a worker is told of them, with variables as they were written; empty where nothing is said."""
+    if options == FileOptions():
+        return ""
+    import json  # hardly any run has options
+
+    return json.dumps([{name: dict(table) for name, table in options.schemes.items()}, options.timeout], default=str)
+
+
+def from_text(text: str) -> FileOptions:
+    """Returns the options of a text that `to_text` made."""
+    if not text:
+        return FileOptions()
+    import json
+
+    return FileOptions(*json.loads(text))
+
+
 def options_of(scheme: str) -> dict[str, Any]:
     """Returns the storage options of a scheme. `${NAME}` in them is an environment variable; what has a name like a
     secret's is masked from then on wherever it would be printed.
@@ -49,7 +68,8 @@ def options_of(scheme: str) -> dict[str, Any]:
     Raises:
         ConfigError: if a variable is not set.
     """
-    return {name: _filled(value, scheme, name) for name, value in _current.schemes.get(scheme, {}).items()}
+    name = settings_of(scheme)
+    return {option: _filled(value, name, option) for option, value in _current.schemes.get(name, {}).items()}
 
 
 def _filled(value: Any, scheme: str, name: str) -> Any:

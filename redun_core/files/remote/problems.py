@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from redun.core.concealed import redacted
 from redun.core.errors import RemoteFileDenied, RemoteFileError
-from redun.core.files.remote.urls import WEB, scheme_of, without_secrets
+from redun.core.files.remote.urls import WEB, scheme_of, settings_of, without_secrets
 
 #: Errors of libraries that may not be installed, by the names of their classes.
 _DENIED: Final = frozenset(
@@ -87,7 +87,7 @@ def problem_of(error: BaseException, url: str, doing: str) -> OSError:
     if status in _GONE or (not status and isinstance(error, FileNotFoundError)):
         return FileNotFoundError(errno.ENOENT, "No such file", shown)
     if status in _REFUSED or isinstance(error, PermissionError) or names & _DENIED or _is_login(error):
-        hint = _CREDENTIALS_HINT.format(scheme_of(url))
+        hint = _CREDENTIALS_HINT.format(settings_of(scheme_of(url)))
         if status == 403 and scheme_of(url) == "s3":
             hint += "; without the right to list a bucket, S3 says so of missing files, too"
         told = f"{status} {text}" if status else text

@@ -26,6 +26,11 @@ _CREDENTIALS: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://[^/@?#]*?):[^/?#]
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
+def settings_of(scheme: str) -> str:
+    """Returns the name of the table of settings that a scheme has."""
+    return {"https": "http", "abfs": "az", "abfss": "az"}.get(scheme, scheme)
+
+
 def scheme_of(path: str) -> str:
     """Returns the scheme of a URL in lower case, under the name that it goes by; empty where the path is no URL."""
     scheme, found, _ = path.partition("://")
@@ -53,8 +58,8 @@ def canonical(url: str) -> str:
     if _CREDENTIALS.match(url):
         raise TaskError(
             f"a password stands in the URL {without_secrets(url)}",
-            hint=f"paths are stored and printed; say it in the settings, as [files.{scheme_of(url)}] of redun.toml, or "
-            "as the library takes it from the environment",
+            hint="paths are stored and printed; say it in the settings, as "
+            f"[files.{settings_of(scheme_of(url))}] of redun.toml, or as the library takes it from the environment",
         )
     scheme, _, rest = url.partition("://")
     scheme = ALIASES.get(scheme.lower(), scheme.lower())
@@ -62,7 +67,7 @@ def canonical(url: str) -> str:
         raise TaskError(
             f"a secret ({found[1]}) stands in the URL {without_secrets(url)}",
             hint="paths are stored and printed, and such a URL ends some day; name the file without it, and say who "
-            f"you are in the settings, as [files.{scheme}] of redun.toml",
+            f"you are in the settings, as [files.{settings_of(scheme)}] of redun.toml",
         )
     if _CONTROL.search(url):
         raise TaskError(f"the URL {url!a} has a control character in it", hint="write it as %0A or the like")
