@@ -93,15 +93,19 @@ class _Search:
     def _scan(
         self, entries: Iterable[os.DirEntry[str]], prefix: str, places: frozenset[int], trail: tuple[str, ...]
     ) -> None:
-        everything = self._last in places and self._parts[self._last][0] == _ANY
-        hidden, found = self._hidden, self._found
+        ends = self._last in places
+        text, match = self._parts[self._last]
+        dotted = self._hidden or text[0] == "." or match is None
+        found = self._found
         for entry in entries:
-            if everything and entry.is_file(follow_symlinks=False):  # by far the most
-                name = entry.name
-                if name[0] != "." or (hidden and not name.endswith(PART_END)):
-                    found.append(prefix + name)
-            else:
+            if not entry.is_file(follow_symlinks=False):
                 self._take(entry, prefix, places, trail)
+            elif ends:  # what `_take` does, but written out: there may be 100,000
+                name = entry.name
+                if name[0] == "." and (not dotted or name.endswith(PART_END)):
+                    continue
+                if match(name) if match is not None else name == text:
+                    found.append(prefix + name)
 
     def _take(
         self, entry: os.DirEntry[str] | _Named, prefix: str, places: frozenset[int], trail: tuple[str, ...]

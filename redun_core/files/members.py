@@ -20,19 +20,19 @@ _PIECE_BYTES: Final = 512 * 1024
 #: Bytes of a member beside its path: headers, and a SHA-256. What is cut by it need not be exact, but the same for all.
 _MEMBER_BYTES: Final = 40
 #: What no path of a member is: empty, absolute, with parts that are empty or lead elsewhere. Paths are joined by NUL.
-_ODD: Final = re.compile(r"(?:^|[\0/])(?:\.{0,2})(?:[\0/]|$)")
+_ODD: Final = re.compile(r"(?<![^\0/])\.{0,2}(?![^\0/])")
 
 
 def packed(members: Mapping[str, bytes]) -> list[bytes]:
     """Returns the pieces, each the canonical bytes of a dict; the members come in order."""
-    return [_packed(piece) for piece in _pieces(members)]
+    return [_packed(piece) for piece in pieces(members)]
 
 
-def digest_of(pieces: list[bytes]) -> bytes:
+def digest_of(members: Mapping[str, bytes]) -> bytes:
     """Returns the SHA-256 that a set of files is known by."""
     import hashlib  # it loads OpenSSL, which takes 3 ms of every start
 
-    return hashlib.sha256(b"".join(pieces)).digest()
+    return hashlib.sha256(_packed(members)).digest()
 
 
 def check(members: Any) -> dict[str, bytes]:
@@ -41,19 +41,21 @@ def check(members: Any) -> dict[str, bytes]:
     Raises:
         MalformedObject: if they are not what `packed` is given.
     """
-    if type(members) is not dict or not all(type(state) is bytes for state in members.values()):
+    if type(members) is not dict or set(map(type, members.values())) - {bytes}:
         raise MalformedObject("the members of a set of files are no paths with states")
     paths = list(members)
-    if not all(type(path) is str for path in paths):
+    if set(map(type, paths)) - {str}:
         raise MalformedObject("the members of a set of files are no paths with states")
     if any(map(str.__ge__, paths, paths[1:])):
         raise MalformedObject("the members of a set of files are not in order")
-    if paths and (_ODD.search("\0".join(paths)) or sum(path.count("\0") for path in paths)):
+    joined = "\0".join(paths)
+    if paths and (_ODD.search(joined) or joined.count("\0") != len(paths) - 1):
         raise MalformedObject("a member of a set of files has a path that leads elsewhere")
     return members
 
 
-def _pieces(members: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
+def pieces(members: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
+    """Yields the members in the parts in which they are written."""
     from zlib import crc32  # most runs have no sets of files
 
     piece: dict[str, bytes] = {}
@@ -70,7 +72,7 @@ def _pieces(members: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
         yield piece
 
 
-def _packed(piece: dict[str, bytes]) -> bytes:
+def _packed(piece: Mapping[str, bytes]) -> bytes:
     try:
         return pack(piece)
     except UnicodeEncodeError:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from redun.core import codes
 from redun.core.codec import ExtType, Pointer
@@ -17,7 +18,12 @@ from redun.core.files.members import check, digest_of, packed
 from redun.core.limits import CHILD_BYTES
 from redun.core.values import HANDLERS, Encoder
 
+if TYPE_CHECKING:
+    from redun.core.files.staging import StagingDir
+
 _ALL: Final = "**"
+#: So few members are written in one piece: no path has more than 4,096 bytes.
+_FEW: Final = 8
 
 
 class FileSet:
@@ -33,7 +39,7 @@ class FileSet:
         TaskError: if there can be no such path.
     """
 
-    __slots__ = ("_members", "_pieces", "by", "hidden", "pattern")
+    __slots__ = ("_digest", "_members", "by", "hidden", "pattern")
 
     _by: ClassVar[str] = "content"
     _by_is_fixed: ClassVar[bool] = False
@@ -44,7 +50,7 @@ class FileSet:
         self.hidden = bool(hidden)
         self.pattern = self._canonical(os.fsdecode(pattern))
         self._members: dict[str, bytes] | None = None
-        self._pieces: list[bytes] | None = None
+        self._digest: bytes | None = None
 
     @classmethod
     def known(cls, pattern: str, hidden: bool, by: str, members: dict[str, bytes] | None) -> Self:
@@ -54,12 +60,12 @@ class FileSet:
         found.hidden = hidden
         found.pattern = pattern
         found._members = members
-        found._pieces = None
+        found._digest = None
         return found
 
     def _copy(self) -> Self:
         found = self.known(self.pattern, self.hidden, self.by, self._members)
-        found._pieces = self._pieces
+        found._digest = self._digest
         return found
 
     @staticmethod
@@ -156,19 +162,19 @@ class FileSet:
         base, rest = self._split()
         return self.filesystem.members(base, rest, self.hidden, self.by, expected)
 
-    def _packed(self) -> list[bytes]:
-        if self._pieces is None:
-            self._pieces = packed(self.members())
-        return self._pieces
+    def _hashed(self) -> bytes:
+        if self._digest is None:
+            self._digest = digest_of(self.members())
+        return self._digest
 
     @property
     def hash(self) -> str:
         """The SHA-256 of paths and states in hexadecimal; read once per object."""
-        return digest_of(self._packed()).hex()
+        return self._hashed().hex()
 
     def refresh(self) -> None:
         """Makes this value stand for the files as they are now."""
-        self._members = self._pieces = None
+        self._members = self._digest = None
 
     update_hash = refresh
 
@@ -278,6 +284,14 @@ class Dir(FileSet):
         self.filesystem.remove_dir(self.path, recursive)
         self.refresh()
 
+    # -- for scripts --------------------------------------------------------------------------------------------------
+
+    def stage(self, local: str | os.PathLike[str] | None = None) -> StagingDir:
+        """Returns this with the local path at which a script reads or writes it; by default its name alone."""
+        staging = importlib.import_module("redun.core.files.staging")  # it stands on files
+        made: StagingDir = staging.staged(self, local)
+        return made
+
 
 class ContentFileSet(FileSet):
     """Files compared by their content, as those of every `FileSet` are: redun's name for what is the rule here."""
@@ -314,13 +328,12 @@ class IDir(Dir):
 
 
 def _encode(encoder: Encoder, files: FileSet) -> ExtType:
-    if files.by == "path":
-        members: Any = {}
-        digest, count = b"", 0
-    else:
-        pieces = files._packed()
+    members: Any = {}
+    digest, count = b"", 0
+    if files.by != "path":
         members = dict(files.members())
-        digest, count = digest_of(pieces), len(members)
+        digest, count = files._hashed(), len(members)
+        pieces = packed(members) if count > _FEW else []
         if sum(map(len, pieces)) > CHILD_BYTES:
             members = [Pointer(encoder.put("value", piece)) for piece in pieces]
     encoder.externals.append(files._copy())  # the value itself goes on, and changes
@@ -337,8 +350,9 @@ def _read(decoder: Decoder, items: Any) -> FileSet:
     found = check(members)
     if by == "path":
         files: FileSet = kind.known(pattern, hidden, by, None)
-    elif len(found) == count and digest_of(packed(found)) == digest:
+    elif len(found) == count and digest_of(found) == digest:
         files = kind.known(pattern, hidden, by, found)
+        files._digest = digest
     else:
         raise MalformedObject("a set of files has other members than it says")
     decoder.externals.append(files._copy())  # what is given out goes on, and changes
