@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from redun.cli.colors import Paint, is_terminal, write_escaped
-from redun.cli.render import ARGUMENT_CHARS, call_text, job_line, miss_line
+from redun.cli.render import ARGUMENT_CHARS, SHORT_ID, call_text, job_line, miss_line
 from redun.core.forms import printable
 from redun.core.parameters import VAR_KEYWORD, VAR_POSITIONAL
 from redun.core.tasks import registry
@@ -176,6 +176,13 @@ class RunLines:
     def summed(self, jobs: int) -> None:
         """Prints how many more jobs were answered from the cache."""
         self.say(f"{self._paint('Cached', 'cached')} {jobs:,} more jobs")
+
+    def said(self, job: str, lines: list[str]) -> None:
+        """Prints what a script has written, as lines of its job."""
+        if self._level:
+            name = self._paint(job[:SHORT_ID], "id")
+            for line in lines:
+                self.tell(f"{name} | {printable(line)}")
 
     def warned(self, message: str) -> None:
         """Prints a warning."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from redun.core.errors import JobTimeout, RedunError, WorkerLost
+from redun.core.errors import JobTimeout, RedunError, ScriptError, WorkerLost
 from redun.core.steering import STEERING, delay_before, needs_of, retried
 from redun.executor.dispatch import ASYNC, Dispatcher
 from redun.executor.evaluator import Evaluator
@@ -65,11 +65,14 @@ class Attempts:
             LimitTooLarge: if it never will.
         """
         options = job.options
+        if "script" in options:
+            job.attended = True
         if STEERING.isdisjoint(options):
             return True
         timeout, limits = options.get("timeout"), options.get("limits")
         if timeout is not None:
             job.timeout = float(timeout)
+            job.attended = True
         need = needs_of(limits) if limits else ()
         return not need or self._limits.take(job, need)
 
@@ -148,10 +151,13 @@ class Attempts:
             return
         self.ended(job)
         job.stopped = self._now()
-        error = JobTimeout(
-            f"{job.task.fullname} ran longer than its timeout of {job.timeout:g} s",
-            hint="its body was cancelled" if stopped else "its thread runs on, and what comes of it is ignored",
-        )
+        if stopped:
+            fate = "its body was cancelled"
+        elif "script" in job.options:
+            fate = "its processes were ended"
+        else:
+            fate = "its thread runs on, and what comes of it is ignored"
+        error = JobTimeout(f"{job.task.fullname} ran longer than its timeout of {job.timeout:g} s", hint=fate)
         failure = Failure(error, trace_of(error), job)
         if not self.again(job, failure):
             self._evaluator.raised(job, failure)
@@ -159,6 +165,6 @@ class Attempts:
 
 def _is_worth(error: BaseException, options: Mapping[str, object]) -> bool:
     """Whether the next attempt may end otherwise; after an error of the engine, where it is one of time or place."""
-    if isinstance(error, RedunError) and not isinstance(error, (JobTimeout, WorkerLost)):
+    if isinstance(error, RedunError) and not isinstance(error, (JobTimeout, ScriptError, WorkerLost)):
         return False
     return isinstance(error, retried(options))

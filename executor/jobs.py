@@ -203,6 +203,8 @@ class Job(Unit):
 
     # What most jobs never set is an attribute of the class: a run makes many jobs, and each assignment counts.
     applied: tuple[str, ...] = ()
+    #: Whether more is to be known of its body than how it ends: it may take too long, or is a script.
+    attended = False
     #: What its body awaits, where that is async.
     awaits: Awaits | None = None
     #: How often its body was begun: again where a worker was lost, or by its own option (`retried`).

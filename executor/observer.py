@@ -98,7 +98,7 @@ class Observer(Protocol):
     """Watches a run. Called on the scheduler's thread, between jobs: what it takes, the run waits for.
 
     Attributes:
-        wants_jobs: whether `job` and `summed` are to be called; making an event costs some microseconds.
+        wants_jobs: whether `job`, `said` and `summed` are to be called; making an event costs some microseconds.
     """
 
     wants_jobs: bool
@@ -113,6 +113,10 @@ class Observer(Protocol):
 
     def summed(self, jobs: int) -> None:
         """That many more jobs were answered from the cache than are told of one by one."""
+        ...
+
+    def said(self, job: str, lines: list[str]) -> None:
+        """The script that is the body of a job has written lines; the job by its id, hexadecimal."""
         ...
 
     def warned(self, message: str) -> None:

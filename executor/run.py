@@ -34,6 +34,7 @@ from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
 from redun.executor.fingerprints import REBOUND, Fingerprints
 from redun.executor.handles import HandleStates
+from redun.executor.hearing import Hearing
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import Memoizer
 from redun.executor.observer import Execution, Observer
@@ -113,6 +114,7 @@ class Run:
             now=self._now,
             owe=self._owe,
         )
+        self._hearing = Hearing(self._teller, pools.outbox)
         self._chooses = pools.elsewhere or pools.has_options
         self._handles = HandleStates(store)
         self._crossings: list[Crossing] = []
@@ -296,8 +298,10 @@ class Run:
         # Here and not at the top: most runs have threads only.
         from redun.executor.pools.crossing import Crossing
 
-        self._crossings.append(Crossing(self._evaluator, self._pending, reads_store=reads_store, spool=spool))
-        return self._crossings[-1]
+        crossing = Crossing(self._evaluator, self._pending, reads_store=reads_store, spool=spool)
+        crossing.said = self._teller.said
+        self._crossings.append(crossing)
+        return crossing
 
     # -- the pool -----------------------------------------------------------------------------------------------------
 
@@ -310,12 +314,13 @@ class Run:
             self._refuse(job, error)
             return None
         self._begin(job)
-        if job.timeout is not None:
-            self._attempts.timed(job)
-        elif job.prepared.simple >= 0:
+        if job.attended:
+            if job.timeout is not None:
+                self._attempts.timed(job)
+            return self._hearing.work(job, values)
+        if job.prepared.simple >= 0:
             return Work(job, job.task.func, values, {})
-        args, kwargs = spread(job.task, values)
-        return Work(job, job.task.func, args, kwargs, job.timeout is not None)
+        return Work(job, job.task.func, *spread(job.task, values))
 
     def _far(self, crossing: Crossing, job: Job) -> FarWork | None:
         """Returns what a far pool needs to run the job; None where its arguments are missing, which fails it."""

@@ -76,6 +76,11 @@ class Teller:
         self._told += told
         self._untold += total - told
 
+    def said(self, job: Job, lines: list[str]) -> None:
+        """Tells what the body of a job has said while it ran."""
+        if self.tells and self._observer is not None and job.number >= 0:
+            self._observer.said(self._id(job.number), lines)
+
     def end(self) -> None:
         """Tells how many jobs were not told of one by one."""
         if self._observer is not None and self._untold:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from redun.core.version import VERSION as __version__  # noqa: N811 (the name that Python knows it by)
     from redun.core.version import VERSION as version  # noqa: N811
     from redun.executor.scheduler import Scheduler
+    from redun.executor.scripting.script import script
 
 __all__ = [
     "Dir",
@@ -53,6 +54,7 @@ __all__ = [
     "namespace",
     "run",
     "scheduler_task",
+    "script",
     "task",
     "throw",
     "version",
@@ -81,6 +83,7 @@ _HOMES = {
     "merge_handles": ("redun.core.handles", "merge_handles"),
     "namespace": ("redun.core.namespace", "namespace"),
     "scheduler_task": ("redun.core.scheduler_tasks", "scheduler_task"),
+    "script": ("redun.executor.scripting.script", "script"),
     "task": ("redun.core.tasks", "task"),
     "throw": ("redun.core.functional", "throw"),
     "unload_ipython_extension": ("redun.cli.notebook.extension", "unload_ipython_extension"),

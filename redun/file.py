@@ -12,11 +12,22 @@ from redun.core.files.filesystems import schemes as list_filesystems
 from redun.core.files.local import LocalFilesystem
 from redun.core.files.local import LocalFilesystem as LocalFileSystem
 from redun.core.files.sets import ContentDir, ContentFileSet, Dir, FileSet, IDir, IFileSet
+from redun.core.files.staging import (
+    ContentStagingDir,
+    ContentStagingFile,
+    IStagingDir,
+    IStagingFile,
+    Staging,
+    StagingDir,
+    StagingFile,
+)
 
 __all__ = [
     "ContentDir",
     "ContentFile",
     "ContentFileSet",
+    "ContentStagingDir",
+    "ContentStagingFile",
     "Dir",
     "File",
     "FileSet",
@@ -25,11 +36,16 @@ __all__ = [
     "IDir",
     "IFile",
     "IFileSet",
+    "IStagingDir",
+    "IStagingFile",
     "LocalFileSystem",
     "LocalFilesystem",
     "RedunFileNotFoundError",
     "RedunOSError",
     "RedunPermissionError",
+    "Staging",
+    "StagingDir",
+    "StagingFile",
     "filesystem_of",
     "get_filesystem",
     "list_filesystems",

@@ -186,32 +186,6 @@ class JobTimeout(RunError, TimeoutError):
     """A body that ran longer than the job's `timeout`."""
 
 
-class ScriptError(RedunError):
-    """A script that did not end well, or did not leave what it was to make.
-
-    `command` is its text. `returncode` is its exit code, None where it has none; `signal` names the signal that ended
-    it, or is empty. `stderr` is the end of what it wrote there, `left_out` the number of bytes before that.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        command: str = "",
-        returncode: int | None = None,
-        signal: str = "",
-        stderr: bytes = b"",
-        left_out: int = 0,
-        hint: str = "",
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.command = command
-        self.returncode = returncode
-        self.signal = signal
-        self.stderr = stderr
-        self.left_out = left_out
-
-
 class RemoteFileError(RunError, OSError):
     """A remote file of which nothing is to be told: its server cannot be reached, fails, or does not answer in time.
 

@@ -108,6 +108,8 @@ class Task(Generic[P, R]):
         self.capture: Capture = capture(func)
         #: Whether its body is a coroutine.
         self.is_coroutine = bool(getattr(getattr(inner, "__code__", None), "co_flags", 0) & _COROUTINE)
+        #: Whether its function gives a command, which is what its jobs run.
+        self.is_script = bool(options.get("script"))
         self._nout: int | None = options.get("nout")
         #: Parameters annotated as secrets.
         self.secrets: frozenset[str] = secret_parameters(inner)
@@ -194,7 +196,7 @@ class Task(Generic[P, R]):
         pairs = []
         if self.nout is not None:
             pairs.append(("nout", str(self.nout)))
-        if self.task_options.get("script"):
+        if self.is_script:
             pairs.append(("script", "True"))
         return tuple(sorted(pairs))
 
@@ -402,6 +404,10 @@ def _check_options(task: Task[..., Any]) -> None:
         raise TaskError(f"task {task.fullname}: code={task.code!r}", hint=f"one of {', '.join(_CODE_MODES)}")
     if task.code == "version" and task.version is None:
         raise TaskError(f'task {task.fullname}: code="version" without a version', hint='add version="1"')
+    if type(task.task_options.get("script", False)) is not bool:
+        raise TaskError(f"task {task.fullname}: script={task.task_options['script']!r}", hint="script is True or False")
+    if task.is_script and task.is_coroutine:
+        raise TaskError(f"task {task.fullname} is async, and a script", hint="let the function just return the command")
     check_call_options(task.fullname, task.task_options)
 
 

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter_ns
@@ -35,6 +36,7 @@ from redun.executor.failures import causes, summary, trace_of
 from redun.executor.fingerprints import REBOUND
 from redun.executor.loader import load_program
 from redun.executor.pools import sealed
+from redun.executor.pools.attended import Attended
 from redun.executor.pools.contract import Answer, Work
 from redun.executor.pools.messages import (
     ERROR,
@@ -65,11 +67,16 @@ from redun.store.secret_key import key_beside
 _EXTENSIONS: Final = frozenset({0xC7, 0xC8, 0xC9, 0xD4, 0xD5, 0xD6, 0xD7, 0xD8})
 
 
-def run_job(message: bytes, begin: Callable[[], None] | None = None) -> Message:
+def run_job(
+    message: bytes,
+    begin: Callable[[], None] | None = None,
+    say: Callable[[int, list[str]], None] | None = None,
+) -> Message:
     """Runs the jobs of a request and returns the answer.
 
     Args:
         begin: is called when the code is loaded and the first body begins, where the request asks to be told.
+        say: is called with what a script says while it runs, and its place among the calls.
 
     Raises:
         InternalError: if another version of redun made the request.
@@ -87,7 +94,9 @@ def run_job(message: bytes, begin: Callable[[], None] | None = None) -> Message:
     else:
         if told is not None:
             told()
-        outcomes = [worker.run(task, call, request.callee.fingerprint) for call in request.calls]
+        worker.say = say if task.is_script else None
+        fingerprint = request.callee.fingerprint
+        outcomes = [worker.run(task, call, fingerprint, place) for place, call in enumerate(request.calls)]
     worker.objects = {}
     known = sealed.among(part for o in outcomes for part in (o.payload, *(payload for _, payload in o.objects)))
     stats, STATS.fresh = STATS.fresh, {}
@@ -137,12 +146,14 @@ class _Worker:
 
     Attributes:
         objects: objects that came with the request that is being served.
+        say: takes what a script says, and its place in the request.
     """
 
     def __init__(self, packed: bytes) -> None:
         self.packed = packed
         self.setup = setup = unpack_setup(packed)
         self.objects: Sent = {}
+        self.say: Callable[[int, list[str]], None] | None = None
         self._callee: Callee
         self._format = object_format(setup.object_format)
         self._encoder = Encoder(self._format)
@@ -224,7 +235,7 @@ class _Worker:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def run(self, task: Task[..., Any], call: Call, fingerprint: bytes) -> Outcome:
+    def run(self, task: Task[..., Any], call: Call, fingerprint: bytes, place: int) -> Outcome:
         """Runs the body of one call. The `age` of the outcome is when it began."""
         decoder = Decoder(self.fetch)
         try:
@@ -240,16 +251,23 @@ class _Worker:
             args, kwargs = spread(task, values)
         except Exception as error:  # noqa: BLE001  decoding may run the user's own __setstate__
             if call.code and renewal.begin(b"".join(call.code), task.module):
-                return self.run(self.task(self._callee), call, fingerprint)
+                return self.run(self.task(self._callee), call, fingerprint, place)
             return self.failed(error, perf_counter_ns(), 0)
         self._modules = len(sys.modules)
-        ((answer,), _) = self._bodies.run_here([Work(None, task.func, args, kwargs)])
+        function = self._script(task, place) if task.is_script else task.func
+        ((answer,), _) = self._bodies.run_here([Work(None, function, args, kwargs)])
         outcome = self._outcome(task, answer, call.key)
         if len(sys.modules) != self._modules and (
             prepare(task, self._format).digest != fingerprint or self._code_ids(task, code) != set(call.code)
         ):
             return outcome._replace(unkept=REBOUND)
         return outcome
+
+    def _script(self, task: Task[..., Any], place: int) -> Attended:
+        # Here and not at the top: most workers run no scripts.
+        from redun.executor.scripting.bodies import script_body
+
+        return Attended(script_body(task.func), None if self.say is None else partial(self.say, place))
 
     def _code_ids(self, task: Task[..., Any], code: tuple[Any, ...]) -> set[bytes]:
         ids = (code_id(obj, self._format, task)[0] for obj in code)

@@ -70,7 +70,15 @@ Reply: TypeAlias = tuple[list[Answer], list[Any]]
 
 
 #: Through which pools speak: whose event it is, and the event. None wakes the reader.
-Outbox: TypeAlias = "SimpleQueue[tuple[Pool, Any] | None]"
+Outbox: TypeAlias = "SimpleQueue[tuple[Speaker, Any] | None]"
+
+
+class Speaker(Protocol):
+    """Something that speaks through the outbox."""
+
+    def accept(self, event: Any) -> Reply:
+        """Returns what came of something that it put there. May be nothing so far."""
+        ...
 
 
 class Pool(Protocol):

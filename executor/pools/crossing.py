@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -83,6 +83,8 @@ class Crossing:
     def __init__(self, evaluator: Evaluator, pending: Pending, *, reads_store: bool, spool: str) -> None:
         self._evaluator = evaluator
         self._pending = pending
+        #: Is told what the body of a job says while it runs.
+        self.said: Callable[[Job, list[str]], None] = lambda job, lines: None
         store = pending.store
         self._stored = reads_store and store.path is not None
         self._callees: dict[int, tuple[Task[..., Any], Callee]] = {}

@@ -42,8 +42,15 @@ class Begun(NamedTuple):
     """News that the first body of a message begins."""
 
 
+class Said(NamedTuple):
+    """News of what the body of a message says, which of them by its place there."""
+
+    place: int
+    lines: list[str]
+
+
 #: What a carrier calls, on any thread, with the number of a message and what came of it.
-Deliver: TypeAlias = Callable[[int, "bytes | Lost | Begun"], None]
+Deliver: TypeAlias = Callable[[int, "bytes | Lost | Begun | Said"], None]
 
 
 class Carrier(Protocol):
@@ -137,7 +144,7 @@ class FarPool:
         ahead: int = getattr(self._carrier, "ahead", 0)
         return ahead
 
-    def _deliver(self, number: int, what: bytes | Lost | Begun) -> None:
+    def _deliver(self, number: int, what: bytes | Lost | Begun | Said) -> None:
         self.outbox.put((self, (number, what, perf_counter_ns())))
 
     @property
@@ -176,7 +183,7 @@ class FarPool:
         least = self._carrier.isolates_after
         return least is not None and any(self._attempts.get(work.tag, -1) >= least for work in works)
 
-    def accept(self, event: tuple[int, bytes | Lost | Begun, int]) -> Reply:
+    def accept(self, event: tuple[int, bytes | Lost | Begun | Said, int]) -> Reply:
         """See `Pool.accept`."""
         number, what, arrived = event
         sent = self._sent.get(number)
@@ -184,6 +191,9 @@ class FarPool:
             return [], []  # it was given up, or answered before
         if isinstance(what, Begun):
             sent.deadline = monotonic() + (sent.works[0].timeout or 0.0)
+            return [], []
+        if isinstance(what, Said):
+            self._crossing.said(sent.works[what.place].tag, what.lines)
             return [], []
         reply = self._lost(number, what) if isinstance(what, Lost) else self._answered(number, what, arrived)
         self._flush()

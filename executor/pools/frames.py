@@ -9,6 +9,8 @@ from typing import Final
 _SIZE: Final = struct.Struct("!Q")
 #: A frame that says that a body begins; no answer is as short.
 BEGUN: Final = b"b"
+#: The first byte of a frame that says what a body says; no answer begins with it.
+SAID: Final = b"s"
 _STEP: Final = 1 << 20
 
 

@@ -15,9 +15,10 @@ from collections import deque
 from contextlib import suppress
 from typing import Final
 
+from redun.core.codec import unpack
 from redun.executor.config.records import ExecutorSettings
-from redun.executor.pools.far import Begun, Deliver, Factory, Lost
-from redun.executor.pools.frames import BEGUN, receive, send
+from redun.executor.pools.far import Begun, Deliver, Factory, Lost, Said
+from redun.executor.pools.frames import BEGUN, SAID, receive, send
 from redun.executor.pools.messages import Message
 from redun.executor.pools.starting import UNKNOWN, Forker, Spawner, Starter, watch
 
@@ -59,6 +60,8 @@ class _Worker:
             number = self.number
             if data == BEGUN:
                 self._carrier.heard(self, number, Begun())
+            elif data.startswith(SAID):
+                self._carrier.heard(self, number, Said(*unpack(data[1:])))
             else:
                 self.number = None
                 self._carrier.heard(self, number, data)
@@ -141,9 +144,9 @@ class ProcessCarrier:
             else:
                 return
 
-    def heard(self, worker: _Worker, number: int | None, what: bytes | Lost | Begun) -> None:
+    def heard(self, worker: _Worker, number: int | None, what: bytes | Lost | Begun | Said) -> None:
         """Takes what a worker says, on the thread that listens to it."""
-        if not isinstance(what, Begun):
+        if not isinstance(what, Begun | Said):
             with self._lock:
                 if isinstance(what, Lost):
                     self._workers.discard(worker)

@@ -19,6 +19,7 @@ from time import perf_counter_ns
 from typing import Any, Final
 
 from redun.core.tasks import running
+from redun.executor.pools.attended import Attended, stop_on
 from redun.executor.pools.contract import Answer, Outbox, Reply, Work
 
 #: After this time (seconds) idle workers help with a message, and what it has come to so far is handed over.
@@ -30,7 +31,8 @@ _LOOK: Final = 0.05
 class ThreadPool:
     """Runs bodies in threads of this process; a `Pool` that takes `Work`.
 
-    A thread cannot be stopped from outside: a body that is cancelled runs on, and `close` does not wait for it.
+    A thread cannot be stopped from outside: a body that is cancelled runs on, and `close` does not wait for it. The
+    processes of a script are ended.
     """
 
     ahead = 0
@@ -43,8 +45,8 @@ class ThreadPool:
         self._messages = 0
         #: Messages of several pieces of work that were sent, oldest first, until they are found empty.
         self._sent: list[deque[Work]] = []
-        #: By their tags, messages of one piece of work that may be cancelled.
-        self._timed: dict[Any, deque[Work]] = {}
+        #: By their tags, messages of one piece of work that may be cancelled, and what they run.
+        self._timed: dict[Any, tuple[deque[Work], Any]] = {}
         #: Messages that were given up while their bodies ran: each takes up a worker until it ends.
         self._given_up: list[deque[Work]] = []
         #: Worker -> answers to the message that it works on, where that is several pieces of work.
@@ -64,7 +66,7 @@ class ThreadPool:
         if len(work) > 1:
             self._sent.append(message)
         elif work[0].timed:
-            self._timed[work[0].tag] = message
+            self._timed[work[0].tag] = message, work[0].function
         self._send(message)
 
     def _send(self, message: deque[Work]) -> None:
@@ -109,8 +111,9 @@ class ThreadPool:
         return early, []
 
     def cancel(self, tag: Any) -> bool:
-        """See `Pool.cancel`: nothing stops a thread. Another one takes its place, for work that is timed."""
-        message = self._timed.pop(tag, None)
+        """See `Pool.cancel`: nothing stops a thread. Another one takes its place, for work that is timed. A script is
+        ended all the same, so that its thread comes to its end soon."""
+        message, function = self._timed.pop(tag, (None, None))
         if message is None:
             return False
         self._messages -= 1
@@ -118,6 +121,8 @@ class ThreadPool:
         try:
             message.popleft()
         except IndexError:
+            if isinstance(function, Attended):
+                function.stop()
             return False
         return True
 
@@ -141,7 +146,9 @@ class ThreadPool:
         self._halted = True
 
     def close(self) -> None:
-        """Ends the workers after what they are doing; does not wait for a body that never returns."""
+        """Ends the workers after what they are doing, which is cut short where it is a script; does not wait for a body
+        that never returns."""
+        stop_on(worker.ident for worker in self._workers)
         for _ in self._workers:
             self._inbox.put(None)
         self._workers = []

@@ -11,9 +11,10 @@ import threading
 from contextlib import suppress
 from typing import Final, NoReturn
 
+from redun.core.codec import pack
 from redun.executor.pools import spool
 from redun.executor.pools.bodies import run_job, spools
-from redun.executor.pools.frames import BEGUN, receive, send
+from redun.executor.pools.frames import BEGUN, SAID, receive, send
 
 _HANG_UP: Final = getattr(select, "POLLRDHUP", 0)
 
@@ -33,6 +34,10 @@ def serve(descriptor: int) -> NoReturn:
     del sys.argv[1:]
     os.register_at_fork(after_in_child=lambda: os.close(descriptor))  # or the run would not see that this one is gone
     duty = _Duty()
+
+    def say(place: int, lines: list[str]) -> None:
+        send(descriptor, SAID + pack([place, lines]))
+
     threading.Thread(target=_watch, args=(descriptor, duty), name="redun-watch", daemon=True).start()
     while True:
         try:
@@ -40,7 +45,7 @@ def serve(descriptor: int) -> NoReturn:
             if message is None:
                 break
             duty.busy = True
-            answer = run_job(message, lambda: send(descriptor, BEGUN))
+            answer = run_job(message, lambda: send(descriptor, BEGUN), say)
             duty.busy = False
             send(descriptor, answer)
         except OSError:

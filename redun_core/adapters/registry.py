@@ -33,6 +33,7 @@ _HOMES: Final = {
     "functools": "redun.core.adapters.callables",
     "numpy": "redun.core.adapters.arrays",
     "redun": "redun.core.secrets",
+    "redun_files": "redun.core.files.staging",
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from typing import IO, Any, ClassVar, Final, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from redun.core import codes
 from redun.core.codec import ExtType
@@ -13,6 +14,9 @@ from redun.core.files.atomic import Written
 from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.files.written import note_written
 from redun.core.values import HANDLERS, Encoder
+
+if TYPE_CHECKING:
+    from redun.core.files.staging import StagingFile
 
 #: What files may be compared by.
 WAYS: Final = ("content", "stat", "path")
@@ -254,6 +258,14 @@ class File:
         self.filesystem.remove(self.path)
         note_written(self.path)
         self.refresh()
+
+    # -- for scripts --------------------------------------------------------------------------------------------------
+
+    def stage(self, local: str | os.PathLike[str] | None = None) -> StagingFile:
+        """Returns this with the local path at which a script reads or writes it; by default its name alone."""
+        staging = importlib.import_module("redun.core.files.staging")  # it stands on files
+        made: StagingFile = staging.staged(self, local)
+        return made
 
 
 class ContentFile(File):
