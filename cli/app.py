@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "show": ("redun.cli.show", "show", "One screen about anything."),
     "report": ("redun.cli.report.command", "report", "Write an execution as a page, a graph or a trace."),
     "cat-object": ("redun.cli.cat_object", "cat_object", "Show one object of the store."),
+    "check": ("redun.cli.check", "check", "Find mistakes in a workflow without running it."),
     "config": ("redun.cli.config", "config", "Show settings, and where each came from."),
     "doctor": ("redun.cli.doctor", "doctor", "Say what may be wrong here."),
     "fsck": ("redun.cli.fsck", "fsck", "Check that the store is sound, and repair it."),

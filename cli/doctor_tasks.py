@@ -21,6 +21,8 @@ from redun.core.objects import SourceRecord, TaskRecord
 from redun.core.ownership import Ownership, principal
 from redun.core.tasks import Task
 from redun.core.values import Encoder
+from redun.executor.checking.bodies import Body
+from redun.executor.checking.world import asked
 from redun.executor.code_changes import use_name
 from redun.executor.loader import load_workflow
 
@@ -40,37 +42,15 @@ _MODES: Final = {
     "function": "its own text alone",
     "version": "its version alone",
 }
-#: What a body asks the world for by these names, which are found in its text; no change of it makes a task run again.
-_WORLD: Final = {
-    "os.environ": "the environment",
-    "os.getenv": "the environment",
-    "os.listdir": "a directory",
-    "os.scandir": "a directory",
-    "glob.glob": "a directory",
-    "time.time": "the clock",
-    "datetime.now": "the clock",
-    "datetime.datetime.now": "the clock",
-    "date.today": "the clock",
-    "datetime.date.today": "the clock",
-    "random.random": "random numbers",
-    "random.choice": "random numbers",
-    "random.randint": "random numbers",
-    "random.shuffle": "random numbers",
-    "np.random": "random numbers",
-    "numpy.random": "random numbers",
-    "uuid.uuid4": "random numbers",
+#: What else a body asks the world for, which a check of the workflow lets pass: no change of it makes a task run again.
+_OTHERS: Final = {
     "subprocess.run": "other programs",
     "subprocess.check_output": "other programs",
     "subprocess.Popen": "other programs",
     "os.system": "other programs",
     "requests.get": "the network",
     "urllib.request.urlopen": "the network",
-    "open": "a file that is no redun.File",
-    "Path.read_text": "a file that is no redun.File",
-    "Path.read_bytes": "a file that is no redun.File",
 }
-#: The methods by which a path is read, whatever it is called.
-_READS: Final = {"read_text", "read_bytes", "iterdir", "glob", "rglob"}
 _NEVER: Final = (
     "versions of installed packages (task(track_versions=[...]) tracks them), C code, the environment, the clock, "
     "random numbers, files other than redun.File"
@@ -116,9 +96,8 @@ def _task(task: Task[..., Any]) -> Iterator[Finding]:
         yield Finding("ok", task.fullname, f"packages it uses: {', '.join(packages)}")
     for line in found.untracked:
         yield Finding("warn", task.fullname, f"not tracked: {line}")
-    for place, asked in _asked(record, encoder):
-        hint = "pass what matters as an argument; a redun.File for a file"
-        yield Finding("warn", task.fullname, f"not tracked: {place} reads {asked}", hint)
+    for place, asks, hint in _asked(task, record, encoder):
+        yield Finding("warn", task.fullname, f"not tracked: {place} {asks}", hint)
 
 
 def _trees(record: TaskRecord, encoder: Encoder) -> Iterator[tuple[str, ast.AST]]:
@@ -131,27 +110,27 @@ def _trees(record: TaskRecord, encoder: Encoder) -> Iterator[tuple[str, ast.AST]
                 yield place, ast.parse(dedent(SourceRecord.parse(payload).text))
 
 
-def _asked(record: TaskRecord, encoder: Encoder) -> Iterator[tuple[str, str]]:
-    """Yields (the code that asks, what it asks the world for), each once."""
+def _asked(task: Task[..., Any], record: TaskRecord, encoder: Encoder) -> Iterator[tuple[str, str, str]]:
+    """Yields (the code that asks, what it asks the world for, what to do instead), each once."""
     seen: set[tuple[str, str]] = set()
     for place, tree in _trees(record, encoder):
-        for name in _names(tree):
-            asked = _WORLD.get(name)
-            if asked is not None and (place, asked) not in seen:
-                seen.add((place, asked))
-                yield place, f"{asked} ({name})"
+        scope = getattr(principal(task.func), "__globals__", {}) if place == "its body" else _scope(place)
+        for asks, hint in _questions(tree, scope):
+            if (place, asks) not in seen:
+                seen.add((place, asks))
+                yield place, asks, hint
 
 
-def _names(tree: ast.AST) -> Iterator[str]:
-    """Yields the dotted names that a function or class uses, where they may stand for something outside."""
+def _questions(tree: ast.AST, scope: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = Body.of_function(node, scope, lambda *_: None, lambda _: None, None).expressions
+            for found in asked(node, names):
+                if found.rule != "code":  # the fingerprint says that
+                    yield found.message, found.hint
+        elif isinstance(node, ast.Attribute) and _dotted(node) in _OTHERS:
             name = _dotted(node)
-            yield name
-            if node.attr in _READS and name not in _WORLD:
-                yield f"Path.{node.attr}"
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            yield node.func.id
+            yield f"reads {_OTHERS[name]} ({name})", "pass what matters as an argument; a redun.File for a file"
 
 
 def _packages(task: Task[..., Any], record: TaskRecord, encoder: Encoder) -> list[str]:

@@ -24,8 +24,9 @@ from redun.cli.context import (
     write_out,
 )
 from redun.cli.exits import UsageError
+from redun.cli.loading import find_task, load
 from redun.cli.project import own_packages, project_settings, remark_line
-from redun.core.errors import InternalError, RedunError, TaskError, UnknownExecutor, UnknownTask
+from redun.core.errors import InternalError, TaskError, UnknownExecutor, UnknownTask
 from redun.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def _run(target: str, words: Sequence[str], found: Settings, wishes: _Wishes, st
         own_packages(found)
         if remarks := remark_line(project_settings(found)):
             lines.say(remarks)
-        workflow = _load(target, lines)
+        workflow = load(target, lines.tell)
         # A task may be named `help`, too; then `--help` lists.
         if not words or (words[0] in HELP and all(task.name != words[0] for task in workflow.tasks)):
             lines.flush()
@@ -268,25 +269,6 @@ def _shown(text: str) -> str:
 # -- the workflow and the task ----------------------------------------------------------------------------------------
 
 
-def _load(target: str, lines: RunLines) -> Workflow:
-    from redun.executor.loader import load_workflow
-
-    try:
-        return load_workflow(target)
-    except RedunError as error:
-        from redun.cli.results import has_frames_of_the_user, loading_lines
-
-        for line in loading_lines(error) if has_frames_of_the_user(error) else ():
-            lines.tell(line)
-        raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may raise anything
-        from redun.cli.results import error_lines, loading_lines
-
-        for line in loading_lines(error):
-            lines.tell(line)
-        raise TaskError(f"{target} cannot be loaded: {error_lines(error)[-1]}") from None
-
-
 def _list_tasks(workflow: Workflow, target: str, *, asked: bool) -> int:
     from redun.cli.task_help import task_list
 
@@ -298,40 +280,6 @@ def _list_tasks(workflow: Workflow, target: str, *, asked: bool) -> int:
         return exits.OK
     click.echo(text, err=True)
     raise UsageError("no task is named", hint=f"redun run {target} TASK")
-
-
-def find_task(workflow: Workflow, name: str, target: str) -> Task[..., Any]:
-    """Returns the task that a user means: by its full name, or by the end of it where only one has that.
-
-    Raises:
-        UnknownTask: if there is none; the hint names the closest.
-        UsageError: if there are several, or the name is an option.
-    """
-    for task in workflow.tasks:
-        if task.fullname == name:
-            return task
-    ending = [task for task in workflow.tasks if task.fullname.endswith(f".{name}")]
-    if len(ending) == 1:
-        return ending[0]
-    if ending:
-        names = ", ".join(task.fullname for task in ending)
-        raise UsageError(f"{target} has {len(ending)} tasks named {name}", hint=f"write one of {names}")
-    if name.startswith("-"):
-        raise UsageError(f"{name} stands where the task is expected", hint="options of redun run go before the file")
-    raise UnknownTask(f"no task {name} in {target}", hint=_closest_task(workflow, name))
-
-
-def _closest_task(workflow: Workflow, name: str) -> str:
-    from difflib import get_close_matches
-
-    if not workflow.tasks:
-        return "it has none: decorate a function with @task()"
-    names = {known: task.fullname for task in workflow.tasks for known in (task.name, task.fullname)}
-    close = list(dict.fromkeys(names[match] for match in get_close_matches(name, names, n=3)))
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    shown = [task.fullname for task in workflow.tasks[:10]]
-    return f"it has {', '.join(shown)}" + (", ..." if len(workflow.tasks) > len(shown) else "")
 
 
 def _run_task(

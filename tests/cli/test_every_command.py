@@ -93,6 +93,7 @@ WORDS = {
     "show": ["main"],
     "report": [],
     "cat-object": ["{new}"],
+    "check": [FLOW],
     "config show": [],
     "config path": [],
     "doctor": [],

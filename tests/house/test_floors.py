@@ -38,7 +38,12 @@ CORE_ORDER = """
     scheduler_tasks wrapping
     functional context awaiting handles
     adapters.arrays adapters.builtin adapters.callables adapters.containers adapters.identifiers adapters.numbers
-        adapters.paths adapters.times constants reduction secrets
+        adapters.paths adapters.tensors adapters.texts adapters.times adapters.typings constants reduction secrets
+        value_protocol
+    adapters.arrow_types adapters.columns
+    adapters.arrow_tables adapters.polars_frames
+    adapters.pandas_types
+    adapters.pandas_frames
     quoting
     subworkflows
     code_uses
@@ -85,6 +90,8 @@ LATE = {
     "redun.cli.run_options": "few runs are given a file of context",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
+    "redun.core.adapters.pandas_frames": "pandas goes without pyarrow",
+    "redun.core.adapters.pandas_types": "pandas goes without pyarrow",
     "redun.executor.config.sources": "each form of file loads its reader",
     "redun.executor.hearing": "most runs have no scripts",
     "redun.executor.known": "hardly any explanation makes a key",
@@ -109,7 +116,16 @@ LIBRARIES = {
     4: {"click", "rich"},
     5: set(),
 }
-ADAPTED = {"redun.core.adapters.arrays": {"numpy"}}
+ADAPTED = {
+    "redun.core.adapters.arrays": {"numpy"},
+    "redun.core.adapters.arrow_tables": {"numpy", "pyarrow"},
+    "redun.core.adapters.arrow_types": {"pyarrow"},
+    "redun.core.adapters.columns": {"numpy"},
+    "redun.core.adapters.pandas_frames": {"numpy", "pandas", "pyarrow"},
+    "redun.core.adapters.pandas_types": {"numpy", "pandas"},
+    "redun.core.adapters.polars_frames": {"numpy", "polars"},
+    "redun.core.adapters.tensors": {"torch"},
+}
 #: What is loaded only where the library is there: carriers when a job wants them, the plugin by pytest.
 CARRIERS = {
     "redun.executor.pools.dask_cluster": {"dask", "distributed"},
@@ -236,7 +252,11 @@ def test_each_floor_uses_only_its_own_libraries():
 
 
 def test_adapters_of_libraries_are_loaded_only_when_a_value_turns_up():
-    assert [str(found) for found in IMPORTS if found.target in ADAPTED and found.where != "typing"] == []
+    assert [
+        str(found)
+        for found in IMPORTS
+        if found.target in ADAPTED and found.source not in ADAPTED and found.where != "typing"
+    ] == []
 
 
 @pytest.mark.parametrize("name", ["pickle", "marshal", "shelve", "cloudpickle", "dill"])

@@ -1,0 +1,1 @@
+"""Mistakes in workflows that can be seen without running them."""
