@@ -413,6 +413,18 @@ def _numpy_dtype(_: str, state: Any) -> Form:
     return Form("dtype(", items_of([state]), ")")
 
 
+def _output(_: str, state: Any) -> Form:
+    kind, path, local, _by, _hidden = state
+    label = "pattern" if kind.endswith("Set") else "path"
+    where = "" if local is None else f", local={_path(local)}"
+    return Form(f"{printable(kind)}({label}={_path(path)}{where})", style="name")
+
+
+def _staging(code: str, state: Any) -> Form:
+    local, remote = state
+    return Form(f"{base_name(code)}(", named([("local", local), ("remote", remote)]), ")")
+
+
 def _handle(_: str, state: Any) -> Form:
     kind, name, namespace, _args, _kwargs, _line, states = state
     full = f"{namespace}.{name}" if namespace else name
@@ -433,6 +445,13 @@ _ADAPTED: Final[dict[str, Callable[[str, Any], Form]]] = {
     "collections.defaultdict": _as_arguments,
     "collections.deque": _deque,
     "collections.ChainMap": _as_arguments,
+    "redun_files.Output": _output,
+    "redun_files.StagingFile": _staging,
+    "redun_files.ContentStagingFile": _staging,
+    "redun_files.IStagingFile": _staging,
+    "redun_files.StagingDir": _staging,
+    "redun_files.ContentStagingDir": _staging,
+    "redun_files.IStagingDir": _staging,
     "redun.secret": lambda _, __: Form(f"Secret({MASK})", style="name"),
     "redun.Handle": _handle,
     "redun.hidden": lambda _, __: Form(MASK, style="name"),

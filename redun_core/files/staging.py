@@ -14,10 +14,12 @@ from redun.core.adapters.registry import register
 from redun.core.decoding import Decoder
 from redun.core.errors import TaskError
 from redun.core.expressions import Expression
+from redun.core.files.copying import copy_path, copy_paths, pairs_below
 from redun.core.files.file import ContentFile, File, IFile
 from redun.core.files.filesystems import filesystem_of
 from redun.core.files.local import LOCAL
 from redun.core.files.sets import ContentDir, Dir, FileSet, IDir
+from redun.core.files.written import note_written
 from redun.core.values import Encoder
 
 F = TypeVar("F", File, Dir)
@@ -218,34 +220,24 @@ def copy_one(source: str, target: str) -> None:
     Raises:
         OSError: if that cannot be.
     """
-    here, there = filesystem_of(source), filesystem_of(target)
-    if here.canonical(source) == there.canonical(target):
-        return
-    if here is there:
-        here.copy(here.canonical(source), there.canonical(target))
-        return
-    with here.open(source, "rb") as reader, there.open(target, "wb") as writer:
-        while piece := reader.read(_PIECE):
-            writer.write(piece)
-
-
-_PIECE: Final = 1 << 20
+    canonical = filesystem_of(target).canonical(target)
+    copy_path(filesystem_of(source).canonical(source), canonical)
+    note_written(canonical)
 
 
 def copy_tree(source: str, target: str, *, hidden: bool = False) -> None:
-    """Copies the files below a directory.
+    """Copies the files below a directory; what is at the target besides them stays.
 
     Raises:
         OSError: if that cannot be.
+        TaskError: if one lies in the other.
     """
     here, there = filesystem_of(source), filesystem_of(target)
-    if here.canonical(source) == there.canonical(target):
-        return
-    if not here.is_dir(source):
-        raise NotADirectoryError(f"{source} is no directory")
-    there.make_dirs(target)
-    for name in here.find(source, "**", hidden):
-        copy_one(f"{source.rstrip('/')}/{name}", f"{target.rstrip('/')}/{name}")
+    source, target = here.canonical(source), there.canonical(target)
+    if source != target:
+        pairs = pairs_below(source, target, hidden)
+        there.make_dirs(target)
+        copy_paths(pairs)
 
 
 # -- outputs ----------------------------------------------------------------------------------------------------------
