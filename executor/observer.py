@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from redun.core.digest import Digest
 from redun.core.objects import Status, TaskCount, TraceRecord
@@ -130,3 +130,7 @@ class Observer(Protocol):
     def finished(self, execution: Execution) -> None:
         """The run has ended and is recorded."""
         ...
+
+
+#: The last of these makes the observer of each run that was given none: a notebook shows so how far runs are.
+WATCHERS: Final[list[Callable[[], Observer]]] = []

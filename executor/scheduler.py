@@ -6,7 +6,7 @@ import getpass
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, cast
 
 from redun.core.concealed import redacted
 from redun.core.errors import ConfigError, RunError
@@ -14,7 +14,7 @@ from redun.core.objects import Status
 from redun.core.tasks import running
 from redun.core.version import VERSION
 from redun.executor.contexts import context_fact, run_context
-from redun.executor.observer import Execution, FailedJob, JobEvent, Observer
+from redun.executor.observer import WATCHERS, Execution, FailedJob, JobEvent, Observer
 from redun.executor.pools.choice import Pools
 from redun.executor.run import Run
 from redun.store import Store
@@ -53,9 +53,6 @@ class Scheduler:
     Raises:
         ConfigError: if the settings make no sense.
     """
-
-    #: Makes the observer of each run that was given none: a notebook shows so how far they are.
-    watcher: ClassVar[Callable[[], Observer] | None] = None
 
     def __init__(
         self,
@@ -141,8 +138,7 @@ class Scheduler:
         live = self.store.begin_run([redacted(word) for word in argv], facts)
         pools = Pools(self._threads, self._executors)
         read = self._cache if cache is None else cache
-        watcher = type(self).watcher
-        observer = watcher() if self._observer is None and watcher is not None else self._observer
+        observer = WATCHERS[-1]() if self._observer is None and WATCHERS else self._observer
         try:
             run = Run(
                 self.store,

@@ -11,8 +11,7 @@ from typing import Any
 from redun.cli.notebook.display import execution_html, expression_html
 from redun.cli.notebook.progress import CellProgress, LineProgress
 from redun.core.expressions import Expression
-from redun.executor.observer import Execution
-from redun.executor.scheduler import Scheduler
+from redun.executor.observer import WATCHERS, Execution
 
 _PAGES = {Execution: execution_html, Expression: expression_html}
 
@@ -23,7 +22,7 @@ def load_ipython_extension(shell: Any) -> None:
     for kind, page in _PAGES.items():
         formatter.for_type(kind, page)
     shell.register_magic_function(_command, "line", "redun")
-    Scheduler.watcher = _in_cell if hasattr(shell, "kernel") else _on_line
+    WATCHERS[:] = [_in_cell if hasattr(shell, "kernel") else _on_line]
 
 
 def unload_ipython_extension(shell: Any) -> None:
@@ -32,7 +31,7 @@ def unload_ipython_extension(shell: Any) -> None:
     for kind in _PAGES:
         formatter.pop(kind, None)
     shell.magics_manager.magics["line"].pop("redun", None)
-    Scheduler.watcher = None
+    WATCHERS.clear()
 
 
 def _in_cell() -> CellProgress:
