@@ -237,12 +237,13 @@ def _read_instance(decoder: Decoder, items: Any) -> Any:
         raise CannotDecode(f"{items[0]} now has a reduce method of its own")
     _, arguments, (state, elements, pairs) = items
     try:
-        return _rebuilt(kind, arguments, state, elements, pairs)
+        return rebuilt(kind, arguments, state, elements, pairs)
     except Exception as error:
         raise CannotDecode(f"a {items[0]} cannot be made again: {type(error).__name__}: {error}") from error
 
 
-def _rebuilt(kind: Any, arguments: list[Any], state: Any, elements: Any, pairs: Any) -> Any:
+def rebuilt(kind: Any, arguments: list[Any], state: Any, elements: Any, pairs: Any) -> Any:
+    """Returns the instance of a class that `copyreg.__newobj__` and these parts make."""
     obj: Any = kind.__new__(kind, *arguments)
     if issubclass(kind, set):
         obj.update(*arguments)

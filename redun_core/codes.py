@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ LARGE: Final = 15
 SEGMENTED: Final = 16
 QUOTED: Final = 17
 FILESET: Final = 18
+ARCHIVE: Final = 19
 NODE: Final = 65
 BIGINT: Final = 66
 BYTEARRAY: Final = 67
@@ -54,8 +56,12 @@ def qualified_name(obj: Any) -> str:
         CannotEncode: if that name does not lead back to it (it is local to a function, or a lambda).
     """
     module, qualname = obj.__module__, obj.__qualname__
+    if module == "builtins" and _walk(sys.modules["builtins"], qualname) is not obj:
+        # NoneType and its like have a name in `types` only
+        module, qualname = "types", next((name for name in dir(types) if getattr(types, name) is obj), qualname)
     if _walk(sys.modules.get(module), qualname) is not obj:
         what = "class" if isinstance(obj, type) else "function"
+        module = obj.__module__
         raise CannotEncode(
             f"{what} {module}.{qualname} cannot be found by its name",
             hint=f"define the {what} at the top level of a module",

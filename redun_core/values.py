@@ -58,6 +58,11 @@ HANDLERS: dict[type, Handler] = {}
 #: Finds the handler of a type that is met for the first time; `classes` puts itself here.
 FINDERS: list[Callable[[type], Handler | None]] = []
 
+#: The parts of a value of exactly that type, each with the way to it, where an error inside it is looked for.
+PARTS: Final[dict[type, Callable[[Any], Iterable[tuple[str, Any]]]]] = {}
+
+NO_OPTIONS: Final[Mapping[str, Any]] = {}
+
 #: Types whose values cannot change, so that the object itself may be handed from task to task.
 PLAIN: Final = frozenset({NoneType, bool, int, float, str, bytes})
 _FIXED: Final = frozenset({NoneType, bool, int, float})
@@ -140,6 +145,8 @@ class Encoder:
         #: Key of the call whose body made what is encoded; None between bodies. `returning`: it is what that returned.
         self.caller: bytes | None = None
         self.returning = False
+        #: Options of the call whose body that was.
+        self.options: Mapping[str, Any] = NO_OPTIONS
         #: Whether a handle was used after it had been encoded as one that was not.
         self.wavered = False
         self.nodes: list[int] = []
@@ -241,6 +248,11 @@ class Encoder:
         self.objects.update(objects)
 
     # -- for handlers -------------------------------------------------------------------------------------------------
+
+    def archives(self, files: Any) -> bool:
+        """Returns whether the bytes of files are to be kept: they are part of what a body returned, which asked for
+        it."""
+        return self.returning and bool(self.options.get("archive") or getattr(files, "_kept", False))
 
     def ext(self, code: int, items: list[Any]) -> ExtType:
         """Returns a structured extension holding `items`, which may be any values."""
@@ -465,15 +477,34 @@ def find_handler(kind: type) -> Handler:
         if handler is not None:
             HANDLERS[kind] = handler
             return handler
+    hint = _HINTS.get(kind.__name__) or _HOW_TO_ADAPT.format(kind.__name__)
     raise CannotEncode(
-        f"a value of type {kind.__module__}.{kind.__qualname__} has no deterministic encoding",
-        hint=_HINTS.get(kind.__name__, "return plain data, or register a value adapter for the type"),
+        f"a value of type {kind.__module__}.{kind.__qualname__} has no deterministic encoding", hint=hint
     )
+
+
+_HOW_TO_ADAPT: Final = """return plain data, or say once, where {0} is imported, how it is stored:
+    from redun.value import register_adapter
+    register_adapter({0}, "yourtool.{0}", encode=lambda it: [it.a, it.b], decode=lambda state: {0}(*state))"""
 
 
 #: What to do with types of Python's own that are met by mistake rather than on purpose.
 _HINTS: Final = {
     "generator": "a generator can be read once only: return list(...) of it",
+    "list_iterator": "an iterator can be read once only: return list(...) of it",
+    "map": "an iterator can be read once only: return list(...) of it",
+    "filter": "an iterator can be read once only: return list(...) of it",
+    "zip": "an iterator can be read once only: return list(...) of it",
+    "dict_keys": "return list(...) of it",
+    "dict_values": "return list(...) of it",
+    "dict_items": "return list(...) of it",
+    "memoryview": "return bytes(...) of it",
+    "Random": "give the seed, and make the generator in the task",
+    "Generator": "give the seed, and make the generator in the task",
+    "RandomState": "give the seed, and make the generator in the task",
+    "BytesIO": "return its getvalue()",
+    "StringIO": "return its getvalue()",
+    "object": "an object() is itself and nothing else: use an Enum, or None",
     "async_generator": "collect its items in a list and return that",
     "TextIOWrapper": "return what was read, or a redun.File of the path",
     "BufferedReader": "return what was read, or a redun.File of the path",
@@ -504,7 +535,9 @@ def _culprit(obj: Any, path: str, encoder: Encoder, depth: int) -> str:
 
 
 def _members(obj: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(obj, dict):
+    if type(obj) in PARTS:
+        yield from PARTS[type(obj)](obj)
+    elif isinstance(obj, dict):
         for key, value in obj.items():
             yield f".keys()[{key!r:.40}]", key
             yield f"[{key!r:.40}]", value

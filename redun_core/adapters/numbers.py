@@ -1,9 +1,10 @@
-"""Adapters of `decimal` and `fractions`."""
+"""Adapters of `decimal`, `fractions` and `statistics`."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from statistics import NormalDist
 
 from redun.core.adapters.registry import register
 
@@ -13,4 +14,10 @@ register(
     "fractions.Fraction",
     lambda _, number: [number.numerator, number.denominator],
     lambda _, state: Fraction(*state),
+)
+register(
+    NormalDist,
+    "statistics.NormalDist",
+    lambda _, normal: [normal.mean, normal.stdev],
+    lambda _, state: NormalDist(*state),
 )

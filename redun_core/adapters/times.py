@@ -1,13 +1,15 @@
-"""Adapters of `datetime` and `zoneinfo`."""
+"""Adapters of `datetime`, `zoneinfo` and `time`."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from time import struct_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from redun.core.adapters.registry import register
 from redun.core.decoding import Decoder
+from redun.core.errors import CannotEncode
 from redun.core.values import Encoder
 
 
@@ -51,4 +53,18 @@ register(
     lambda _, state: timedelta(*state),
 )
 register(timezone, "datetime.timezone", _timezone, _read_timezone)
-register(ZoneInfo, "zoneinfo.ZoneInfo", lambda _, zone: zone.key, lambda _, state: ZoneInfo(state))
+
+
+def _zone(_: Encoder, zone: ZoneInfo) -> str:
+    if zone.key is None:
+        raise CannotEncode("a time zone read from a file has no name", hint="use ZoneInfo('Area/City')")
+    return zone.key
+
+
+register(ZoneInfo, "zoneinfo.ZoneInfo", _zone, lambda _, state: ZoneInfo(state))
+register(
+    struct_time,
+    "time.struct_time",
+    lambda _, moment: [*moment, moment.tm_zone, moment.tm_gmtoff],
+    lambda _, state: struct_time(state),
+)

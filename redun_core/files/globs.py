@@ -23,7 +23,7 @@ Part = tuple[str, Callable[[str], object] | None]
 
 def split_pattern(pattern: str) -> tuple[str, str]:
     """Returns the directory that every match lies below, and the pattern from there on."""
-    parts = pattern.split("/")
+    parts = (pattern.rstrip("/") or "/").split("/")
     literal = 0
     while literal < len(parts) - 1 and not _MAGIC.intersection(parts[literal]):
         literal += 1
@@ -31,6 +31,11 @@ def split_pattern(pattern: str) -> tuple[str, str]:
     if not base and literal:  # the pattern begins with a slash
         base = "/"
     return base, "/".join(part for part in parts[literal:] if part not in ("", "."))
+
+
+def is_literal(pattern: str) -> bool:
+    """Returns whether a pattern has no wildcard."""
+    return not _MAGIC.intersection(pattern)
 
 
 def find(base: str, pattern: str, hidden: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from collections.abc import Iterator, Mapping
@@ -11,10 +12,11 @@ from redun.core import codes
 from redun.core.codec import ExtType, Pointer
 from redun.core.decoding import READERS, Decoder
 from redun.core.errors import MalformedObject, RemoteFileError, TaskError
+from redun.core.files.copying import copy_paths, pairs_below
 from redun.core.files.file import ContentFile, File, IFile, chosen, kind_of, written_kind
 from redun.core.files.filesystems import Filesystem, filesystem_of
-from redun.core.files.globs import split_pattern
-from redun.core.files.members import check, digest_of, packed
+from redun.core.files.globs import is_literal, split_pattern
+from redun.core.files.members import check, digest_of, packed, pieces
 from redun.core.limits import CHILD_BYTES
 from redun.core.values import HANDLERS, Encoder
 
@@ -39,7 +41,7 @@ class FileSet:
         TaskError: if there can be no such path.
     """
 
-    __slots__ = ("_digest", "_members", "by", "hidden", "pattern")
+    __slots__ = ("_digest", "_kept", "_members", "by", "hidden", "pattern")
 
     _by: ClassVar[str] = "content"
     _by_is_fixed: ClassVar[bool] = False
@@ -128,7 +130,10 @@ class FileSet:
         prefix = self._prefix()
         if self._members is None:
             base, rest = self._split()
-            for name in self.filesystem.find(base, rest, self.hidden):
+            names = self.filesystem.find(base, rest, self.hidden)
+            if not names:
+                self._refuse_other_kind()
+            for name in names:
                 yield self._file.unread(prefix + name, self.by, self)
         else:
             for name, state in self._members.items():
@@ -160,7 +165,16 @@ class FileSet:
 
     def _now(self, expected: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
         base, rest = self._split()
-        return self.filesystem.members(base, rest, self.hidden, self.by, expected)
+        found = self.filesystem.members(base, rest, self.hidden, self.by, expected)
+        if not found:
+            self._refuse_other_kind()
+        return found
+
+    def _refuse_other_kind(self) -> None:
+        """Raises an error where there is nothing in the set because something else was meant."""
+        if is_literal(self.pattern) and self.filesystem.is_dir(self.pattern):
+            told = "Is a directory, where a pattern of files was meant: use Dir"
+            raise IsADirectoryError(errno.EISDIR, told, self.pattern)
 
     def _hashed(self) -> bytes:
         if self._digest is None:
@@ -190,6 +204,12 @@ class FileSet:
             raise
         except (OSError, TaskError):
             return False
+
+    def archive(self) -> Self:
+        """Returns these files. Where a task returns them, the store keeps their bytes: `redun restore` brings them
+        back."""
+        self._kept = True
+        return self
 
     def describe(self) -> str:
         """Returns the pattern, or the path of a directory."""
@@ -223,6 +243,10 @@ class Dir(FileSet):
 
     def _split(self) -> tuple[str, str]:
         return self.pattern, _ALL
+
+    def _refuse_other_kind(self) -> None:
+        if self.filesystem.is_file(self.pattern):
+            raise NotADirectoryError(errno.ENOTDIR, "Is a file, where a directory was meant: use File", self.pattern)
 
     def _shown(self) -> str:
         return f"path={self.pattern}"
@@ -271,6 +295,24 @@ class Dir(FileSet):
         """
         self.filesystem.make_dirs(self.path)
         self.refresh()
+
+    def copy_to(self, dest_path: Dir | str | os.PathLike[str], skip_if_exists: bool = False) -> Dir:
+        """Copies the files below this directory to another, of this or another filesystem; returns that one. What lies
+        in it beside the copies stays.
+
+        Args:
+            dest_path: a directory, a path or a URL.
+            skip_if_exists: keeps files that are there already, whatever they hold.
+
+        Raises:
+            OSError: if one cannot be read or written; each is copied whole or not at all.
+        """
+        target = dest_path if isinstance(dest_path, Dir) else type(self)(dest_path, self.hidden)
+        pairs = pairs_below(self.path, target.path, self.hidden)
+        target.mkdir()
+        copy_paths(pairs, skip_if_exists)
+        target.refresh()
+        return target
 
     def rmdir(self, recursive: bool = False) -> None:
         """Deletes the directory; nothing happens where there is none.
@@ -333,15 +375,21 @@ def _encode(encoder: Encoder, files: FileSet) -> ExtType:
     if files.by != "path":
         members = dict(files.members())
         digest, count = files._hashed(), len(members)
-        pieces = packed(members) if count > _FEW else []
-        if sum(map(len, pieces)) > CHILD_BYTES:
-            members = [Pointer(encoder.put("value", piece)) for piece in pieces]
+        packs = packed(members) if count > _FEW else []
+        if sum(map(len, packs)) > CHILD_BYTES:
+            members = [Pointer(encoder.put("value", piece)) for piece in packs]
     encoder.externals.append(files._copy())  # the value itself goes on, and changes
-    return encoder.ext(codes.FILESET, [*files._written(), digest, count, members])
+    items = [*files._written(), digest, count, members]
+    if count and encoder.archives(files):
+        from redun.core.files.archive import archived_set  # most files are not kept
+
+        parts = pieces(files.members()) if type(members) is list else [files.members()]
+        items.append(archived_set(encoder, files.filesystem, files._prefix(), files.by, parts))
+    return encoder.ext(codes.FILESET, items)
 
 
 def _read(decoder: Decoder, items: Any) -> FileSet:
-    written, pattern, hidden, digest, count, members = items
+    written, pattern, hidden, digest, count, members = items[:6]
     if type(pattern) is not str or not pattern or "\0" in pattern or type(hidden) is not bool:
         raise MalformedObject("a set of files has a pattern and a flag")
     kind, by = kind_of(written, _KINDS)

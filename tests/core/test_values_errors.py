@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import array
 import contextvars
 import io
-import re
+import random
+import sched
 import sys
 import threading
-import types
-import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 import numpy as np
+import polars as pl
 import pytest
 
 from redun.core import limits
@@ -87,14 +86,13 @@ UNENCODABLE: dict[str, Any] = {
     "local class": _local_class(),
     "local function": _local_function(),
     "bound method": [].append,
-    "method of an object": Box(1).__init__,  # type: ignore[misc]
+    "random numbers": random.Random(1),
     "memoryview": memoryview(b"a"),
     "extension of msgpack": ExtType(5, b"\x90"),
     "timestamp of msgpack": msgpack.Timestamp(1),
-    "array of the standard library": array.array("i", [1]),
-    "pattern": re.compile("a"),
-    "named tuple of the standard library": urllib.parse.urlparse("http://a"),
-    "namespace": types.SimpleNamespace(a=1),
+    "named tuple of the standard library": sched.Event(1.0, 1, 1, print, (), {}),
+    "generator of numpy": np.random.default_rng(1),
+    "plan of polars": pl.LazyFrame({"a": [1]}),
     "context variable": contextvars.ContextVar("v"),
     "raises in its state": RaisesInState(),
     "reduce of its own": OwnReduce(),

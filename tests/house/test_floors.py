@@ -36,7 +36,7 @@ CORE_ORDER = """
     files.encoding files.staging
     tasks
     scheduler_tasks wrapping
-    functional context awaiting handles
+    functional context awaiting handles tools
     adapters.arrays adapters.builtin adapters.callables adapters.containers adapters.identifiers adapters.numbers
         adapters.paths adapters.tensors adapters.texts adapters.times adapters.typings constants reduction secrets
         value_protocol
@@ -69,6 +69,7 @@ LATE = {
     "redun.cli.check": "help loads no executor",
     "redun.cli.config": "help loads no settings",
     "redun.cli.doctor": "help loads no store",
+    "redun.cli.fs": "help copies nothing",
     "redun.cli.fsck": "help loads no store",
     "redun.cli.gc": "help loads no store",
     "redun.cli.pin": "help loads no store",
