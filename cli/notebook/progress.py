@@ -42,6 +42,9 @@ class CellProgress:
     def summed(self, jobs: int) -> None:
         """Is never called."""
 
+    def said(self, job: str, lines: list[str]) -> None:
+        """Is never called."""
+
     def warned(self, message: str) -> None:
         """Writes a warning to the cell's error output."""
         sys.stderr.write(f"redun: warning: {printable(message)}\n")
