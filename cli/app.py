@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "unpin": ("redun.cli.pin", "unpin", "Let go of what was pinned."),
     "prune": ("redun.cli.prune", "prune", "Choose which executions stay."),
     "gc": ("redun.cli.gc", "gc", "Sweep what no execution leads to."),
+    "fs": ("redun.cli.fs", "fs", "Copy files from and to wherever they are."),
     "backup": ("redun.cli.backup", "backup", "Write the store as one file."),
     "restore": ("redun.cli.restore", "restore", "Make a store of a backup."),
     "convert": ("redun.cli.convert", "convert", "Name objects in another way."),

@@ -4,6 +4,7 @@ from builtins import FileNotFoundError as RedunFileNotFoundError
 from builtins import OSError as RedunOSError
 from builtins import PermissionError as RedunPermissionError
 
+from redun.core.files.copying import copy_file
 from redun.core.files.file import ContentFile, File, IFile
 from redun.core.files.filesystems import Filesystem, filesystem_of, register_filesystem
 from redun.core.files.filesystems import Filesystem as FileSystem
@@ -46,6 +47,7 @@ __all__ = [
     "Staging",
     "StagingDir",
     "StagingFile",
+    "copy_file",
     "filesystem_of",
     "get_filesystem",
     "list_filesystems",

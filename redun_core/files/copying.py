@@ -10,6 +10,7 @@ from typing import Final
 from redun.core.errors import TaskError
 from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.files.local import LOCAL
+from redun.core.files.written import note_written
 
 _CHUNK: Final = 1 << 20
 _THREADS: Final = 16
@@ -17,6 +18,21 @@ _ALL: Final = "**"
 
 #: Is told how many files, and how many bytes, are copied so far.
 Told = Callable[[int, int], None]
+
+
+def copy_file(source: str | os.PathLike[str], target: str | os.PathLike[str], skip_if_exists: bool = False) -> None:
+    """Copies a file from any path or URL to any other.
+
+    Args:
+        skip_if_exists: does nothing where there is a file already, whatever that holds.
+
+    Raises:
+        OSError: if it cannot be read or written.
+        TaskError: if there can be no such path.
+    """
+    from_path, to_path = os.fsdecode(source), os.fsdecode(target)
+    here, there = filesystem_of(from_path), filesystem_of(to_path)
+    copy_path(here.canonical(from_path), there.canonical(to_path), skip_if_exists)
 
 
 def copy_path(
@@ -40,14 +56,20 @@ def copy_path(
         if not here.is_file(source):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
         return False
+    _copy(here, source, there, target, told)
+    note_written(target)
+    return True
+
+
+def _copy(here: Filesystem, source: str, there: Filesystem, target: str, told: Callable[[int], None] | None) -> None:
     if here is there:
         here.copy(source, target)
-        return True
+        return
     upload = getattr(there, "upload", None) if here is LOCAL else None
     if upload is not None:
         with open(source, "rb"):  # it is there, and may be read
             upload(target, source)
-        return True
+        return
     done = 0
     with here.open(source, "rb") as read, there.open(target, "wb") as written:
         while chunk := read.read(_CHUNK):
@@ -55,7 +77,6 @@ def copy_path(
             done += len(chunk)
             if told is not None:
                 told(done)
-    return True
 
 
 def copy_paths(

@@ -11,6 +11,7 @@ from redun.core.codec import ExtType
 from redun.core.decoding import READERS, Decoder
 from redun.core.errors import MalformedObject, RemoteFileError, TaskError
 from redun.core.files.atomic import Written
+from redun.core.files.copying import copy_path
 from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.files.written import note_written
 from redun.core.values import HANDLERS, Encoder
@@ -258,6 +259,24 @@ class File:
         self.filesystem.remove(self.path)
         note_written(self.path)
         self.refresh()
+
+    def copy_to(self, dest_path: File | str | os.PathLike[str], skip_if_exists: bool = False) -> File:
+        """Copies the file to another place, of this or another filesystem; returns the copy.
+
+        Args:
+            dest_path: a file, a path or a URL; one that ends with a slash names the directory that the copy goes to.
+            skip_if_exists: keeps a file that is there already, whatever it holds.
+
+        Raises:
+            OSError: if it cannot be read or written; then what was there before stays.
+        """
+        target = dest_path if isinstance(dest_path, File) else self._beside(os.fsdecode(dest_path))
+        copy_path(self.path, target.path, skip_if_exists)
+        target.refresh()
+        return target
+
+    def _beside(self, path: str) -> File:
+        return type(self)(path + self.basename() if path.endswith("/") else path)
 
     # -- for scripts --------------------------------------------------------------------------------------------------
 

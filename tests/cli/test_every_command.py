@@ -108,6 +108,7 @@ WORDS = {
     "unpin": ["{new}"],
     "prune": ["--keep-last", "1"],
     "gc": [],
+    "fs cp": [FLOW, "copy.py"],
     "backup": ["b.pack"],
     "restore": ["b.pack", "--at", "elsewhere"],
     "convert": ["--to", "sha256"],

@@ -76,7 +76,7 @@ def test_paths_below_the_working_directory_are_kept_relative_and_others_absolute
 
 
 def test_a_file_of_an_unknown_scheme_is_refused():
-    with pytest.raises(TaskError, match=r"'nosuch://x': there is no filesystem for nosuch:// \(known are .*s3"):
+    with pytest.raises(TaskError, match=r"'nosuch://x'\): there is no filesystem for nosuch:// \(known are .*s3"):
         File("nosuch://x")
 
 
