@@ -13,6 +13,8 @@ from redun.core.forms import printable, printable_lines
 from redun.core.objects import Status, TaskCount
 from redun.executor.observer import Execution
 
+#: Stands for an expression that is no call, or holds several; it is nobody's task.
+ROOT_TASK: Final = "redun.root"
 #: Expressions shown inside one, how deep they are nested, and the tasks of an execution that are shown.
 _NODES: Final = 200
 _DEPTH: Final = 20
@@ -44,7 +46,8 @@ def jobs_text(counts: Iterable[TaskCount]) -> str:
 
 def run_html(uuid: str, state: str, counts: Sequence[TaskCount], rest: str = "") -> str:
     """Returns a run as its state, a bar of its jobs, and a table of them by task, which is folded."""
-    rows = [_row(count) for count in sorted(counts, key=lambda count: count.fullname)[:_TASKS]]
+    counts = sorted((count for count in counts if count.fullname != ROOT_TASK), key=lambda count: count.fullname)
+    rows = [_row(count) for count in counts[:_TASKS]]
     more = f"<tr><td>... {len(counts) - _TASKS:,} more tasks</td></tr>" if len(counts) > _TASKS else ""
     title = f"<code>redun {escaped(uuid[:8])}</code> <b>{escaped(state)}</b> {escaped(jobs_text(counts) + rest)}"
     return (
@@ -65,7 +68,7 @@ def execution_html(execution: Execution) -> str:
 
 
 def _sums(counts: Iterable[TaskCount]) -> dict[str, int]:
-    counted = list(counts)
+    counted = [count for count in counts if count.fullname != ROOT_TASK]
     return {state: sum(getattr(count, state) for count in counted) for state, _, _ in _STATES}
 
 
