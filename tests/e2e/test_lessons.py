@@ -11,7 +11,13 @@ import pytest
 from tests.e2e.lessons import lessons, play, settled, steps, told
 
 #: Lesson -> the programs that it needs beside redun and a shell.
-TOOLS: Final = {"compile": ["gcc"], "etl": ["sqlite3"], "word_count": [], "genome": ["bwa", "samtools", "bcftools"]}
+TOOLS: Final = {
+    "compile": ["gcc"],
+    "etl": ["sqlite3"],
+    "word_count": [],
+    "scripts": [],
+    "genome": ["bwa", "samtools", "bcftools"],
+}
 
 
 @pytest.mark.parametrize("name", lessons())
