@@ -6,10 +6,11 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 from redun.core import codes
-from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, unpack
+from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, unpack
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject
 from redun.core.files.globs import split_pattern
+from redun.core.files.kept import blob_of, parts_of
 
 #: How a file begins: three items, or four where its bytes are in the store; and a set of files.
 _FILE_MARKS: Final = tuple(bytes((codes.FILE, 0x90 + items)) for items in (3, 4))
@@ -31,12 +32,14 @@ class HeldFile(NamedTuple):
         state: what the file is compared by; None where it was missing.
         kind: the class of the value.
         archive: the blob with its bytes, where these were kept.
+        executable: whether it could be executed then.
     """
 
     path: str
     state: bytes | None
     kind: str
     archive: Digest | None = None
+    executable: bool = False
 
 
 class HeldSet(NamedTuple):
@@ -46,14 +49,13 @@ class HeldSet(NamedTuple):
         kind: the class of the value.
         base: the directory that all members lie below; `.` is the working directory.
         members: state by path from there, or pointers to values with parts of that, in the order of paths.
-        archives: blobs of the members in their order, or pointers to values with parts of that; None where their bytes
-            were not kept.
+        archives: values with what is said of the bytes of the members, part by part; empty where they were not kept.
     """
 
     kind: str
     base: str
     members: dict[Any, Any] | list[Any]
-    archives: list[Any] | None = None
+    archives: tuple[Digest, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -112,7 +114,7 @@ def _file(items: list[Any]) -> HeldFile | None:
     text = text_of(path)
     if text is None or not isinstance(kind, str) or not isinstance(state, bytes | None):
         return None
-    return HeldFile(text, state, kind, Digest(more[0]) if more and isinstance(more[0], Pointer) else None)
+    return HeldFile(text, state, kind, *(blob_of(more[0]) or ()) if more else ())
 
 
 def _set(items: list[Any]) -> HeldSet | None:
@@ -123,7 +125,7 @@ def _set(items: list[Any]) -> HeldSet | None:
     if text is None or not isinstance(kind, str) or not isinstance(members, dict | list):
         return None
     base = text if kind.partition("/")[0] in DIRECTORIES else split_pattern(text)[0] or "."
-    return HeldSet(kind, base, members, more[0] if more and isinstance(more[0], list) else None)
+    return HeldSet(kind, base, members, tuple(parts_of(more[0])) if more else ())
 
 
 _READERS: Final[dict[int, Callable[[list[Any]], HeldFile | HeldSet | None]]] = {codes.FILE: _file, codes.FILESET: _set}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from redun.core.codec import Pointer, unpack
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject
+from redun.core.files.kept import blob_of
 from redun.store.indexes.held_files import HeldFile, HeldSet, fits, text_of
 from redun.store.indexes.index import Index
 
@@ -28,7 +29,7 @@ class SetMembers:
     def fitting(self, pattern: str) -> Iterator[Found]:
         """Yields the members whose path fits a pattern, in no order, some of them more than once."""
         fixed = pattern[: min([len(pattern), *(pattern.find(wild) for wild in _WILD if wild in pattern)])]
-        seen: set[tuple[str, Digest]] = set()
+        seen: set[tuple[str, Digest, bool]] = set()
 
         def wanted(base: str) -> bool:
             prefix = HeldSet("", base, {}).prefix
@@ -36,10 +37,10 @@ class SetMembers:
 
         for value, found in self._index.sets(wanted):
             for place, part, archives in self._parts(value, found):
-                if (found.prefix, place) in seen:
+                if (found.prefix, place, bool(archives)) in seen:
                     continue
                 if place != value:
-                    seen.add((found.prefix, place))
+                    seen.add((found.prefix, place, bool(archives)))
                 for number, (name, state) in enumerate(part.items()):
                     if fits(found.prefix + name, pattern):
                         yield place, _member(found, name, state, archives, number)
@@ -57,15 +58,16 @@ class SetMembers:
     ) -> Iterator[tuple[Digest, dict[str, bytes], list[Any]]]:
         """(value that it is in, members, blobs) of each part; of the one that a name would be in."""
         if isinstance(found.members, dict):
-            yield value, _members(found.members), found.archives or []
+            yield value, _members(found.members), self._archives(found, 0, 1)
             return
         places = [pointer.digest for pointer in found.members if isinstance(pointer, Pointer)]
-        chosen = range(len(places)) if name is None else self._place(places, name)
-        for number in chosen:
-            archives: Any = []
-            if found.archives is not None and len(found.archives) == len(places):
-                archives = self._read(found.archives[number])
-            yield places[number], self._part(places[number]), archives if isinstance(archives, list) else []
+        for number in range(len(places)) if name is None else self._place(places, name):
+            yield places[number], self._part(places[number]), self._archives(found, number, len(places))
+
+    def _archives(self, found: HeldSet, number: int, parts: int) -> list[Any]:
+        """What is said of the bytes of the members in one of the parts, in their order."""
+        items = self._read(found.archives[number]) if len(found.archives) == parts else []
+        return items if isinstance(items, list) else []
 
     def _place(self, places: list[Digest], name: str) -> range:
         """Where in the parts, which are in the order of paths, a name would be."""
@@ -87,8 +89,8 @@ class SetMembers:
         items = self._read(place)
         return _members(items) if isinstance(items, dict) else {}
 
-    def _read(self, pointer: Any) -> Any:
-        payload = self._index.payload(Digest(pointer)) if isinstance(pointer, bytes) else None
+    def _read(self, pointer: Digest) -> Any:
+        payload = self._index.payload(pointer)
         try:
             return None if payload is None else unpack(payload)
         except MalformedObject:
@@ -101,9 +103,8 @@ def _members(items: dict[Any, Any]) -> dict[str, bytes]:
 
 
 def _member(found: HeldSet, name: str, state: bytes, archives: list[Any], number: int) -> HeldFile:
-    archive = archives[number] if number < len(archives) else None
-    blob = archive.digest if isinstance(archive, Pointer) else None
-    return HeldFile(found.prefix + name, state, found.kind, blob)
+    kept = blob_of(archives[number]) if number < len(archives) else None
+    return HeldFile(found.prefix + name, state, found.kind, *(kept or ()))
 
 
 def _lies_below(path: str, prefix: str) -> bool:

@@ -16,6 +16,7 @@ CORE_ORDER = """
     errors job_info cache_options limits version names normal_form ownership operations quantities tags
     codes digest namespace parameters project_files sources steering
     codec concealed frame scopes
+    files.kept
     shapes expression_table forms
     history job_links kinds
     objects
@@ -30,7 +31,7 @@ CORE_ORDER = """
     files.remote.filesystem
     files.local
     files.filesystems
-    files.copying
+    files.copying files.archive
     files.file
     files.sets
     files.encoding files.staging
@@ -63,6 +64,8 @@ LATE = {
     "redun": "import redun loads nothing",
     "redun.core.files.filesystems": "most runs have local files only",
     "redun.core.files.encoding": "most values hold no files",
+    "redun.core.files.file": "most files are not kept",
+    "redun.core.files.sets": "likewise",
     "redun.cli.app": "only an error that is shown needs more",
     "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",
