@@ -389,7 +389,7 @@ def test_directories_are_made_and_removed():
     directory.rmdir()
     assert not directory.exists()
     directory.file("a").write("a")
-    with pytest.raises(OSError, match="not empty.*'d/e'"):
+    with pytest.raises(OSError, match=r"not empty.*'d/e'"):
         directory.rmdir()
     directory.rmdir(recursive=True)
     assert not directory.exists()
