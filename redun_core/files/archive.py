@@ -11,20 +11,19 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from redun.core import codes, limits
 from redun.core.codec import ExtType, Pointer, pack
-from redun.core.digest import Digest
-from redun.core.errors import CannotEncode
+from redun.core.digest import Digest, ObjectFormat
+from redun.core.errors import CannotEncode, StoreDamaged
+from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.frame import stream_id
 from redun.core.values import Encoder, Ready
 
-if TYPE_CHECKING:
-    from redun.core.files.filesystems import Filesystem
-
 _CHUNK: Final = 1 << 20
 _LOCAL: Final = "local"
+_FSCK: Final = "redun fsck tells what else is damaged"
 
 
 def archived_file(encoder: Encoder, filesystem: Filesystem, path: str, by: str, state: bytes) -> Ready:
@@ -115,3 +114,22 @@ def _put(encoder: Encoder, digest: Digest, data: bytes | memoryview) -> None:
         encoder.add({digest: ("blob", bytes(data))})
     else:
         encoder.write_blob(digest, data)
+
+
+def bring_back(fmt: ObjectFormat, blob: Digest, data: memoryview, path: str, *, executable: bool) -> None:
+    """Writes the bytes of a blob to a file: all of them, or none.
+
+    Raises:
+        StoreDamaged: if they are not those of the blob.
+        OSError, TaskError: if the file cannot be written.
+    """
+    parts = [data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK)]
+    if stream_id(fmt, "blob", len(data), parts) != blob:
+        raise StoreDamaged(f"blob {blob.hex()}, with the bytes of {path}, has other bytes than it should", hint=_FSCK)
+    filesystem = filesystem_of(path)
+    with filesystem.open(path, "wb") as stream:
+        for part in parts:
+            stream.write(part)
+        if executable and filesystem.name == _LOCAL:
+            mode = os.fstat(stream.fileno()).st_mode
+            os.fchmod(stream.fileno(), mode & 0o7777 | (mode & 0o444) >> 2)

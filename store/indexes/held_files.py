@@ -57,10 +57,38 @@ class HeldSet(NamedTuple):
     members: dict[Any, Any] | list[Any]
     archives: tuple[Digest, ...] = ()
 
+    def files(self, read: Callable[[Digest], bytes | None]) -> Iterator["HeldFile"]:
+        """Yields the members as files.
+
+        Args:
+            read: gives the payload of a value, None where it is missing.
+        """
+        parts = [self.members] if isinstance(self.members, dict) else [_read(read, part) for part in self.members]
+        for number, part in enumerate(parts):
+            archives = _read(read, self.archives[number]) if len(self.archives) == len(parts) else None
+            if isinstance(part, dict):
+                yield from self.listed(part, archives)
+
+    def listed(self, part: dict[Any, Any], archives: Any) -> Iterator["HeldFile"]:
+        """Yields the members in one part as files; `archives` is what is said of their bytes, in their order."""
+        kept = archives if isinstance(archives, list) and len(archives) == len(part) else [None] * len(part)
+        for (name, state), item in zip(part.items(), kept, strict=True):
+            path = text_of(name)
+            if path is not None and isinstance(state, bytes):
+                yield HeldFile(self.prefix + path, state, self.kind, *(blob_of(item) or ()))
+
     @property
     def prefix(self) -> str:
         """What stands before the path of each member."""
         return "" if self.base == "." else self.base.rstrip("/") + "/"
+
+
+def _read(read: Callable[[Digest], bytes | None], pointer: Any) -> Any:
+    payload = read(Digest(pointer)) if isinstance(pointer, bytes) else None
+    try:
+        return None if payload is None else unpack(payload)
+    except MalformedObject:
+        return None
 
 
 def may_hold_files(payload: bytes) -> bool:

@@ -18,6 +18,8 @@ CORE_ORDER = """
     codec concealed frame scopes
     files.kept
     shapes expression_table forms
+    array_forms
+    table_forms
     history job_links kinds
     objects
     values display json_form replays uses
@@ -39,9 +41,9 @@ CORE_ORDER = """
     scheduler_tasks wrapping
     functional context awaiting handles tools
     adapters.arrays adapters.builtin adapters.callables adapters.containers adapters.identifiers adapters.numbers
-        adapters.paths adapters.tensors adapters.texts adapters.times adapters.typings constants reduction secrets
+        adapters.paths adapters.texts adapters.times adapters.typings constants reduction secrets
         value_protocol
-    adapters.arrow_types adapters.columns
+    adapters.arrow_types adapters.columns adapters.tensors
     adapters.arrow_tables adapters.polars_frames
     adapters.pandas_types
     adapters.pandas_frames
