@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from redun.core import limits
 from redun.core.call_options import check_call_options
 from redun.core.context import EMPTY, Context
-from redun.core.errors import UNWRITABLE, RedunError, RunError, UnknownExecutor
+from redun.core.errors import UNWRITABLE, RedunError, RemoteFileError, RunError, UnknownExecutor
 from redun.core.files.memo import STATS
 from redun.core.handle_states import stands
 from redun.core.job_info import JobInfo
@@ -406,21 +406,21 @@ class Run:
                 self._handles.returned(job)
                 self._trails.returned(job, answer.started)
             if any(arg.externals for arg in job.args):
-                self._look_again(job)
+                self._check_inputs(job)
             return
         if any(arg.externals for arg in job.args):
-            self._look_again(job)
+            self._check_inputs(job)
         failure = _failure_of(answer.value, job)
         if not (job.options and self._attempts.again(job, failure)):
             self._evaluator.raised(job, failure)
 
-    def _look_again(self, job: Job) -> None:
+    def _check_inputs(self, job: Job) -> None:
         try:
-            self._check_inputs(job)
+            self._compare_inputs(job)
         except RemoteFileError as error:
             job.unkept = f"an argument could not be looked at again: {error.message}"
 
-    def _check_inputs(self, job: Job) -> None:
+    def _compare_inputs(self, job: Job) -> None:
         """Looks at what a body was given once more: what it changed itself, it has named in what it returned."""
         changed = [e for arg in job.args for e in arg.externals if not stands(e)]
         if changed and job.reduction is not None:
