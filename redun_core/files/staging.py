@@ -302,7 +302,12 @@ def _staging_state(_: Encoder, pair: Staging[Any]) -> list[Any]:
 
 
 def _register(kind: type[Staging[Any]]) -> None:
-    register(kind, f"redun_files.{kind.__name__}", _staging_state, lambda _, state: kind(*state))
+    def read(_: Decoder, state: Any) -> Staging[Any]:
+        pair: Staging[Any] = kind.__new__(kind)
+        pair._local, pair.remote = state  # the remote may be anything that stands for a lazy one
+        return pair
+
+    register(kind, f"redun_files.{kind.__name__}", _staging_state, read)
 
 
 for _kind in _STAGED.values():

@@ -22,8 +22,8 @@ from redun.executor.scripting.running import STDERR_BYTES, run_command
 WAIT = 20.0
 
 
-def bash(text: str, **options: bool) -> running.Ended:
-    return run_command(["bash", "-c", text], **options)
+def bash(text: str, keeps: bool = True) -> running.Ended:
+    return run_command(["bash", "-c", text], keeps=keeps)
 
 
 def is_alive(pid: int) -> bool:
@@ -153,7 +153,12 @@ def test_a_command_that_will_not_end_is_killed_with_all_its_children(monkeypatch
     monkeypatch.setattr(running, "GRACE_SECONDS", 0.1)
     heard: list[str] = []
     up = threading.Event()
-    body = Attended(bash, lambda lines: (heard.extend(lines), up.set()))
+
+    def hear(lines: list[str]) -> None:
+        heard.extend(lines)
+        up.set()
+
+    body = Attended(bash, hear)
     found: list[running.Ended] = []
     text = "trap '' TERM; sleep 60 & echo $! >&2; wait; wait; sleep 60"
     thread = threading.Thread(target=lambda: found.append(body(text)))
