@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from time import perf_counter_ns
 from typing import Any, Final
 
+import redun.executor.dropped  # noqa: F401  it listens
 from redun.core import codes
 from redun.core.classes import UnavailableError
 from redun.core.codec import Pointer
