@@ -337,9 +337,9 @@ def kind_of(written: Any, classes: tuple[type[Any], ...]) -> tuple[type[Any], st
         MalformedObject: if none of the classes is.
     """
     if type(written) is str:
-        name, _, by = written.partition("/")
+        name, slash, by = written.partition("/")
         for kind in classes:
-            if kind.__name__ == name and by in ("", "stat") and not (by and kind._by_is_fixed):
+            if kind.__name__ == name and by == ("stat" if slash else "") and not (by and kind._by_is_fixed):
                 return kind, by or kind._by
     raise MalformedObject(f"{written!r:.80} is no kind of file")
 
