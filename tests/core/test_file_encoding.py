@@ -255,7 +255,7 @@ def test_names_that_only_look_odd_are_taken():
 @pytest.mark.parametrize(
     "items",
     [["File", "", A], ["File", "a\0", A], ["File", 3, A], ["File", "a", "text"], ["File", "a"], ["Dir", "a", A],
- ["File/path", "a", A], ["File/", "a", A], ["File/", "a", A], ["IFile/stat", "a", A], ["os:File", "a", A], [None, "a", A], []],
+     ["File/path", "a", A], ["File/", "a", A], ["IFile/stat", "a", A], ["os:File", "a", A], [None, "a", A], []],
     ids=repr,
 )  # fmt: skip
 def test_a_file_that_nobody_writes_is_refused(items: list[Any]):
