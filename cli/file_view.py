@@ -174,9 +174,14 @@ def _state_document(graph: Graph, history: FileHistory, state: FileState) -> dic
     return {
         **state_document(state, calls.mode),
         "seen": None if when is None else when / 1_000_000,
-        "written_by": [_call_document(graph, history, call) for call in calls.wrote],
-        "read_by": [_call_document(graph, history, call) for call in calls.read],
+        "written_by": _call_documents(graph, history, calls.wrote),
+        "read_by": _call_documents(graph, history, calls.read),
     }
+
+
+def _call_documents(graph: Graph, history: FileHistory, calls: tuple[Digest, ...]) -> list[dict[str, Any]]:
+    found = [_call_document(graph, history, call) for call in calls]
+    return sorted(found, key=lambda call: -(call["start"] or 0))
 
 
 def _call_document(graph: Graph, history: FileHistory, call: Digest) -> dict[str, Any]:

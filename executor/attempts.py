@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from redun.core.errors import JobTimeout, RedunError, ScriptError, WorkerLost
+from redun.core.errors import JobTimeout, RedunError, RemoteFileError, ScriptError, WorkerLost
 from redun.core.steering import STEERING, delay_before, needs_of, retried
 from redun.executor.dispatch import ASYNC, Dispatcher
 from redun.executor.evaluator import Evaluator
@@ -165,6 +165,6 @@ class Attempts:
 
 def _is_worth(error: BaseException, options: Mapping[str, object]) -> bool:
     """Whether the next attempt may end otherwise; after an error of the engine, where it is one of time or place."""
-    if isinstance(error, RedunError) and not isinstance(error, (JobTimeout, ScriptError, WorkerLost)):
+    if isinstance(error, RedunError) and not isinstance(error, (JobTimeout, RemoteFileError, ScriptError, WorkerLost)):
         return False
     return isinstance(error, retried(options))

@@ -21,6 +21,7 @@ from redun.executor.pending import Pending
 from redun.executor.reasons import Reason
 from redun.executor.states import State
 from redun.executor.telling import Teller
+from redun.executor.trails import Trails
 from redun.executor.verify import Verifier
 from redun.store import Store
 
@@ -68,7 +69,14 @@ def dry_run(
     evaluator = Evaluator(encoder, pending.fetch, fingerprints)
     verifier = Verifier(fingerprints, pending.fetch, pending.get_many, store.superseded)
     memoizer = Memoizer(
-        evaluator, pending, verifier, Comparer(store), fetch=pending.fetch, read=cache, whole=replay == "whole"
+        evaluator,
+        pending,
+        verifier,
+        Comparer(store),
+        Trails(encoder, verifier.found),
+        fetch=pending.fetch,
+        read=cache,
+        whole=replay == "whole",
     )
     misses: list[Job] = []
     with HandleStates(store).current():

@@ -32,7 +32,7 @@ from redun.core.operations import OPERATIONS, is_pure
 from redun.core.reduction import CALL, Node, Reduction, needs, reduce
 from redun.core.scheduler_tasks import Tagging
 from redun.core.tasks import Task
-from redun.core.values import Encoded, Encoder
+from redun.core.values import NO_OPTIONS, Encoded, Encoder
 from redun.executor.binding import Binder
 from redun.executor.controls import Controls
 from redun.executor.engine import ROOT
@@ -192,7 +192,7 @@ class Evaluator:
             self._take(job, value)
             return
         known: list[Unit | None] | None = None
-        self.encoder.caller = job.key
+        self.encoder.caller, self.encoder.options = job.key, job.options
         try:
             if job.awaits is None:
                 reduction = reduce(self.encoder, value, self.pin)
@@ -205,12 +205,12 @@ class Evaluator:
             self.raised(job, Failure(error, None, job))
             return
         finally:
-            self.encoder.caller, self.encoder.returning = None, False
+            self.encoder.caller, self.encoder.returning, self.encoder.options = None, False, NO_OPTIONS
         self._take(job, reduction, known)
 
     def awaited(self, job: Job, expression: Any, ticket: Any) -> None:
         """The body of an async job awaits something; `told` will have the ticket and what came of it."""
-        self.encoder.caller = job.key
+        self.encoder.caller, self.encoder.options = job.key, job.options
         try:
             self._controls.await_(job, expression, ticket)
         except UNWRITABLE:
@@ -218,7 +218,7 @@ class Evaluator:
         except RedunError as error:
             self.told.append((ticket, None, error))
         finally:
-            self.encoder.caller, self.encoder.returning = None, False
+            self.encoder.caller, self.encoder.returning, self.encoder.options = None, False, NO_OPTIONS
 
     def rerun(self, job: Job) -> None:
         """What an async body awaited is another thing now: it is to run."""

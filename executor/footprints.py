@@ -74,14 +74,28 @@ class Footprints:
         return found
 
     def ext(
-        self, own: Iterable[Digest], children: Iterable[Digest], barriers: Iterable[tuple[str, Digest]]
+        self,
+        own: Iterable[Digest],
+        children: Iterable[Digest],
+        barriers: Iterable[tuple[str, Digest]],
+        wrote: frozenset[Digest] = frozenset(),
+        past: tuple[Digest, ...] = (),
     ) -> Digest | None:
         """Returns the node of a call's external values; None where there are none. A node that would add nothing to its
-        one child is that child."""
-        node = ExtRecord(tuple(dict.fromkeys(own)), tuple(dict.fromkeys(children)), tuple(dict.fromkeys(barriers)))
+        one child is that child. `wrote`: those that the body has made."""
+        values = dict.fromkeys(own)
+        if wrote:
+            values = dict.fromkeys((*(value for value in values if value in wrote), *values))
+        node = ExtRecord(
+            tuple(values),
+            tuple(dict.fromkeys(children)),
+            tuple(dict.fromkeys(barriers)),
+            sum(value in wrote for value in values) if wrote else 0,
+            past,
+        )
         if not any(node):
             return None
-        if len(node.children) == 1 and not node.own and not node.barriers:
+        if len(node.children) == 1 and not (node.own or node.barriers or past):
             return node.children[0]
         found = self._exts.get(node)
         if found is None:

@@ -231,6 +231,8 @@ class Job(Unit):
     joint: Key | None = None
     key: Key | None = None
     leader: Job | None = None
+    #: States of files that it has named itself, as `trails` keeps them.
+    mentions: list[Any] = []
     #: Scheduler tasks among its units, and what they made: neither is a node of its reduction.
     made: list[Unit] = []
     number = -1
@@ -259,6 +261,8 @@ class Job(Unit):
     #: Whether the jobs inside its whole replay had to be counted one by one.
     walked = False
     why = Why.NONE
+    #: Values that its body made outside, whatever there was before.
+    wrote: frozenset[Digest] = frozenset()
     call: Digest | None = None
     #: Python's own hash of what its key is made of: other calls of that key can be built on purpose, but not so that
     #: this is the same, for it is keyed anew in each process.

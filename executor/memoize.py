@@ -18,11 +18,11 @@ from redun.core.codec import POINTER_HEADS, array_header, unpack
 from redun.core.codes import main_name
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
-from redun.core.errors import CannotDecode, CannotEncode, CodecError, NotFound, StaleInput
+from redun.core.errors import CannotDecode, CannotEncode, CodecError, NotFound, RemoteFileError, StaleInput
 from redun.core.frame import object_id
 from redun.core.handle_states import Stateful, stands
 from redun.core.keys import error_key
-from redun.core.objects import CallRecord, HeadRecord, How, Outcome, Why, call_result
+from redun.core.objects import CallRecord, ExtRecord, HeadRecord, How, Outcome, Why, call_result
 from redun.core.reduction import CALL, CONTROL, Node, Reduction, read_reduction
 from redun.core.replays import inner_calls, made_by
 from redun.core.scheduler_tasks import SchedulerTask
@@ -33,6 +33,7 @@ from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
 from redun.executor.jobs import Failure, Job, allowed_results
 from redun.executor.states import State
+from redun.executor.trails import Trails
 from redun.executor.verify import Verifier
 from redun.store.memo import MemoCall, MemoRow
 
@@ -42,6 +43,7 @@ _LEAF: Final = tuple(
 )
 
 
+_NOTHING: Final[frozenset[Digest]] = frozenset()
 #: Headers of short arrays.
 _COUNTS: Final = tuple(map(array_header, range(16)))
 
@@ -71,6 +73,7 @@ class Memoizer:
         source: Source,
         verifier: Verifier,
         comparer: Comparer,
+        trails: Trails,
         *,
         fetch: Callable[[Digest], Any],
         read: bool,
@@ -80,6 +83,7 @@ class Memoizer:
         self._source = source
         self._verifier = verifier
         self._comparer = comparer
+        self._trails = trails
         self._fetch = fetch
         self._read = read
         self._whole = whole
@@ -97,8 +101,12 @@ class Memoizer:
                 continue
             if job.leader is not None and job.leader.state is State.KEYED:
                 deferred.append(job)  # a job without a cache: whether it joins depends on how its leader is answered
-            elif not self._settled(job):
-                asking.append(job)
+                continue
+            try:
+                if not self._settled(job):
+                    asking.append(job)
+            except RemoteFileError as error:
+                self._unknowable(job, error)
         keys = [job.key for job in asking if job.key is not None]
         rows = self._source.lookup(keys)
         wanted = [row.reduction for row in rows if row is not None]
@@ -106,7 +114,10 @@ class Memoizer:
         missed: list[Job] = []
         for job, row in zip(asking, rows, strict=True):
             if row is not None:
-                self._replay(job, row, found.get(row.reduction))
+                try:
+                    self._replay(job, row, found.get(row.reduction))
+                except RemoteFileError as error:
+                    self._unknowable(job, error)
             elif job.handled and not job.options.get("retries"):  # else its failures are said to pass
                 missed.append(job)
             else:
@@ -114,7 +125,15 @@ class Memoizer:
         if missed:
             self._handled(missed)
         for job in deferred:
-            self._settled(job)
+            try:
+                self._settled(job)
+            except RemoteFileError as error:
+                self._unknowable(job, error)
+
+    def _unknowable(self, job: Job, error: RemoteFileError) -> None:
+        """Fails a job of whose files nothing is to be told just now: to run it could be wrong, and to reuse its result,
+        too."""
+        self._evaluator.raised(job, Failure(error, trace_of(error), job))
 
     def _unknown(self, job: Job) -> None:
         compared = self._comparer.compare(job.task.fullname, job.prepared.digest, job.args, job.ids)
@@ -126,8 +145,11 @@ class Memoizer:
         fmt = self._evaluator.encoder.format
         rows = self._source.lookup([error_key(fmt, job.key) for job in jobs if job.key is not None])
         for job, row in zip(jobs, rows, strict=True):
-            if row is None or not any(self._fails_again(job, remembered) for remembered in row.calls):
-                self._unknown(job)
+            try:
+                if row is None or not any(self._fails_again(job, remembered) for remembered in row.calls):
+                    self._unknown(job)
+            except RemoteFileError as error:
+                self._unknowable(job, error)
 
     def _fails_again(self, job: Job, remembered: MemoCall) -> bool:
         """Fails the job with a recorded error, if that holds and is one that is handled."""
@@ -158,11 +180,13 @@ class Memoizer:
 
     def _settled(self, job: Job) -> bool:
         """Answers jobs that the memo is not to be asked for."""
-        for arg in job.args:
+        for name, arg in zip(job.prepared.names, job.args, strict=False):
             if arg.externals:
                 job.handles += tuple(external for external in arg.externals if isinstance(external, Stateful))
                 if self._refuses(job, arg):
                     return True
+                if name in job.applied:
+                    self._trails.met(job, arg.externals)
         if job.leader is not None:
             job.leader = self._evaluator.leader(job)  # another may have taken the lead since
             if self._shares(job, job.leader):
@@ -186,8 +210,10 @@ class Memoizer:
         stale = next((external for external in arg.externals if not stands(external)), None)
         if stale is None:
             return False
+        by = self._trails.changed_by(stale)
         error = StaleInput(
-            f"{stale.describe()} changed after it was named as an argument of {job.task.fullname}",
+            f"{stale.describe()} changed after it was named as an argument of {job.task.fullname}"
+            + (f": {by} changed it" if by else ""),
             hint="something writes it that this job does not depend on; pass that task's result as the argument",
         )
         self._evaluator.raised(job, Failure(error, trace_of(error), job))
@@ -239,9 +265,15 @@ class Memoizer:
             if job.stale:
                 self._reject(job, Why.EXTERNAL)
                 return
+            self._trails.met(job, reduction.externals, self._wrote(row))
         job.remembered = row.calls
         job.compared = None
         self._evaluator.hit(job, reduction)
+
+    def _wrote(self, row: MemoRow) -> frozenset[Digest]:
+        """The values outside that the body made when it ran."""
+        node = self._verifier.node(row.calls[0].head) if row.calls else None
+        return frozenset(node.own[: node.made]) if node is not None and node.made else _NOTHING
 
     def _stale(self, externals: Sequence[External]) -> tuple[tuple[Digest, Digest | None], ...]:
         """The first of these that are not as they were: the value of each, and that of the same thing as it is now."""
@@ -298,12 +330,19 @@ class Memoizer:
             tally = self._tally(job, remembered.call, head)
         except (CodecError, NotFound):
             return False
-        if not all(external.is_valid() for external in result.externals):
+        if not all(external.is_valid() or self._is_past(external, head) for external in result.externals):
             return False
         job.call, job.head, job.context_reads = remembered.call, remembered.head, head.context
+        if head.ext is not None:
+            self._trails.replayed(job)
         self._evaluator.hit(job, result, How.WHOLE)
         self._evaluator.counted(job, tally)
         return True
+
+    def _is_past(self, external: External, head: HeadRecord) -> bool:
+        """Whether the subtree itself has brought a thing that its result names to another state since."""
+        node = None if head.ext is None else self._verifier.part(head.ext)
+        return isinstance(node, ExtRecord) and self._evaluator.encoder.value(external) in node.past
 
     def _context(self, job: Job) -> Callable[[str], Digest | None]:
         encoder = self._evaluator.encoder

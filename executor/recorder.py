@@ -27,6 +27,7 @@ from redun.executor.jobs import Control, Failure, Job, Unit, cache_scope
 from redun.executor.memoize import leaf_call
 from redun.executor.states import State
 from redun.executor.tallies import Tallies
+from redun.executor.trails import Trails
 from redun.executor.verify import Verifier
 from redun.store.memo import MemoUpdate
 
@@ -48,9 +49,10 @@ class Recorder:
         tallies: how many jobs of which task the subtrees of calls have.
     """
 
-    def __init__(self, evaluator: Evaluator, verifier: Verifier, uuid: bytes) -> None:
+    def __init__(self, evaluator: Evaluator, verifier: Verifier, trails: Trails, uuid: bytes) -> None:
         self._evaluator = evaluator
         self._verifier = verifier
+        self._trails = trails
         self._encoder: Encoder = evaluator.encoder
         self._uuid = uuid
         self._footprints = Footprints(self._encoder.put)
@@ -177,6 +179,7 @@ class Recorder:
         job.context_reads = leader.context_reads
         if job.tasks is not None and (job.applied or job.node.options or job.node.lazy_options):
             self._add_own(job)
+        self._trails.followed(job, leader)
         if job.failure is not None:
             job.trace = leader.trace
 
@@ -320,7 +323,8 @@ class Recorder:
             job.tasks, job.head = known
 
     def _footprint(self, job: Job) -> None:
-        parts = self._parts(job, (*job.units, *job.extras, *job.made))
+        units = (*job.units, *job.extras, *job.made)
+        parts = self._parts(job, units)
         flags = dict.fromkeys(job.flags)
         if not job.prepared.cacheable:
             flags[Flag("volatile", "its code could not be verified")] = None
@@ -336,7 +340,8 @@ class Recorder:
             parts.own += self._consumed(job)
         job.tasks = parts.tasks
         job.flags = tuple(flags)[:1]
-        job.ext = self._footprints.ext(parts.own, parts.children, parts.barriers)
+        past = self._trails.past(job, units, parts.own)
+        job.ext = self._footprints.ext(parts.own, parts.children, parts.barriers, job.wrote, past)
         if job.reads or parts.reads:
             job.context_reads = tuple(sorted({**parts.reads, **job.reads}.items()))
         job.head = self._footprints.head(job.tasks, job.ext, job.flags, job.context_reads)

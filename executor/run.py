@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from redun.core import limits
 from redun.core.call_options import check_call_options
 from redun.core.context import EMPTY, Context
-from redun.core.errors import UNWRITABLE, RedunError, RunError, UnknownExecutor
+from redun.core.errors import UNWRITABLE, RedunError, RemoteFileError, RunError, UnknownExecutor
 from redun.core.files.memo import STATS
 from redun.core.handle_states import stands
 from redun.core.job_info import JobInfo
@@ -46,6 +46,7 @@ from redun.executor.states import State
 from redun.executor.stopping import stop_requests
 from redun.executor.tagging import write_tags
 from redun.executor.telling import Teller
+from redun.executor.trails import Trails, place_of
 from redun.executor.verify import Verifier
 from redun.store import Batch, LiveRun, RunUpdate, Store
 
@@ -93,16 +94,18 @@ class Run:
         fingerprints = Fingerprints(store.format, accepted(store))
         self._evaluator = Evaluator(encoder, self._pending.fetch, fingerprints)
         self._verifier = Verifier(fingerprints, self._pending.fetch, self._pending.get_many, store.superseded)
+        self._trails = Trails(encoder, self._verifier.found, live.uuid)
         self._memoizer = Memoizer(
             self._evaluator,
             self._pending,
             self._verifier,
             Comparer(store),
+            self._trails,
             fetch=self._pending.fetch,
             read=read_cache,
             whole=whole,
         )
-        self._recorder = Recorder(self._evaluator, self._verifier, live.uuid)
+        self._recorder = Recorder(self._evaluator, self._verifier, self._trails, live.uuid)
         self._teller = Teller(observer, store, live.uuid, self._pending.fetch, self._evaluator.payload)
         self._dispatcher = Dispatcher(pools.near, self._work, near="threads" if pools.elsewhere else "default")
         self._attempts = Attempts(
@@ -395,21 +398,34 @@ class Run:
             job.unkept = answer.unkept
         elif self._evaluator.fingerprints.have_moved(job.task, coded=job.coded):
             job.unkept = REBOUND
-        if any(arg.externals for arg in job.args):
-            self._check_inputs(job)
         if job.options:
             self._attempts.ended(job)
         if answer.ok:
             self._evaluator.returned(job, answer.value)
             if job.reduction is not None and job.reduction.externals:
                 self._handles.returned(job)
+                self._trails.returned(job, answer.started)
+            if any(arg.externals for arg in job.args):
+                self._check_inputs(job)
             return
+        if any(arg.externals for arg in job.args):
+            self._check_inputs(job)
         failure = _failure_of(answer.value, job)
         if not (job.options and self._attempts.again(job, failure)):
             self._evaluator.raised(job, failure)
 
     def _check_inputs(self, job: Job) -> None:
+        try:
+            self._compare_inputs(job)
+        except RemoteFileError as error:
+            job.unkept = f"an argument could not be looked at again: {error.message}"
+
+    def _compare_inputs(self, job: Job) -> None:
+        """Looks at what a body was given once more: what it changed itself, it has named in what it returned."""
         changed = [e for arg in job.args for e in arg.externals if not stands(e)]
+        if changed and job.reduction is not None:
+            named = {place_of(external) for external in job.reduction.externals if external.is_valid()}
+            changed = [external for external in changed if place_of(external) not in named - {None}]
         if changed:
             job.unkept = "an argument changed while it ran"
             if self._observer is not None:
@@ -547,6 +563,8 @@ class Run:
             failed=self._teller.lineage(failure),
         )
         if self._observer is not None:
+            for warning in self._trails.warnings():
+                self._observer.warned(warning)
             self._teller.end()
             self._observer.finished(execution)
         return execution

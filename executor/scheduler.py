@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, cast
 
+import redun.executor.dropped  # noqa: F401  it listens
 from redun.core.concealed import redacted
 from redun.core.errors import ConfigError, RunError
 from redun.core.objects import Status

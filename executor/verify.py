@@ -8,7 +8,7 @@ edit at the leaf of a long chain is found once, not once for each ancestor.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
@@ -25,6 +25,7 @@ from redun.executor.jobs import cache_scope
 Fetch = Callable[[Digest], tuple[str, Any]]
 ContextIds = Callable[[str], Digest | None]
 FetchMany = Callable[[Sequence[Digest]], list[tuple[str, Any] | None]]
+_NOTHING: Final[frozenset[Digest]] = frozenset()
 
 
 class Verifier:
@@ -54,7 +55,7 @@ class Verifier:
             context: gives the id of what the job's context has at a path.
         """
         try:
-            record = self._part(head)
+            record = self.part(head)
             if not isinstance(record, HeadRecord) or record.flags:
                 return None
             if any(context(path) != found for path, found in record.context):
@@ -73,7 +74,7 @@ class Verifier:
         Raises:
             NotFound, CodecError: if it is missing or is none.
         """
-        record = self._part(digest)
+        record = self.part(digest)
         if not isinstance(record, HeadRecord):
             raise CodecError(f"footprint {digest.hex()} is no head")
         return record
@@ -88,11 +89,45 @@ class Verifier:
         stack = [] if root is None else [root]
         while stack:
             digest = stack.pop()
-            record = self._part(digest)
+            record = self.part(digest)
             if digest not in walked and isinstance(record, ExtRecord):
                 walked.add(digest)
                 stack += (*record.children, *(child for _, child in record.barriers))
                 yield from (self._decoded[value] for value in record.own if value in self._decoded)
+
+    def found(self, head: Digest) -> Iterator[tuple[Digest, External, bool]]:
+        """Yields the external values of a footprint that holds: their ids, they themselves, and whether a body made
+        them. Those that are past, and those behind barriers, are left out.
+
+        Raises:
+            NotFound, CodecError: if a part of it is missing or is none.
+        """
+        root = self.head(head).ext
+        stack = [] if root is None else [root]
+        walked: set[Digest] = set()
+        past: set[Digest] = set()
+        found: dict[Digest, bool] = {}
+        while stack:
+            digest = stack.pop()
+            record = self.part(digest)
+            if digest not in walked and isinstance(record, ExtRecord):
+                walked.add(digest)
+                stack += record.children
+                past.update(record.past)
+                for place, value in enumerate(record.own):
+                    found[value] = place < record.made or found.get(value, False)
+        for value, made in found.items():
+            if value not in past and value in self._decoded:
+                yield value, self._decoded[value], made
+
+    def node(self, head: Digest) -> ExtRecord | None:
+        """Returns the node of external values at the top of a footprint; None where it has none or it is missing."""
+        try:
+            root = self.head(head).ext
+            record = None if root is None else self.part(root)
+        except (NotFound, CodecError):
+            return None
+        return record if isinstance(record, ExtRecord) else None
 
     def task_set(self, digest: Digest) -> TaskSetRecord:
         """Returns the set of tasks of that id.
@@ -100,7 +135,7 @@ class Verifier:
         Raises:
             NotFound, CodecError: if it is missing or is none.
         """
-        record = self._part(digest)
+        record = self.part(digest)
         if not isinstance(record, TaskSetRecord):
             raise CodecError(f"footprint {digest.hex()} is no set of tasks")
         return record
@@ -121,7 +156,12 @@ class Verifier:
         """Forgets which tasks were superseded; called after a commit."""
         self._newest.clear()
 
-    def _part(self, digest: Digest) -> HeadRecord | TaskSetRecord | ExtRecord:
+    def part(self, digest: Digest) -> HeadRecord | TaskSetRecord | ExtRecord:
+        """Returns a part of a footprint.
+
+        Raises:
+            NotFound, CodecError: if it is missing or is none.
+        """
         found = self._parts.get(digest)
         if found is None:
             kind, payload = self._fetch(digest)
@@ -161,26 +201,35 @@ class Verifier:
         """
         exts = self._exts
         self._prefetch(root)
-        stack = [(root, False)]
+        #: With what is past above a node: then what is found of it is no verdict on it alone.
+        stack: list[tuple[Digest, bool, frozenset[Digest]]] = [(root, False, _NOTHING)]
+        walked: set[tuple[Digest, frozenset[Digest]]] = set()
         while stack:
-            digest, children_done = stack.pop()
+            digest, children_done, past = stack.pop()
             known = exts.get(digest)
-            if known is not None and known[0] == finished:
+            if known is not None and known[0] == finished and (known[1] or not past):
                 if not known[1]:
                     return self._fail(root, finished)
                 continue
-            record = self._part(digest)
+            record = self.part(digest)
             if not isinstance(record, ExtRecord):
                 raise CodecError(f"footprint {digest.hex()} is no node of external values")
             if children_done:
                 exts[digest] = (finished, True)
                 continue
-            if not all(self._is_valid(value, finished, tasks) for value in record.own):
-                exts[digest] = (finished, False)
+            if past:
+                if (digest, past) in walked:
+                    continue
+                walked.add((digest, past))
+            else:
+                stack.append((digest, True, past))
+            below = past.union(record.past) if record.past else past
+            if not all(value in below or self._is_valid(value, finished, tasks) for value in record.own):
+                if not past:
+                    exts[digest] = (finished, False)
                 return self._fail(root, finished)
-            stack.append((digest, True))
-            stack += [(child, False) for child in record.children]
-            stack += [(child, False) for name, child in record.barriers if not _is_shallow(registry.get(name))]
+            stack += [(child, False, below) for child in record.children]
+            stack += [(child, False, below) for name, child in record.barriers if not _is_shallow(registry.get(name))]
         return True
 
     def _prefetch(self, root: Digest) -> None:

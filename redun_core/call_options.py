@@ -11,6 +11,7 @@ from redun.core.steering import STEERING, check_steering
 from redun.core.tags import tag_pairs
 
 _CHECKS: Final = ("full", "shallow")
+_ARCHIVES: Final = (True, False, "restore")
 _SCOPES: Final = ("NONE", "CSE", "BACKEND")
 _RESULTS: Final = frozenset({"CSE", "SINGLE", "ULTIMATE", "MISS"})
 
@@ -29,6 +30,8 @@ def check_call_options(fullname: str, options: Mapping[str, Any]) -> None:
         raise TaskError(f"task {fullname}: cache={cache!r}", hint="cache is True or False")
     if options.get("check_valid", "full") not in _CHECKS:
         raise TaskError(f"task {fullname}: check_valid={options['check_valid']!r}", hint='"full" or "shallow"')
+    if options.get("archive", False) not in _ARCHIVES:
+        raise TaskError(f"task {fullname}: archive={options['archive']!r}", hint='archive is True, False or "restore"')
     scope = options.get("cache_scope", "BACKEND")
     if getattr(scope, "name", scope) not in _SCOPES:
         raise TaskError(f"task {fullname}: cache_scope={scope!r}", hint=f"one of {', '.join(_SCOPES)}")

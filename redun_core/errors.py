@@ -24,6 +24,10 @@ class RedunError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
+class WorkflowWarning(UserWarning):
+    """A mistake in a workflow that stops nothing: what it says is not what was meant."""
+
+
 class ConfigError(RedunError):
     """Settings that make no sense, or that cannot be read; `path` and `line` say where, `key` which."""
 

@@ -7,12 +7,13 @@ expressions into a flat table, and the evaluator works on that table alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from redun.core import codes
 from redun.core.codec import ExtType
-from redun.core.errors import CannotEncode, ExpressionError
+from redun.core.errors import CannotEncode, ExpressionError, WorkflowWarning
 from redun.core.values import HANDLERS, Encoder
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Expression:
     def __bool__(self) -> NoReturn:
         raise ExpressionError(
             f"the truth of {_short(self)} is not known yet",
-            hint="it is lazy: decide inside a task that takes it as an argument",
+            hint="it is lazy: decide with cond(...), or inside a task that takes it as an argument",
         )
 
     def __iter__(self) -> Iterator[Any]:
@@ -167,7 +168,8 @@ class Expression:
         if length is None:
             raise ExpressionError(
                 f"{_short(self)} is lazy and of unknown length, so it cannot be iterated or unpacked",
-                hint="loop inside a task that takes it, or declare its length: @task(nout=2) or -> tuple[int, str]",
+                hint="loop inside a task that takes it, or call a task for each item: map_(task, values); to unpack "
+                "it, declare its length: @task(nout=2) or -> tuple[int, str]",
             )
         return iter([self[i] for i in range(length)])
 
@@ -185,6 +187,16 @@ class Expression:
             f"{_short(self)} is lazy, so it has no text yet", hint="format inside a task that takes it as an argument"
         )
 
+    def __str__(self) -> str:
+        # no error, as in a debugger and in a log it is what is wanted
+        warnings.warn(
+            f"{_short(self)} is lazy, so its text is that of the call; make the text inside a task that takes it as an "
+            "argument",
+            WorkflowWarning,
+            stacklevel=2,
+        )
+        return repr(self)
+
     def __int__(self) -> NoReturn:
         raise ExpressionError(f"{_short(self)} is lazy and no number yet", hint="convert inside a task")
 
@@ -198,10 +210,15 @@ class Expression:
 _made: Final = itertools.count()
 
 
-class TaskCall(Expression):
-    """A call of a task that has not been evaluated."""
+#: Told of each call of a task that is gone before it was of any use. Whoever runs bodies may put a function here.
+lost: list[Callable[[TaskCall], None]] = []
 
-    __slots__ = ("_redun_args", "_redun_kwargs", "_redun_made", "_redun_options", "_redun_task")
+
+class TaskCall(Expression):
+    """A call of a task that has not been evaluated. Where it becomes part of a reduction, `_redun_placed` is set."""
+
+    __slots__ = ("_redun_args", "_redun_kwargs", "_redun_made", "_redun_options", "_redun_placed", "_redun_task")
+    _redun_placed: bool
 
     def __init__(
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any] | None = None
@@ -219,6 +236,13 @@ class TaskCall(Expression):
 
     def _redun_length(self) -> int | None:
         return self._redun_task.nout
+
+    def __del__(self) -> None:
+        try:
+            self._redun_placed  # noqa: B018  whether it is there is the question
+        except AttributeError:
+            for tell in lost:
+                tell(self)
 
 
 class SchedulerCall(TaskCall):

@@ -275,7 +275,7 @@ def _file(items: list[Any]) -> Form:
 def _file_set(items: list[Any]) -> Form:
     name, way = _kind_of_file(items[0])
     label = "path" if name.endswith("Dir") else "pattern"
-    _, pattern, hidden, digest, count, _ = items
+    _, pattern, hidden, digest, count, _ = items[:6]
     hidden = ", hidden" if hidden else ""
     shown = f", files={int(count)}, hash={short_id(digest)}" if digest else ""
     return Form(f"{name}({label}={_path(pattern)}{hidden}{way}{shown})", style="name")

@@ -197,6 +197,7 @@ def map_(a_task: Callable[[A], B], values: Iterable[A]) -> list[B]:
     """
     if isinstance(values, SchedulerCall) and values._redun_task is _map:
         tasks, inner = values._redun_args
+        values._redun_placed = True  # it lives on in the one made here
         return cast("list[B]", _map((*tasks, a_task), inner))
     return cast("list[B]", _map((a_task,), values))
 

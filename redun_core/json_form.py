@@ -15,6 +15,7 @@ from redun.core import codes
 from redun.core.codec import Pointer, unpack
 from redun.core.errors import MalformedObject
 from redun.core.expression_table import Table
+from redun.core.files.kept import blob_of, parts_of
 from redun.core.frame import KIND_CODES
 from redun.core.limits import VALUE_DEPTH
 from redun.core.objects import parse
@@ -180,11 +181,21 @@ def _fields(code: int, items: list[Any]) -> list[tuple[str, Any]]:
         return [
             ("path", items[1]),
             ("hash", None if items[2] is None else items[2].hex()),
+            *_archive(items[3:]),
         ]
     if code == codes.FILESET:
-        _, pattern, hidden, digest, count, members = items
-        return [("path", pattern), ("hidden", hidden), ("hash", digest.hex()), ("count", count), ("members", members)]
+        _, pattern, hidden, digest, count, members = items[:6]
+        listed = [("path", pattern), ("hidden", hidden), ("hash", digest.hex()), ("count", count), ("members", members)]
+        return [*listed, *_archive(items[6:])]
     return list(zip(_FIELDS[code], items[1:], strict=True))
+
+
+def _archive(items: list[Any]) -> list[tuple[str, Any]]:
+    """What is said of the bytes of files that are kept: the blob of a file, or the values that name those of a set."""
+    if not items:
+        return []
+    kept = blob_of(items[0])
+    return [("archive", [part.hex() for part in parts_of(items[0])] if kept is None else kept[0].hex())]
 
 
 _LISTS: Final = frozenset({codes.TUPLE, codes.SET, codes.FROZENSET})

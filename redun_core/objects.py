@@ -440,6 +440,8 @@ _EXT: Final = {
     "children": many(pointer),
     "barriers": many(row(text, pointer)),
 }
+#: Fields that most nodes do not have.
+_EXT_MADE: Final = {**_EXT, "made": natural, "past": many(pointer)}
 
 
 class ExtRecord(NamedTuple):
@@ -450,20 +452,30 @@ class ExtRecord(NamedTuple):
         children: nodes of the calls below it.
         barriers: (full name, node) of calls below it that were `check_valid="shallow"`: not looked at while that task
             still is.
+        made: how many of `own`, the first ones, the body has made, whatever there was before.
+        past: values in the subtree that others of the same thing came after there: whoever looks at the subtree as a
+            whole does not look at them.
     """
 
     own: tuple[Digest, ...] = ()
     children: tuple[Digest, ...] = ()
     barriers: tuple[tuple[str, Digest], ...] = ()
+    made: int = 0
+    past: tuple[Digest, ...] = ()
 
     def payload(self) -> bytes:
         """Returns the canonical bytes."""
         barriers = [[name, Pointer(node)] for name, node in self.barriers]
-        return pack([SCHEMA, "ext", to_pointers(self.own), to_pointers(self.children), barriers])
+        more = [self.made, to_pointers(self.past)] if self.made or self.past else []
+        return pack([SCHEMA, "ext", to_pointers(self.own), to_pointers(self.children), barriers, *more])
 
     @classmethod
     def _of(cls, f: list[Any]) -> Self:
-        return cls(of_pointers(f[2]), of_pointers(f[3]), tuple([(name, of_pointer(node)) for name, node in f[4]]))
+        barriers = tuple([(name, of_pointer(node)) for name, node in f[4]])
+        made, past = (f[5], of_pointers(f[6])) if len(f) > 5 else (0, ())
+        if made > len(f[2]):
+            raise ValueError("more values are made than there are")
+        return cls(of_pointers(f[2]), of_pointers(f[3]), barriers, made, past)
 
 
 def parse_footprint(payload: bytes, *, strict: bool = False) -> HeadRecord | TaskSetRecord | ExtRecord:
@@ -479,7 +491,8 @@ def parse_footprint(payload: bytes, *, strict: bool = False) -> HeadRecord | Tas
     if part == "tasks":
         return fit_record(record, "footprint", _TASK_SET, TaskSetRecord._of, strict=strict)
     if part == "ext":
-        return fit_record(record, "footprint", _EXT, ExtRecord._of, strict=strict)
+        shapes = _EXT if len(record) == len(_EXT) + 1 else _EXT_MADE
+        return fit_record(record, "footprint", shapes, ExtRecord._of, strict=strict)
     raise MalformedObject("a footprint is a head, a set of tasks or a node of external values")
 
 

@@ -231,6 +231,7 @@ class _Table:
             node = Node(op, task.fullname, [], {}, expression._redun_options, task)
             if task.made_in_body and self.pin is not None:
                 node.pinned = self.pin(task)
+            expression._redun_placed = True
             args: tuple[Any, ...] = expression._redun_args
             kwargs: dict[str, Any] = expression._redun_kwargs
         elif type(expression) is Operation:

@@ -21,7 +21,15 @@ import msgpack
 from redun.core import codes, limits
 from redun.core.codec import ExtType, Pointer, pointer_bytes
 from redun.core.digest import Digest, ObjectFormat
-from redun.core.errors import UNWRITABLE, CannotEncode, CodecError, DigestCollision, ValueTooDeep
+from redun.core.errors import (
+    UNWRITABLE,
+    CannotEncode,
+    CodecError,
+    ConfigError,
+    DigestCollision,
+    RemoteFileError,
+    ValueTooDeep,
+)
 from redun.core.frame import object_id, stream_id
 from redun.core.objects import TreeRecord
 
@@ -185,6 +193,8 @@ class Encoder:
             raise located(error, obj, self) from None
         except UNWRITABLE:
             raise
+        except (ConfigError, RemoteFileError) as error:  # not for the value's fault
+            raise error.with_traceback(None) from None
         except Exception as error:
             failed = CannotEncode(f"{type(error).__name__} while encoding: {error}")
             raise located(failed, obj, self) from error

@@ -32,6 +32,7 @@ class FileState(NamedTuple):
         state: what it is compared by, of its bytes where the class says nothing else; None where it was missing.
         kind: the class of the value.
         archive: the blob with its bytes, where these were kept.
+        executable: whether it could be executed when they were.
         values: ids of the values that hold it so.
     """
 
@@ -39,6 +40,7 @@ class FileState(NamedTuple):
     state: bytes | None
     kind: str
     archive: Digest | None
+    executable: bool
     values: tuple[Digest, ...]
 
 
@@ -163,8 +165,9 @@ def _grouped(found: Iterable[Found]) -> list[FileState]:
         known = states.get((file.state, by))
         if known is None:
             states[file.state, by] = FileState(*file, (value,))
-        elif value not in known.values:
-            states[file.state, by] = known._replace(
-                archive=known.archive or file.archive, values=(*known.values, value)
-            )
+            continue
+        if known.archive is None:
+            known = known._replace(archive=file.archive, executable=file.executable)
+        values = known.values if value in known.values else (*known.values, value)
+        states[file.state, by] = known._replace(values=values)
     return list(states.values())

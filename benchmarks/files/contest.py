@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.measure import Bench, Figure, Sample, process, timed
 
 #: Step -> what is done to the directory before the command runs (again). The first is in a new directory.
-Steps = Mapping[str, Callable[[Path], None]]
+Steps = Mapping[str, Callable[[Path], object]]
 OURS: Final = "redun-core"
 
 
@@ -34,7 +34,7 @@ class Contestant:
 
 
 def contest(
-    bench: Bench, name: str, what: str, make: Callable[[Path], None], steps: Steps, all_: Sequence[Contestant]
+    bench: Bench, name: str, what: str, make: Callable[[Path], object], steps: Steps, all_: Sequence[Contestant]
 ) -> Iterator[Figure]:
     """Runs all steps of each contestant in turn, and yields figures: each step's time, and in how many multiples of
     ours the others take it.

@@ -25,7 +25,7 @@ _WARM_MS: Final = 2_000.0
 
 def trees(bench: Bench) -> Iterator[Figure]:
     """A `Dir` of 10,000 files, and 100,000 as a `FileSet` and as a `File` each."""
-    few, many = bench.size(10_000, 1_000), bench.size(100_000, 5_000)
+    few, many = bench.size(10_000, 500), bench.size(100_000, 2_000)
     with bench.fresh() as directory:
         _fill(directory / "few", few)
         yield from _tree(bench, directory / "few", few, "as_dir", "a Dir")

@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from time import perf_counter_ns
 from typing import Any, Final
 
+import redun.executor.dropped  # noqa: F401  it listens
 from redun.core import codes
 from redun.core.classes import UnavailableError
 from redun.core.codec import Pointer
@@ -31,7 +32,7 @@ from redun.core.keys import code_id, prepare, spread
 from redun.core.ownership import own_packages, set_own_packages
 from redun.core.reduction import reduce
 from redun.core.tasks import Task, registry
-from redun.core.values import Encoded, Encoder
+from redun.core.values import NO_OPTIONS, Encoded, Encoder
 from redun.executor.failures import causes, summary, trace_of
 from redun.executor.fingerprints import REBOUND
 from redun.executor.loader import load_program
@@ -256,7 +257,7 @@ class _Worker:
         self._modules = len(sys.modules)
         function = self._script(task, place) if task.is_script else task.func
         ((answer,), _) = self._bodies.run_here([Work(None, function, args, kwargs)])
-        outcome = self._outcome(task, answer, call.key)
+        outcome = self._outcome(task, answer, call)
         if len(sys.modules) != self._modules and (
             prepare(task, self._format).digest != fingerprint or self._code_ids(task, code) != set(call.code)
         ):
@@ -273,12 +274,12 @@ class _Worker:
         ids = (code_id(obj, self._format, task)[0] for obj in code)
         return {digest for digest in ids if digest is not None}
 
-    def _outcome(self, task: Task[..., Any], answer: Answer, key: bytes) -> Outcome:
+    def _outcome(self, task: Task[..., Any], answer: Answer, call: Call) -> Outcome:
         duration = answer.stopped - answer.started
         if not answer.ok:
             return self.failed(answer.value, answer.started, duration)._replace(nested=answer.nested)
         self._encoder.objects, self._blobs = {}, []
-        self._encoder.caller = key
+        self._encoder.caller, self._encoder.options = call.key, {"archive": call.archive}
         try:
             reduction = reduce(self._encoder, answer.value, self._pin)
         except UNWRITABLE as error:
@@ -287,7 +288,7 @@ class _Worker:
             error.add_note(f"in the value that task {task.fullname} returned")
             return self.failed(error, answer.started, duration)
         finally:
-            self._encoder.caller, self._encoder.returning = None, False
+            self._encoder.caller, self._encoder.returning, self._encoder.options = None, False, NO_OPTIONS
         payload = reduction.payload
         kind = EXPRESSION
         if not reduction.nodes:

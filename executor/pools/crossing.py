@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from redun.core import codes
+from redun.core import codes, limits
 from redun.core.classes import UnavailableError
 from redun.core.codec import Pointer, references, unpack
 from redun.core.decoding import Decoder
@@ -117,7 +117,12 @@ class Crossing:
             code, modules = self._code_of(job)
         secrets = sealed.gather([a for a in args if type(a) is bytes], self._pending.fetch)
         return FarWork(
-            job, self._callee(job.task), Call(args, code, modules, job.key or b""), objects, secrets, job.timeout
+            job,
+            self._callee(job.task),
+            Call(args, code, modules, job.key or b"", bool(job.options.get("archive"))),
+            objects,
+            secrets,
+            job.timeout,
         )
 
     def _argument(self, arg: Encoded, objects: Objects) -> bytes | Pointer:
@@ -196,7 +201,7 @@ class Crossing:
         encoder = self._evaluator.encoder
         for kind, payload in outcome.objects:
             digest = encoder.put(kind, payload)
-            if kind == "blob" and encoder.write_blob is not None:
+            if kind == "blob" and encoder.write_blob is not None and len(payload) > limits.INLINE_BYTES:
                 del encoder.objects[digest]
                 encoder.write_blob(digest, payload)
         for blob, size in outcome.blobs:

@@ -80,13 +80,14 @@ class Callee(NamedTuple):
 
 class Call(NamedTuple):
     """One job: its arguments in the order of the parameters, each the payload of a value or a pointer to one; the
-    fingerprints of the user's own code among them; the modules that they need; and its key, of which the states of
-    handles are made that it returns."""
+    fingerprints of the user's own code among them; the modules that they need; its key, of which the states of handles
+    are made that it returns; and whether the bytes of files that it returns are kept."""
 
     args: list[bytes | Pointer]
     code: list[bytes]
     modules: list[str]
     key: bytes
+    archive: bool
 
 
 class Request(NamedTuple):

@@ -26,9 +26,14 @@ for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 
 
 class _Guardian:
-    """The guardian of this process; started with the first script, and again where it was killed."""
+    """The guardian of this process; started with the first script, and again where it was killed.
+
+    Attributes:
+        pid: of the process, 0 while there is none.
+    """
 
     def __init__(self) -> None:
+        self.pid = 0
         self._lock = threading.Lock()
         self._pipe = -1
         self._groups: set[int] = set()
@@ -58,11 +63,13 @@ class _Guardian:
     def _start(self) -> None:
         if self._pipe >= 0:
             os.close(self._pipe)
+            with suppress(ChildProcessError):  # somebody else has buried it
+                os.waitpid(self.pid, 0)
         theirs, self._pipe = os.pipe()
         null = os.open(os.devnull, os.O_RDWR)
         try:
             actions = [(os.POSIX_SPAWN_DUP2, theirs, 0), *((os.POSIX_SPAWN_DUP2, null, number) for number in (1, 2))]
-            os.posix_spawn(
+            self.pid = os.posix_spawn(
                 "/bin/sh", ["sh", "-c", _TEXT, "redun-guardian"], {}, file_actions=actions, setsid=True
             )  # nobody waits for it: it lives as long as this process
         finally:
@@ -73,6 +80,7 @@ class _Guardian:
         """In a process that was forked from this one: the scripts are none of its own."""
         self._lock = threading.Lock()
         self._groups = set()
+        self.pid = 0
         if self._pipe >= 0:
             with suppress(OSError):
                 os.close(self._pipe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Characters of a line; a longer one is shown as several.
+#: A line that is longer is shown as several.
 _LINE_BYTES: Final = 4096
 #: What of one stream of one script is shown while it runs: whoever waits to print it must not be drowned.
 SHOWN_BYTES: Final = 1 << 20
@@ -17,10 +17,11 @@ class Lines:
     def __init__(self) -> None:
         self._rest = b""
         self._room = SHOWN_BYTES
+        self._told = False
 
     def feed(self, data: bytes) -> list[str]:
         """Returns the lines that end in these bytes."""
-        if self._room <= 0:
+        if self._told:
             return []
         *whole, rest = (self._rest + data).split(b"\n")
         while len(rest) > _LINE_BYTES:
@@ -39,7 +40,7 @@ class Lines:
         for line in lines:
             if self._room <= 0:
                 texts.append("(what follows of this stream is not shown)")
-                self._rest = b""
+                self._rest, self._told = b"", True
                 break
             self._room -= len(line) + 1
             texts.append(text_of(line.rstrip(b"\r").rpartition(b"\r")[2]))

@@ -16,7 +16,8 @@ from redun.core.files.file import File
 from redun.core.files.filesystems import filesystem_of
 from redun.core.files.local import LOCAL
 from redun.core.files.sets import Dir, FileSet
-from redun.core.files.staging import Output, Staging, copy_one, copy_tree
+from redun.core.files.staging import Output, Pairs, Staging, copy_all, file_pairs, tree_pairs
+from redun.core.files.written import note_written
 from redun.executor.scripting.command import executable
 from redun.executor.scripting.lines import text_of
 from redun.executor.scripting.running import STDOUT_BYTES, Ended, run_command
@@ -56,23 +57,15 @@ class Plan:
         outputs = [item for item in leaves(self._outputs) if type(item) is Output]
         wants_stdout = any(output.path == STDOUT for output in outputs)
         with self._directory() as directory:
-            for item in leaves(self._inputs):
-                if isinstance(item, Staging):
-                    if directory and leads_out(item.local_path):
-                        raise ScriptError(f"the local path {item.local_path!r} leads out of the temporary directory")
-                    item.stage_in(directory)
+            copy_all(self._staged(directory))
             seen = {id(output): _look(output.path) for output in outputs if directory and output.kind is File}
             for output in outputs:
                 _make_place(output, directory)
             ended = self._execute(directory, keeps=wants_stdout)
-            made: dict[int, Any] = {}
-            for output in outputs:
-                if output.path == STDOUT:
-                    made[id(output)] = ended.stdout
-                else:
-                    self._collect(output, directory, seen.get(id(output)))
-                    made[id(output)] = output.value()
-        return replaced(self._outputs, lambda item: made.get(id(item), item))
+            files = [output for output in outputs if output.path != STDOUT]
+            copy_all([pair for output in files for pair in self._made(output, directory, seen.get(id(output)))])
+        values = {id(output): ended.stdout if output.path == STDOUT else output.value() for output in outputs}
+        return replaced(self._outputs, lambda item: values.get(id(item), item))
 
     @contextmanager
     def _directory(self) -> Iterator[str]:
@@ -85,6 +78,15 @@ class Plan:
             yield directory
         finally:
             shutil.rmtree(directory, ignore_errors=True)
+
+    def _staged(self, directory: str) -> Pairs:
+        pairs: Pairs = []
+        for item in leaves(self._inputs):
+            if isinstance(item, Staging):
+                if directory and leads_out(item.local_path):
+                    raise ScriptError(f"the local path {item.local_path!r} leads out of the temporary directory")
+                pairs += item.pairs_in(directory)
+        return pairs
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -138,28 +140,27 @@ class Plan:
 
     # -- outputs ------------------------------------------------------------------------------------------------------
 
-    def _collect(self, output: Output, directory: str, before: Any) -> None:
-        """Puts an output where it belongs.
+    def _made(self, output: Output, directory: str, before: Any) -> Pairs:
+        """Returns what is to be copied to put an output where it belongs.
 
         Raises:
             ScriptError: if the script has not written it.
-            OSError: if it cannot be copied.
+            OSError: if it cannot be read.
         """
         if issubclass(output.kind, FileSet) and not issubclass(output.kind, Dir):
-            return  # whatever there is, also nothing
+            return []  # whatever there is, also nothing
         is_file = issubclass(output.kind, File)
         written = output.path if output.local is None else output.local
         here = os.path.join(directory, written) if filesystem_of(written) is LOCAL else written
         if _is_there(here, is_file):
-            if is_file:
-                copy_one(here, output.path)
-            else:
-                copy_tree(here, output.path, hidden=output.hidden)
-            return
+            note_written(output.path)
+            return file_pairs(here, output.path) if is_file else tree_pairs(here, output.path, hidden=output.hidden)
         in_place = directory and output.local is None and not filesystem_of(here).exists(here)
         is_new = _is_there(output.path, is_file) and (before is None or before != _look(output.path))
         if not (in_place and is_new):
             raise self._missing(written, here, is_file)
+        note_written(output.path)
+        return []
 
     def _missing(self, written: str, here: str, is_file: bool) -> ScriptError:
         filesystem = filesystem_of(here)

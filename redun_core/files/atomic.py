@@ -19,6 +19,9 @@ from typing import IO, Any, Final, Self
 PART_END: Final = ".redun-part"
 #: The name is cut so that what is put around it fits in the 255 bytes that a name may have.
 _NAME_BYTES: Final = 200
+#: By this a file without a name can be given one.
+_HANDLES: Final = "/proc/self/fd"
+_OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 _NO_NAMELESS: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS})
 
 
@@ -62,7 +65,13 @@ class AtomicWriter:
         if kind is None:
             self.close()
         else:
+            self._tell(error)
             self.discard()
+
+    @property
+    def name(self) -> str:
+        """The path that the content is to have."""
+        return self._target
 
     def close(self) -> None:
         """Gives the file its name; the second time does nothing.
@@ -76,7 +85,8 @@ class AtomicWriter:
             self._stream.flush()
             self._name()
             self._stream.close()
-        except BaseException:
+        except BaseException as error:
+            self._tell(error)
             self.discard()
             raise
 
@@ -90,8 +100,15 @@ class AtomicWriter:
         if hasattr(self, "_stream") and not self._stream.closed:
             self.discard()
 
+    def _tell(self, error: BaseException | None) -> None:
+        """Says which file an error of the disk is about: the system tells of no path when a write fails."""
+        if isinstance(error, OSError) and error.filename is None and error.errno in _OF_THE_DISK:
+            error.filename = self._target
+
     def _open_nameless(self) -> int:
         directory = os.path.dirname(self._target)
+        if not os.path.isdir(_HANDLES):
+            return self._open_part()
         try:
             return os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
         except OSError as error:
@@ -142,7 +159,7 @@ class AtomicWriter:
         # a directory must be passed, or Python would link the link in /proc and not what it leads to
         directory = os.open(os.path.dirname(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.link(f"/proc/self/fd/{self._stream.fileno()}", os.path.basename(name), dst_dir_fd=directory)
+            os.link(f"{_HANDLES}/{self._stream.fileno()}", os.path.basename(name), dst_dir_fd=directory)
         except FileExistsError:
             return False
         except OSError as error:
@@ -159,15 +176,15 @@ class AtomicWriter:
 
 
 class Written:
-    """A stream that tells when it is over: `done` is called with whether its content was kept.
+    """A stream that tells how it ended: `done` is called with "written", "failed" or "dropped".
 
-    What was opened for writing and is dropped unclosed may be half of what was meant, so it is not kept.
+    What is dropped unclosed may be half of what was meant, so it is not kept, unless it was written in place.
     """
 
     def __init__(self, stream: Any, done: Callable[[str], None]) -> None:
         self._stream = stream
         self._done: Callable[[str], None] | None = done
-        self.write = stream.write  # here and not by `__getattr__`: rows are written one by one
+        self._write = stream.write  # it leads to the innermost stream at once: rows are written one by one
 
     def __getattr__(self, name: str) -> Any:
         if name == "_stream":
@@ -187,6 +204,14 @@ class Written:
         finally:
             self._end("written" if kind is None else "failed")
 
+    def write(self, data: Any) -> Any:
+        """Writes; returns how much that was.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        return self._write(data)
+
     def close(self) -> None:
         """Closes the stream; its content is kept.
 
@@ -200,10 +225,10 @@ class Written:
 
     def __del__(self) -> None:
         if self.__dict__.get("_done") is not None and not self._stream.closed:
-            drop = getattr(self._stream, "discard", self._stream.close)
+            drop = getattr(self._stream, "discard", None)
             with contextlib.suppress(OSError):
-                drop()
-            self._end("dropped")
+                (drop or self._stream.close)()
+            self._end("written" if drop is None else "dropped")
 
     def _end(self, how: str) -> None:
         done, self._done = self._done, None

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from redun.core import codes
 from redun.core.codec import ExtType
-from redun.core.decoding import READERS, Decoder
+from redun.core.decoding import POINTER_READERS, READERS, Decoder
 from redun.core.errors import MalformedObject, RemoteFileError, TaskError
 from redun.core.files.atomic import Written
 from redun.core.files.copying import copy_path
@@ -42,7 +42,7 @@ class File:
         TaskError: if there can be no such path.
     """
 
-    __slots__ = ("_owner", "_state", "by", "path")
+    __slots__ = ("_kept", "_owner", "_state", "by", "path")
 
     #: What it is compared by where nothing else is said, and whether anything else may be.
     _by: ClassVar[str] = "content"
@@ -154,6 +154,11 @@ class File:
     def describe(self) -> str:
         """Returns the path."""
         return self.path
+
+    def archive(self) -> Self:
+        """Returns this file. Where a task returns it, the store keeps its bytes: `redun restore` brings them back."""
+        self._kept = True
+        return self
 
     # -- the file itself ----------------------------------------------------------------------------------------------
 
@@ -332,9 +337,9 @@ def kind_of(written: Any, classes: tuple[type[Any], ...]) -> tuple[type[Any], st
         MalformedObject: if none of the classes is.
     """
     if type(written) is str:
-        name, _, by = written.partition("/")
+        name, slash, by = written.partition("/")
         for kind in classes:
-            if kind.__name__ == name and by in ("", "stat") and not (by and kind._by_is_fixed):
+            if kind.__name__ == name and by == ("stat" if slash else "") and not (by and kind._by_is_fixed):
                 return kind, by or kind._by
     raise MalformedObject(f"{written!r:.80} is no kind of file")
 
@@ -342,7 +347,12 @@ def kind_of(written: Any, classes: tuple[type[Any], ...]) -> tuple[type[Any], st
 def _encode(encoder: Encoder, file: File) -> ExtType:
     state = file.state()
     encoder.externals.append(type(file).known(file.path, file.by, state))  # the value itself goes on, and changes
-    return encoder.ext(codes.FILE, [written_kind(file), file.path, state])
+    items: list[Any] = [written_kind(file), file.path, state]
+    if state is not None and encoder.archives(file):
+        from redun.core.files.archive import archived_file  # most files are not kept
+
+        items.append(archived_file(encoder, file.filesystem, file.path, file.by, state))
+    return encoder.ext(codes.FILE, items)
 
 
 def _read(decoder: Decoder, items: Any) -> File:
@@ -358,3 +368,4 @@ def _read(decoder: Decoder, items: Any) -> File:
 _KINDS: Final = (File, ContentFile, IFile)
 HANDLERS.update(dict.fromkeys(_KINDS, _encode))
 READERS[codes.FILE] = _read
+POINTER_READERS[codes.ARCHIVE] = lambda _, items: None  # programs do without: it is for `redun restore`

@@ -7,9 +7,9 @@ that begins with a dot is matched by a wildcard only where `hidden` is asked for
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -17,6 +17,8 @@ from redun.core.files.atomic import PART_END
 
 _MAGIC: Final = frozenset("*?[")
 _ANY: Final = "**"
+#: What a link is like that leads in a ring, or through what is no directory.
+_LEADS_NOWHERE: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENOENT})
 #: A part of a pattern: (the name itself, None) or (its text, what says whether a name matches).
 Part = tuple[str, Callable[[str], object] | None]
 
@@ -63,14 +65,15 @@ class _Search:
         while self._waiting:
             directory, prefix, places, trail = self._waiting.pop()
             names = self._literals(places)
+            if names is not None:
+                self._look_up(directory, names, prefix, places, trail)
+                continue
             try:
-                if names is None:
-                    with os.scandir(directory) as entries:
-                        self._scan(entries, prefix, places, trail)
-                else:
-                    self._look_up(directory, names, prefix, places, trail)
+                entries = os.scandir(directory)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # it has gone meanwhile, or never was
+            with entries:
+                self._scan(entries, prefix, places, trail)
         return self._found
 
     def _with_skipped(self, places: set[int]) -> frozenset[int]:
@@ -91,9 +94,7 @@ class _Search:
         self, directory: str, names: list[str], prefix: str, places: frozenset[int], trail: tuple[str, ...]
     ) -> None:
         for name in names:
-            path = os.path.join(directory, name)
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                self._take(_Named(name, path), prefix, places, trail)
+            self._take(_Named(name, os.path.join(directory, name)), prefix, places, trail)
 
     def _scan(
         self, entries: Iterable[os.DirEntry[str]], prefix: str, places: frozenset[int], trail: tuple[str, ...]
@@ -123,7 +124,7 @@ class _Search:
             is_directory = entry.is_dir()
             is_file = not is_directory and self._last in matched and entry.is_file()
         except OSError as error:
-            if error.errno == errno.ELOOP:
+            if error.errno in _LEADS_NOWHERE:
                 return
             raise
         if is_file:
@@ -158,10 +159,10 @@ class _Named:
         self.path = path
 
     def is_dir(self) -> bool:
-        return os.path.isdir(self.path)
+        return stat.S_ISDIR(os.stat(self.path).st_mode)
 
     def is_file(self) -> bool:
-        return os.path.isfile(self.path)
+        return stat.S_ISREG(os.stat(self.path).st_mode)
 
     def is_symlink(self) -> bool:
         return os.path.islink(self.path)

@@ -94,7 +94,7 @@ class StatMemo:
             OSError: if there is something that cannot be read, or that is no file.
         """
         full = from_root(path, os.getcwd())
-        seen = _seen(full)
+        seen = _seen(path)
         if seen is None:
             return None
         row = self._rows.get(full)
@@ -105,7 +105,7 @@ class StatMemo:
                 self._rows[full] = row
         if row is not None and row[:4] == seen:
             return row[4]
-        return self._keep(full, _read_row(full))
+        return self._keep(full, _read_row(path))
 
     def contents(self, paths: Sequence[str], expected: Sequence[bytes | None] | None = None) -> list[bytes | None]:
         """Returns what `content` does for each path; files to be read are read in threads where that pays.
@@ -149,10 +149,10 @@ class StatMemo:
                 found.append(b"")
         if not unread or (expected is not None and _differ(found, expected)):
             return found
-        unread_paths = [full_paths[place] for place in unread]
+        unread_paths = [paths[place] for place in unread]
         in_threads = len(unread) >= _MANY_FILES or (size >= _MANY_BYTES and len(unread) > 1)
-        for place, full, row in zip(unread, unread_paths, _read_rows(unread_paths, in_threads), strict=True):
-            found[place] = self._keep(full, row)
+        for place, row in zip(unread, _read_rows(unread_paths, in_threads), strict=True):
+            found[place] = self._keep(full_paths[place], row)
         return found
 
     def _keep(self, full: str, row: StatRow | None) -> bytes | None:

@@ -390,7 +390,7 @@ def _encode(encoder: Encoder, files: FileSet) -> ExtType:
 
 def _read(decoder: Decoder, items: Any) -> FileSet:
     written, pattern, hidden, digest, count, members = items[:6]
-    if type(pattern) is not str or not pattern or "\0" in pattern or type(hidden) is not bool:
+    if type(pattern) is not str or not pattern or "\0" in pattern or type(hidden) is not bool or len(items) > 7:
         raise MalformedObject("a set of files has a pattern and a flag")
     kind, by = kind_of(written, _KINDS)
     if type(members) is list:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, Self, TypeAlias, TypeVar, cast
 
 from redun.core.adapters.registry import register
 from redun.core.decoding import Decoder
@@ -23,6 +23,8 @@ from redun.core.files.written import note_written
 from redun.core.values import Encoder
 
 F = TypeVar("F", File, Dir)
+#: Canonical paths of files, and of what their copies are to be.
+Pairs: TypeAlias = list[tuple[str, str]]
 
 
 class Staging(Generic[F]):
@@ -78,7 +80,7 @@ class Staging(Generic[F]):
         Raises:
             OSError: if it cannot be copied.
         """
-        self.stage_in("")
+        copy_all(self.pairs_in(""))
         return self.local
 
     def unstage(self) -> F:
@@ -87,19 +89,19 @@ class Staging(Generic[F]):
         Raises:
             OSError: if it cannot be copied.
         """
-        self._copy(self._local, self.remote.path)
+        copy_all(self._pairs(self._local, self.remote.path))
         self.remote.refresh()
         return self.remote
 
-    def stage_in(self, directory: str) -> None:
-        """Copies the remote to the local path, seen from a directory.
+    def pairs_in(self, directory: str) -> Pairs:
+        """Returns what is to be copied to stage it, the local path seen from a directory.
 
         Raises:
-            OSError: if it cannot be copied.
+            OSError: if it is a directory that cannot be read.
         """
-        self._copy(self.remote.path, os.path.join(directory, self._local))
+        return self._pairs(self.remote.path, os.path.join(directory, self._local))
 
-    def _copy(self, source: str, target: str) -> None:
+    def _pairs(self, source: str, target: str) -> Pairs:
         raise NotImplementedError
 
     # -- as text of a shell -------------------------------------------------------------------------------------------
@@ -142,8 +144,8 @@ class StagingFile(Staging[File]):
     __slots__ = ()
     _kind = File
 
-    def _copy(self, source: str, target: str) -> None:
-        copy_one(source, target)
+    def _pairs(self, source: str, target: str) -> Pairs:
+        return file_pairs(source, target)
 
 
 class ContentStagingFile(StagingFile):
@@ -166,8 +168,8 @@ class StagingDir(Staging[Dir]):
     __slots__ = ()
     _kind = Dir
 
-    def _copy(self, source: str, target: str) -> None:
-        copy_tree(source, target, hidden=self.remote.hidden)
+    def _pairs(self, source: str, target: str) -> Pairs:
+        return tree_pairs(source, target, hidden=self.remote.hidden)
 
     def _command(self, source: str, target: str) -> str:
         return f"mkdir -p -- {target} && cp -r -- {source}/. {target}"
@@ -214,30 +216,41 @@ def _path_of(given: Any) -> str:
         raise TaskError(f"a {type(given).__name__} is no path", hint="give a path, or a File or Dir") from None
 
 
-def copy_one(source: str, target: str) -> None:
-    """Copies a file, also from one filesystem to another. The target is replaced at once.
+def file_pairs(source: str, target: str) -> Pairs:
+    """Returns what is to be copied for a file, as `copy_all` takes it: nothing where it lies there already."""
+    pair = filesystem_of(source).canonical(source), filesystem_of(target).canonical(target)
+    return [] if pair[0] == pair[1] else [pair]
+
+
+def tree_pairs(source: str, target: str, *, hidden: bool = False) -> Pairs:
+    """Returns what is to be copied for a directory, and makes that of the copies; what is in it besides them stays.
 
     Raises:
-        OSError: if that cannot be.
-    """
-    canonical = filesystem_of(target).canonical(target)
-    copy_path(filesystem_of(source).canonical(source), canonical)
-    note_written(canonical)
-
-
-def copy_tree(source: str, target: str, *, hidden: bool = False) -> None:
-    """Copies the files below a directory; what is at the target besides them stays.
-
-    Raises:
-        OSError: if that cannot be.
+        OSError: if there is no such directory, or it cannot be read.
         TaskError: if one lies in the other.
     """
     here, there = filesystem_of(source), filesystem_of(target)
     source, target = here.canonical(source), there.canonical(target)
-    if source != target:
-        pairs = pairs_below(source, target, hidden)
-        there.make_dirs(target)
+    if source == target:
+        return []
+    pairs = pairs_below(source, target, hidden)
+    there.make_dirs(target)
+    return pairs
+
+
+def copy_all(pairs: Pairs) -> None:
+    """Copies files, also from one filesystem to another, side by side where there are several. Each target is replaced
+    at once.
+
+    Raises:
+        OSError: for the first one that cannot be copied.
+    """
+    if len(pairs) == 1:
+        copy_path(*pairs[0])
+    elif pairs:
         copy_paths(pairs)
+    for _, target in pairs:
+        note_written(target)
 
 
 # -- outputs ----------------------------------------------------------------------------------------------------------
@@ -302,7 +315,12 @@ def _staging_state(_: Encoder, pair: Staging[Any]) -> list[Any]:
 
 
 def _register(kind: type[Staging[Any]]) -> None:
-    register(kind, f"redun_files.{kind.__name__}", _staging_state, lambda _, state: kind(*state))
+    def read(_: Decoder, state: Any) -> Staging[Any]:
+        pair: Staging[Any] = kind.__new__(kind)
+        pair._local, pair.remote = state  # the remote may be anything that stands for a lazy one
+        return pair
+
+    register(kind, f"redun_files.{kind.__name__}", _staging_state, read)
 
 
 for _kind in _STAGED.values():

@@ -6,10 +6,11 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 from redun.core import codes
-from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, Pointer, unpack
+from redun.core.codec import FIRST_OPAQUE_CODE, ExtType, unpack
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject
 from redun.core.files.globs import split_pattern
+from redun.core.files.kept import blob_of, parts_of
 
 #: How a file begins: three items, or four where its bytes are in the store; and a set of files.
 _FILE_MARKS: Final = tuple(bytes((codes.FILE, 0x90 + items)) for items in (3, 4))
@@ -31,12 +32,14 @@ class HeldFile(NamedTuple):
         state: what the file is compared by; None where it was missing.
         kind: the class of the value.
         archive: the blob with its bytes, where these were kept.
+        executable: whether it could be executed then.
     """
 
     path: str
     state: bytes | None
     kind: str
     archive: Digest | None = None
+    executable: bool = False
 
 
 class HeldSet(NamedTuple):
@@ -46,19 +49,46 @@ class HeldSet(NamedTuple):
         kind: the class of the value.
         base: the directory that all members lie below; `.` is the working directory.
         members: state by path from there, or pointers to values with parts of that, in the order of paths.
-        archives: blobs of the members in their order, or pointers to values with parts of that; None where their bytes
-            were not kept.
+        archives: values with what is said of the bytes of the members, part by part; empty where they were not kept.
     """
 
     kind: str
     base: str
     members: dict[Any, Any] | list[Any]
-    archives: list[Any] | None = None
+    archives: tuple[Digest, ...] = ()
+
+    def files(self, read: Callable[[Digest], bytes | None]) -> Iterator["HeldFile"]:
+        """Yields the members as files.
+
+        Args:
+            read: gives the payload of a value, None where it is missing.
+        """
+        parts = [self.members] if isinstance(self.members, dict) else [_read(read, part) for part in self.members]
+        for number, part in enumerate(parts):
+            archives = _read(read, self.archives[number]) if len(self.archives) == len(parts) else None
+            if isinstance(part, dict):
+                yield from self.listed(part, archives)
+
+    def listed(self, part: dict[Any, Any], archives: Any) -> Iterator["HeldFile"]:
+        """Yields the members in one part as files; `archives` is what is said of their bytes, in their order."""
+        kept = archives if isinstance(archives, list) and len(archives) == len(part) else [None] * len(part)
+        for (name, state), item in zip(part.items(), kept, strict=True):
+            path = text_of(name)
+            if path is not None and isinstance(state, bytes):
+                yield HeldFile(self.prefix + path, state, self.kind, *(blob_of(item) or ()))
 
     @property
     def prefix(self) -> str:
         """What stands before the path of each member."""
         return "" if self.base == "." else self.base.rstrip("/") + "/"
+
+
+def _read(read: Callable[[Digest], bytes | None], pointer: Any) -> Any:
+    payload = read(Digest(pointer)) if isinstance(pointer, bytes) else None
+    try:
+        return None if payload is None else unpack(payload)
+    except MalformedObject:
+        return None
 
 
 def may_hold_files(payload: bytes) -> bool:
@@ -112,7 +142,7 @@ def _file(items: list[Any]) -> HeldFile | None:
     text = text_of(path)
     if text is None or not isinstance(kind, str) or not isinstance(state, bytes | None):
         return None
-    return HeldFile(text, state, kind, Digest(more[0]) if more and isinstance(more[0], Pointer) else None)
+    return HeldFile(text, state, kind, *(blob_of(more[0]) or ()) if more else ())
 
 
 def _set(items: list[Any]) -> HeldSet | None:
@@ -123,7 +153,7 @@ def _set(items: list[Any]) -> HeldSet | None:
     if text is None or not isinstance(kind, str) or not isinstance(members, dict | list):
         return None
     base = text if kind.partition("/")[0] in DIRECTORIES else split_pattern(text)[0] or "."
-    return HeldSet(kind, base, members, more[0] if more and isinstance(more[0], list) else None)
+    return HeldSet(kind, base, members, tuple(parts_of(more[0])) if more else ())
 
 
 _READERS: Final[dict[int, Callable[[list[Any]], HeldFile | HeldSet | None]]] = {codes.FILE: _file, codes.FILESET: _set}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from redun.core.codec import Pointer, unpack
@@ -28,82 +28,66 @@ class SetMembers:
     def fitting(self, pattern: str) -> Iterator[Found]:
         """Yields the members whose path fits a pattern, in no order, some of them more than once."""
         fixed = pattern[: min([len(pattern), *(pattern.find(wild) for wild in _WILD if wild in pattern)])]
-        seen: set[tuple[str, Digest]] = set()
+        seen: set[tuple[str, Digest, bool]] = set()
 
         def wanted(base: str) -> bool:
             prefix = HeldSet("", base, {}).prefix
             return prefix.startswith(fixed) or fixed.startswith(prefix)
 
         for value, found in self._index.sets(wanted):
-            for place, part, archives in self._parts(value, found):
-                if (found.prefix, place) in seen:
-                    continue
-                if place != value:
-                    seen.add((found.prefix, place))
-                for number, (name, state) in enumerate(part.items()):
-                    if fits(found.prefix + name, pattern):
-                        yield place, _member(found, name, state, archives, number)
+            parts = _parts(value, found)
+            for number, place in enumerate(parts):
+                about = (found.prefix, place, bool(found.archives))
+                if place == value or about not in seen:
+                    seen.add(about)
+                    part, archives = self._part(value, found, number, parts)
+                    yield from ((place, file) for file in found.listed(part, archives) if fits(file.path, pattern))
 
     def at(self, path: str) -> Iterator[Found]:
         """Yields what sets say of the file of one path."""
         for value, found in self._index.sets(lambda base: _lies_below(path, HeldSet("", base, {}).prefix)):
-            name = path.removeprefix(found.prefix)
-            for place, part, archives in self._parts(value, found, name):
-                if name in part:
-                    yield place, _member(found, name, part[name], archives, list(part).index(name))
+            parts = _parts(value, found)
+            number = self._number(parts, path.removeprefix(found.prefix)) if parts != [value] else 0
+            if number >= 0:
+                part, archives = self._part(value, found, number, parts)
+                yield from ((parts[number], file) for file in found.listed(part, archives) if file.path == path)
 
-    def _parts(
-        self, value: Digest, found: HeldSet, name: str | None = None
-    ) -> Iterator[tuple[Digest, dict[str, bytes], list[Any]]]:
-        """(value that it is in, members, blobs) of each part; of the one that a name would be in."""
-        if isinstance(found.members, dict):
-            yield value, _members(found.members), found.archives or []
-            return
-        places = [pointer.digest for pointer in found.members if isinstance(pointer, Pointer)]
-        chosen = range(len(places)) if name is None else self._place(places, name)
-        for number in chosen:
-            archives: Any = []
-            if found.archives is not None and len(found.archives) == len(places):
-                archives = self._read(found.archives[number])
-            yield places[number], self._part(places[number]), archives if isinstance(archives, list) else []
+    def _part(self, value: Digest, found: HeldSet, number: int, parts: Sequence[Digest]) -> tuple[dict[Any, Any], Any]:
+        """The members in one of the parts, and what is said of their bytes."""
+        archives = self._read(found.archives[number]) if len(found.archives) == len(parts) else None
+        part = found.members if parts == [value] else self._read(parts[number])
+        return part if isinstance(part, dict) else {}, archives
 
-    def _place(self, places: list[Digest], name: str) -> range:
-        """Where in the parts, which are in the order of paths, a name would be."""
-        low, high = 0, len(places)
+    def _number(self, parts: Sequence[Digest], name: str) -> int:
+        """Which of the parts, which are in the order of paths, a name would be in; -1 for none."""
+        low, high = 0, len(parts)
         while low < high:
             middle = (low + high) // 2
-            if self._first(places[middle]) <= name:
+            if self._first(parts[middle]) <= name:
                 low = middle + 1
             else:
                 high = middle
-        return range(low - 1, low) if low else range(0)
+        return low - 1
 
-    def _first(self, place: Digest) -> str:
-        if place not in self._firsts:
-            self._firsts[place] = next(iter(self._part(place)), "")
-        return self._firsts[place]
+    def _first(self, part: Digest) -> str:
+        if part not in self._firsts:
+            items = self._read(part)
+            self._firsts[part] = text_of(next(iter(items), "")) or "" if isinstance(items, dict) else ""
+        return self._firsts[part]
 
-    def _part(self, place: Digest) -> dict[str, bytes]:
-        items = self._read(place)
-        return _members(items) if isinstance(items, dict) else {}
-
-    def _read(self, pointer: Any) -> Any:
-        payload = self._index.payload(Digest(pointer)) if isinstance(pointer, bytes) else None
+    def _read(self, digest: Digest) -> Any:
+        payload = self._index.payload(digest)
         try:
             return None if payload is None else unpack(payload)
         except MalformedObject:
             return None
 
 
-def _members(items: dict[Any, Any]) -> dict[str, bytes]:
-    named = ((text_of(name), state) for name, state in items.items())
-    return {name: state for name, state in named if name is not None and isinstance(state, bytes)}
-
-
-def _member(found: HeldSet, name: str, state: bytes, archives: list[Any], number: int) -> HeldFile:
-    archive = archives[number] if number < len(archives) else None
-    blob = archive.digest if isinstance(archive, Pointer) else None
-    return HeldFile(found.prefix + name, state, found.kind, blob)
+def _parts(value: Digest, found: HeldSet) -> list[Digest]:
+    """The values that the members are in: the set's own, or those that it points to."""
+    if isinstance(found.members, dict):
+        return [value]
+    return [pointer.digest for pointer in found.members if isinstance(pointer, Pointer)]
 
 
 def _lies_below(path: str, prefix: str) -> bool:

@@ -89,7 +89,14 @@ heads = st.builds(
     st.none() | digests,
 )
 task_sets = st.builds(TaskSetRecord, in_order(st.tuples(texts, digests, few(st.tuples(texts, digests)))))
-externals = st.builds(ExtRecord, few(digests), few(digests), few(st.tuples(texts, digests)))
+externals = st.builds(
+    lambda own, made, *rest: ExtRecord(own, *rest[:2], made=min(made, len(own)), past=rest[2]),
+    few(digests),
+    st.integers(0, 2),
+    few(digests),
+    few(st.tuples(texts, digests)),
+    few(digests),
+)
 
 job_rows = st.builds(
     JobRow,

@@ -141,6 +141,8 @@ def test_pipes_sockets_and_links_that_lead_nowhere_are_no_members(tmp_path: Path
     os.mkfifo("d/pipe")
     os.symlink("nosuch", "d/broken")
     os.symlink("ring", "d/ring")
+    for name in "0z":  # whichever order the system tells them in
+        os.symlink("a/through/a/file", f"d/{name}")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("d/s")
         assert _paths(Dir("d")) == ["d/a", "d/f/b"]
@@ -389,7 +391,7 @@ def test_directories_are_made_and_removed():
     directory.rmdir()
     assert not directory.exists()
     directory.file("a").write("a")
-    with pytest.raises(OSError, match="not empty.*'d/e'"):
+    with pytest.raises(OSError, match=r"not empty.*'d/e'"):
         directory.rmdir()
     directory.rmdir(recursive=True)
     assert not directory.exists()

@@ -12,10 +12,11 @@ from tests.e2e.lessons import lessons, play, settled, steps, told
 
 #: Lesson -> the programs that it needs beside redun and a shell.
 TOOLS: Final = {
-    "digits": [],
-    "scraping": [],
     "compile": ["gcc"],
+    "digits": [],
     "etl": ["sqlite3"],
+    "scraping": [],
+    "scripts": [],
     "word_count": [],
     "genome": ["bwa", "samtools", "bcftools"],
 }

@@ -53,6 +53,7 @@ class Watcher:
     def __init__(self) -> None:
         self.events: list[JobEvent] = []
         self.warnings: list[str] = []
+        self.said_lines: list[str] = []
 
     def started(self, uuid: str) -> None: ...
 
@@ -60,6 +61,9 @@ class Watcher:
         self.events.append(event)
 
     def summed(self, jobs: int) -> None: ...
+
+    def said(self, job: str, lines: list[str]) -> None:
+        self.said_lines += lines
 
     def warned(self, message: str) -> None:
         self.warnings.append(message)

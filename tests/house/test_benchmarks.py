@@ -76,3 +76,45 @@ def test_a_case_that_is_not_there_is_named_with_those_that_are():
     done = _python("-m", "benchmarks.years", "--cases", "nonsense")
     assert done.returncode == 1
     assert "no case 'nonsense': there are reindex, log, " in done.stderr
+
+
+_CONTEST = """
+import sys
+from pathlib import Path
+from benchmarks.files.contest import OURS, Contestant, contest, nothing
+from benchmarks.measure import Bench
+bench = Bench(quick=True, directory=Path(sys.argv[1]), repeat=2)
+programs = [
+    Contestant(OURS, ["sh", "-c", "cp in out"], "out"),
+    Contestant("other", ["sh", "-c", sys.argv[2]], "out", repeat=1),
+]
+steps = {"cold": nothing, "one edited": lambda place: (place / "in").write_text("b")}
+for figure in contest(bench, "words", "words", lambda place: (place / "in").write_text("a"), steps, programs):
+    print(figure.name, len(figure.values), figure.note)
+"""
+
+
+def test_programs_are_measured_step_by_step_and_compared(tmp_path: Path):
+    done = _python("-c", _CONTEST, str(tmp_path), "cat in > out")
+    assert done.returncode == 0, done.stderr
+    words = [line.split() for line in done.stdout.splitlines()]
+    assert [line[:2] for line in words] == [
+        ["files.words.cold.redun-core", "2"],
+        ["files.words.cold.other", "1"],
+        ["files.words.one-edited.redun-core", "2"],
+        ["files.words.one-edited.other", "1"],
+    ]
+    assert words[1][3:8] == ["times", "ours", "by", "the", "clock,"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_programs_that_do_not_find_the_same_are_not_compared(tmp_path: Path):
+    done = _python("-c", _CONTEST, str(tmp_path), "test -e out || cp in out")
+    assert done.returncode == 1
+    assert "other: out is another one after 'one edited'" in done.stderr
+
+
+def test_a_case_of_files_that_is_not_there_is_named_with_those_that_are():
+    done = _python("-m", "benchmarks.files", "--cases", "nonsense")
+    assert done.returncode == 1
+    assert "no case 'nonsense': there are trees, make, words" in done.stderr

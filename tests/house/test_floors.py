@@ -16,7 +16,10 @@ CORE_ORDER = """
     errors job_info cache_options limits version names normal_form ownership operations quantities tags
     codes digest namespace parameters project_files sources steering
     codec concealed frame scopes
+    files.kept
     shapes expression_table forms
+    array_forms
+    table_forms
     history job_links kinds
     objects
     values display json_form replays uses
@@ -30,7 +33,7 @@ CORE_ORDER = """
     files.remote.filesystem
     files.local
     files.filesystems
-    files.copying
+    files.copying files.archive
     files.file
     files.sets
     files.encoding files.staging
@@ -38,9 +41,9 @@ CORE_ORDER = """
     scheduler_tasks wrapping
     functional context awaiting handles tools
     adapters.arrays adapters.builtin adapters.callables adapters.containers adapters.identifiers adapters.numbers
-        adapters.paths adapters.tensors adapters.texts adapters.times adapters.typings constants reduction secrets
+        adapters.paths adapters.texts adapters.times adapters.typings constants reduction secrets
         value_protocol
-    adapters.arrow_types adapters.columns
+    adapters.arrow_types adapters.columns adapters.tensors
     adapters.arrow_tables adapters.polars_frames
     adapters.pandas_types
     adapters.pandas_frames
@@ -63,6 +66,8 @@ LATE = {
     "redun": "import redun loads nothing",
     "redun.core.files.filesystems": "most runs have local files only",
     "redun.core.files.encoding": "most values hold no files",
+    "redun.core.files.file": "most files are not kept",
+    "redun.core.files.sets": "likewise",
     "redun.cli.app": "only an error that is shown needs more",
     "redun.cli.cat_object": "help loads no store, and each kind of output only its printer",
     "redun.cli.context": "help and usage errors look for no store",

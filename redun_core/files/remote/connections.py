@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from redun.core.errors import RemoteFileError, TaskError
+from redun.core.errors import RedunError, RemoteFileError, TaskError
 from redun.core.files.remote.options import current, options_of
 from redun.core.files.remote.problems import problem_of
 from redun.core.files.remote.sftp import sftp_class
@@ -114,13 +114,13 @@ def attempt(url: str, doing: str, action: Callable[[Place], T]) -> T:
             if wait is None or not isinstance(problem, RemoteFileError) or not problem.passing:
                 if problem is error:
                     raise
-                raise problem from error
+                raise problem from None  # it says what the library said, which needs many frames for that
         time.sleep(wait)
     raise AssertionError  # the last attempt returns or raises
 
 
 def _problem(error: Exception, url: str, doing: str) -> Exception:
-    return error if isinstance(error, TaskError) else problem_of(error, url, doing)
+    return error if isinstance(error, RedunError) else problem_of(error, url, doing)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
-from redun.core.errors import RemoteFileError
+from redun.core.errors import RedunError, RemoteFileError
 from redun.core.files.remote.connections import WAITS, Place, lease
 from redun.core.files.remote.problems import problem_of
 from redun.core.files.remote.urls import WEB, scheme_of
@@ -68,9 +68,11 @@ class RemoteReader(io.RawIOBase):
                 self._stream = self._opened()
                 return
             except Exception as error:
+                if isinstance(error, RedunError):
+                    raise
                 problem = problem_of(error, url, "open")
                 if wait is None or not isinstance(problem, RemoteFileError) or not problem.passing:
-                    raise problem from error
+                    raise problem from None
             time.sleep(wait)
 
     def _opened(self) -> Any:
@@ -101,10 +103,10 @@ class RemoteReader(io.RawIOBase):
         """
         try:
             data = self._stream.read(len(buffer))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  each library has errors of its own
             with contextlib.suppress(Exception):
                 self._leased.__exit__(type(error), error, error.__traceback__)  # nobody else is given this connection
-            raise problem_of(error, self.name, "read") from error
+            raise problem_of(error, self.name, "read") from None
         buffer[: len(data)] = data
         return len(data)
 
