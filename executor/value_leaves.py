@@ -127,7 +127,7 @@ def _array(item: Any) -> list[Any] | None:
     code, state = unpack(item.data)
     if code != "numpy.ndarray":
         return None
-    array: list[Any] = state
+    array: list[Any] = state[:3]
     return array
 
 

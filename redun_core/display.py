@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from redun.core import codes
+from redun.core import array_forms, codes, table_forms
 from redun.core.codec import ExtType, Pointer, unpack
 from redun.core.digest import Digest
 from redun.core.errors import MalformedObject, RedunError
@@ -32,6 +32,9 @@ from redun.core.forms import (
     short_id,
 )
 from redun.core.objects import TreeRecord
+
+assert array_forms, "it says how arrays are written"
+assert table_forms, "as above, of tables"
 
 Fetch = Callable[[Digest], tuple[str, bytes]]
 """How to read another object: (kind, payload) of an id."""
@@ -359,9 +362,13 @@ def _lines(label: str, item: Any, reader: _Reader, paint: Paint | None, width: i
             line = form.opening if paint is None or not form.style else paint(form.opening, form.style)
             lines.append(head + line + after)
         else:
-            whole = _whole(item, reader, width - len(head) - len(after), paint)
+            whole = None if form.block else _whole(item, reader, width - len(head) - len(after), paint)
             lines.append(head + (form.opening if whole is None else whole + after))
-            if whole is None:
+            if form.block:
+                lines[-1] = f"{head}{form.opening.rstrip()}"
+                lines += [f"{'  ' * (depth + 1)}{line}" for line in form.block]
+                lines.append(f"{'  ' * depth}{form.close}{after}")
+            elif whole is None:
                 stack.append((depth, "", Form(form.close.lstrip(",")), after))
                 stack += reversed(_opened(form, depth + 1, reader))
         size += len(lines[-1])

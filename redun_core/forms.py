@@ -6,8 +6,7 @@ from them is escaped, so that a terminal obeys none of it.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from redun.core import codes
@@ -17,8 +16,6 @@ from redun.core.errors import MalformedObject
 
 #: Bits of an integer that is written in decimals: the conversion is quadratic.
 _INT_BITS: Final = 4096
-#: Numbers of an array that are written.
-_ARRAY_ITEMS: Final = 6
 _SHORT: Final = 8
 
 Part = tuple[Any, Any]
@@ -26,9 +23,10 @@ Part = tuple[Any, Any]
 
 
 class Form:
-    """How an item is written: an atom (`parts` is None), or parts between an opening and a closing text."""
+    """How an item is written: an atom (`parts` is None), or parts between an opening and a closing text. Where there
+    are several lines, `block` are those after the opening."""
 
-    __slots__ = ("close", "opening", "parts", "sep", "style")
+    __slots__ = ("block", "close", "opening", "parts", "sep", "style")
 
     def __init__(
         self,
@@ -38,12 +36,14 @@ class Form:
         *,
         sep: str = ", ",
         style: str = "",
+        block: Sequence[str] | None = None,
     ) -> None:
         self.opening = opening
         self.parts = parts
         self.close = close
         self.sep = sep
         self.style = style
+        self.block = block
 
 
 class DictKey:
@@ -288,9 +288,7 @@ def _large(items: list[Any]) -> Form:
 
 def _adapted(items: list[Any]) -> Form:
     code, state = items
-    writer = _ADAPTED.get(code)
-    if writer is None:
-        writer = _numpy_scalar if code.startswith("numpy.") else None
+    writer = ADAPTED.get(code) or FAMILIES.get(code.partition(".")[0])
     if writer is not None:
         return writer(code, state)
     return Form(f"{base_name(code)}(", items_of([state]), ")")
@@ -367,52 +365,6 @@ def _deque(_: str, state: Any) -> Form:
     )
 
 
-_NUMPY_NAMES: Final = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
-_STRUCT: Final = {
-    "|b1": "?", "|i1": "b", "<i2": "h", "<i4": "i", "<i8": "q", "|u1": "B", "<u2": "H", "<u4": "I", "<u8": "Q",
-    "<f2": "e", "<f4": "f", "<f8": "d",
-}  # fmt: skip
-
-
-def _dtype_name(descr: Any) -> str:
-    if not isinstance(descr, str):
-        return "record"
-    if descr == "|b1":
-        return "bool"
-    name, size = _NUMPY_NAMES.get(descr[1:2]), descr[2:]
-    return f"{name}{int(size) * 8}" if name and size.isdigit() else printable(descr)
-
-
-def _numbers(descr: Any, data: Any, count: int) -> list[Any]:
-    letter = _STRUCT.get(descr) if isinstance(descr, str) else None
-    if letter is None or not isinstance(data, bytes):
-        return []
-    return list(struct.unpack_from(f"<{min(count, len(data) // struct.calcsize(letter))}{letter}", data))
-
-
-def _numpy_array(_: str, state: Any) -> Form:
-    descr, shape, data = state
-    about = (
-        f"shape=({', '.join(map(str, map(int, shape)))}{',' if len(shape) == 1 else ''}), dtype={_dtype_name(descr)})"
-    )
-    numbers = _numbers(descr, data, _ARRAY_ITEMS) if len(shape) == 1 else []
-    if not numbers:
-        return Form(f"array({about}", style="name")
-    more = ", ..." if int(shape[0]) > len(numbers) else ""
-    return Form(f"array([{', '.join(map(repr, numbers))}{more}], {about}", style="name")
-
-
-def _numpy_scalar(code: str, state: Any) -> Form:
-    descr, data = state
-    numbers = _numbers(descr, data, 1)
-    shown = repr(numbers[0]) if numbers else repr(data)
-    return Form(f"{base_name(code)}({shown})", style="number")
-
-
-def _numpy_dtype(_: str, state: Any) -> Form:
-    return Form("dtype(", items_of([state]), ")")
-
-
 def _output(_: str, state: Any) -> Form:
     kind, path, local, _by, _hidden = state
     label = "pattern" if kind.endswith("Set") else "path"
@@ -431,7 +383,9 @@ def _handle(_: str, state: Any) -> Form:
     return Form(f"{class_name(kind)}(name={printable(full)}, state={'+'.join(map(short_id, states))})", style="name")
 
 
-_ADAPTED: Final[dict[str, Callable[[str, Any], Form]]] = {
+#: The writer of an adapter's code, and of all codes of a library that have none of their own.
+FAMILIES: Final[dict[str, Callable[[str, Any], Form]]] = {}
+ADAPTED: Final[dict[str, Callable[[str, Any], Form]]] = {
     "builtins.complex": _complex,
     "builtins.range": _range,
     "builtins.slice": _as_arguments,
@@ -455,8 +409,6 @@ _ADAPTED: Final[dict[str, Callable[[str, Any], Form]]] = {
     "redun.secret": lambda _, __: Form(f"Secret({MASK})", style="name"),
     "redun.Handle": _handle,
     "redun.hidden": lambda _, __: Form(MASK, style="name"),
-    "numpy.ndarray": _numpy_array,
-    "numpy.dtype": _numpy_dtype,
 }
 
 

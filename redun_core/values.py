@@ -384,7 +384,7 @@ class Encoder:
         """Puts the bytes of a leaf as a blob and returns what stands for it in its value."""
         size = len(data) if isinstance(data, (bytes, bytearray)) else data.nbytes
         digest = stream_id(self.format, "blob", size, [data])
-        if self.write_blob is None:
+        if self.write_blob is None or size <= limits.LEAF_BYTES:  # small ones are written with the objects around them
             self.add({digest: ("blob", bytes(data))})
         else:
             self.write_blob(digest, data if isinstance(data, bytes) else memoryview(data))

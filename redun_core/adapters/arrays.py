@@ -17,6 +17,8 @@ from redun.core.decoding import Decoder
 from redun.core.errors import CannotDecode, CannotEncode
 from redun.core.values import PARTS, Encoder
 
+#: Bytes of an array that lie in its state: less than `limits.CHILD_BYTES`, so that the state stays in one piece.
+_INLINE_BYTES: Final = limits.CHILD_BYTES // 2
 #: Bytes of a large array that lie beside it, so that it can be shown without its blob.
 HEAD_BYTES: Final = 64
 
@@ -47,7 +49,7 @@ def _descr(dtype: np.dtype[Any]) -> Any:
 
 def buffer(encoder: Encoder, plain: np.ndarray[Any, Any]) -> list[Any]:
     """Returns the bytes of a contiguous array as parts of a state: [bytes], or [a large leaf, its first bytes]."""
-    if plain.nbytes <= limits.LEAF_BYTES:
+    if plain.nbytes <= _INLINE_BYTES:
         return [plain.tobytes()]
     data = plain.reshape(-1).view(np.uint8).data
     return [encoder.large("view", data), bytes(data[:HEAD_BYTES])]

@@ -10,14 +10,11 @@ from typing import Any
 
 import torch
 
-from redun.core import limits
+from redun.core.adapters.arrays import buffer
 from redun.core.adapters.registry import register
 from redun.core.decoding import Decoder
 from redun.core.errors import CannotDecode, CannotEncode
 from redun.core.values import PARTS, Encoder
-
-#: Bytes of a large tensor that lie beside it, so that it can be shown without its blob.
-_HEAD_BYTES = 64
 
 
 def _check(tensor: torch.Tensor) -> None:
@@ -35,10 +32,7 @@ def _tensor(encoder: Encoder, tensor: torch.Tensor) -> Any:
     plain = tensor.detach().resolve_conj().resolve_neg().contiguous()
     flat = plain.reshape(-1).view(torch.uint8) if plain.numel() else torch.empty(0, dtype=torch.uint8)
     state: list[Any] = [str(tensor.dtype).removeprefix("torch."), list(tensor.shape), tensor.requires_grad]
-    data: Any = flat.numpy().data
-    if data.nbytes <= limits.LEAF_BYTES:
-        return [*state, bytes(data)]
-    return [*state, encoder.large("view", data), bytes(data[:_HEAD_BYTES])]
+    return [*state, *buffer(encoder, flat.numpy())]
 
 
 def _named(name: Any) -> Any:

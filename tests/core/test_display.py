@@ -113,7 +113,7 @@ CASES = [
     (collections.defaultdict(list, {1: [2]}), "defaultdict(<class 'list'>, {1: [2]})"),
     (collections.deque([1], 3), "deque([1], maxlen=3)"),
     (np.arange(3), "array([0, 1, 2], shape=(3,), dtype=int64)"),
-    (np.zeros((3, 4), "f4"), "array(shape=(3, 4), dtype=float32)"),
+    (np.zeros((3, 4), "f4"), "array([[0.0, 0.0, 0.0, 0.0], ...], shape=(3, 4), dtype=float32)"),
     (np.arange(100.0), "array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, ...], shape=(100,), dtype=float64)"),
     (np.array([True]), "array([True], shape=(1,), dtype=bool)"),
     (np.float32(1.5), "float32(1.5)"),
