@@ -126,7 +126,10 @@ def redun(ctx: click.Context) -> int | None:
 @click.argument("command", required=False)
 @click.pass_context
 def help_command(ctx: click.Context, command: str | None) -> None:
-    """Show help for redun, a COMMAND, or exit-codes."""
+    """Show help for redun, a COMMAND, or exit-codes.
+
+    Example: redun help gc
+    """
     if command == EXIT_CODES_TOPIC:
         click.echo(exits.exit_code_table())
         return

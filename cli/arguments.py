@@ -234,6 +234,9 @@ class _Reader:
         if name is not None:
             texts = self.found.options.setdefault(name, [])
             texts.append(attached if equals else self._following(written, name, rest, hides))
+            if not equals and not self.takes_words and repeated(self.options[name].kind) is not None:
+                while rest and not rest[-1].startswith("--"):  # `--names a b c` is `--names a --names b --names c`
+                    texts.append(self._following(written, name, rest, hides))
             return
         negated = self._negated(written[2:])
         if negated is not None:

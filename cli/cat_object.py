@@ -37,6 +37,11 @@ def cat_object(ctx: click.Context, kind: bool, size: bool, pretty: bool, as_json
 
     An execution's uuid, `-` (the latest) and `~1` (the one before) name the execution's own object, and the name of a
     task its newest version.
+
+    \b
+    redun cat-object 5929ceb5                an object, with what it points to
+    redun cat-object --json -                the latest execution
+    redun cat-object --raw 5929ceb5 > o.bin  its very bytes
     """
     if kind + size + pretty + as_json + raw > 1:
         raise UsageError("-t, -s, -p, --json and --raw do not go together", hint="give one of them")

@@ -65,7 +65,10 @@ def pin(ctx: click.Context, name: str | None, pin_name: str | None, message: str
 @click.argument("name", metavar="NAME|ID")
 @click.pass_context
 def unpin(ctx: click.Context, name: str, as_json: bool) -> int:
-    """Let go of what was pinned under NAME, or of every pin of what ID names. It stays until it is pruned."""
+    """Let go of what was pinned under NAME, or of every pin of what ID names. It stays until it is pruned.
+
+    Example: redun unpin paper
+    """
     from redun.store.lookup_names import find_object
 
     found = settings(ctx)

@@ -77,6 +77,8 @@ def add(ctx: click.Context, name: str, tags: tuple[str, ...], as_json: bool) -> 
 
     ID is the start (4 characters or more) of any id, `-` (the latest execution), `~1`, or the name of a task, which
     stands for all of its versions.
+
+    Example: redun tag add - state=final
     """
     return _add(ctx, name, tags, as_json=as_json, replace=False)
 
@@ -88,7 +90,10 @@ def add(ctx: click.Context, name: str, tags: tuple[str, ...], as_json: bool) -> 
 @click.argument("tags", metavar="NAME=VALUE...", nargs=-1, required=True)
 @click.pass_context
 def update(ctx: click.Context, name: str, tags: tuple[str, ...], as_json: bool) -> int:
-    """Give what ID names tags, and take from it the other values of these names."""
+    """Give what ID names tags, and take from it the other values of these names.
+
+    Example: redun tag update - state=published
+    """
     return _add(ctx, name, tags, as_json=as_json, replace=True)
 
 
@@ -106,7 +111,10 @@ def _add(ctx: click.Context, name: str, texts: tuple[str, ...], *, as_json: bool
 @click.argument("tags", metavar="NAME[=VALUE]...", nargs=-1, required=True)
 @click.pass_context
 def remove(ctx: click.Context, name: str, tags: tuple[str, ...], as_json: bool) -> int:
-    """Take tags from what ID names: all values of a NAME, or one. Also those that an execution was run with."""
+    """Take tags from what ID names: all values of a NAME, or one. Also those that an execution was run with.
+
+    Example: redun tag rm - state
+    """
     pairs = [read_tag_option(text) for text in tags]
 
     def take(store: Store, thing: Thing) -> list[Tag]:
@@ -144,7 +152,10 @@ def _change(ctx: click.Context, name: str, change: Callable[[Store, Thing], list
 @click.argument("name", metavar="[ID | NAME=VALUE | NAME]", required=False)
 @click.pass_context
 def list_(ctx: click.Context, name: str | None, values: bool, as_json: bool) -> int:
-    """Show the tags of what ID names, or what has a tag; without either, all tags and how many things have them."""
+    """Show the tags of what ID names, or what has a tag; without either, all tags and how many things have them.
+
+    Example: redun tag list -
+    """
     found = settings(ctx)
     if values and name is not None:
         raise UsageError("--values goes with the list of all tags", hint="leave the name out")

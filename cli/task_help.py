@@ -97,7 +97,7 @@ def _explained(parameter: Parameter) -> str:
     if parameter.position == VAR_KEYWORD:
         words.append("any further names")
     elif parameter.position != VAR_POSITIONAL and repeated(parameter.kind) is not None:
-        words.append("may be repeated, or a JSON array")
+        words.append("several words, or a JSON array")
     text = ", ".join(words)
     return f"{text} (default: {_default_text(parameter.default)})" if parameter.has_default else text
 

@@ -298,6 +298,36 @@ def test_an_option_without_its_value_is_refused() -> None:
         parse(function, "--x")
 
 
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--names", "a", "b", "c"], ["a", "b", "c"]),
+        (["--names", "a", "b", "--names", "c"], ["a", "b", "c"]),
+        (["--names", "a", "-1", "--n", "2"], ["a", "-1"]),
+        (["--names", '["a", "b"]', "--n", "2"], ["a", "b"]),
+        (["--names=a"], ["a"]),
+    ],
+)
+def test_several_words_may_follow_the_option_of_a_list(words: list[str], value: list[str]) -> None:
+    def function(names: list[str], n: int = 2) -> None: ...
+
+    assert parse(function, *words).kwargs == {"names": value} | ({"n": 2} if "--n" in words else {})
+
+
+def test_no_word_follows_a_value_that_is_attached_to_the_option_of_a_list() -> None:
+    def function(names: list[str]) -> None: ...
+
+    with pytest.raises(UsageError, match="'b' is one word too many"):
+        parse(function, "--names=a", "b")
+
+
+def test_where_a_function_takes_words_they_do_not_belong_to_an_option_before_them() -> None:
+    def function(*words: str, names: list[str]) -> None: ...
+
+    found = parse(function, "--names", "a", "b", "c")
+    assert (found.args, found.kwargs) == (("b", "c"), {"names": ["a"]})
+
+
 def test_a_word_too_many_is_refused() -> None:
     def function(x: int = 0) -> None: ...
 
@@ -470,7 +500,7 @@ def test_help_shows_docstring_types_choices_and_defaults() -> None:
         "required arguments:\n  --count COUNT           int",
         "  --color COLOR           Color, one of RED, BLUE (default: <Color.RED: 'r'>)",
         "  --flag, --no-flag       bool (default: True)",
-        "  --tags TAGS             list[str] | None, may be repeated, or a JSON array (default: None)",
+        "  --tags TAGS             list[str] | None, several words, or a JSON array (default: None)",
         "  --point POINT           Point (default: Point(x=1, y=0.5, inner=None))",
         "  --empty EMPTY           str (default: '')",
         "  --NAME VALUE            float, any further names",

@@ -79,6 +79,14 @@ def test_every_command_that_may_take_long_shows_how_far_it_has_come() -> None:
     assert ALL.keys() - showing == NO_STEPS.keys()
 
 
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_the_help_of_every_command_has_an_example(name: str) -> None:
+    command = ALL[name][0]
+    text = command.get_help(click.Context(command, info_name=f"redun {name}")).partition("Options:")[0]
+    said = [line.strip().removeprefix("Example: ") for line in text.splitlines()[1:]]
+    assert any(f"redun {name.split()[0]}" in line for line in said), text
+
+
 def test_no_exception_is_made_for_a_command_that_is_gone() -> None:
     assert NO_JSON.keys() <= ALL.keys()
 
