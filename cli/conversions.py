@@ -191,7 +191,7 @@ def _reader(kind: Any) -> Reader | None:
         reader = _READERS.get(f"{base.__module__}.{base.__qualname__}")
         if reader is not None:
             return reader
-    return _any_text if kind.__name__ in _FILES and kind.__module__.partition(".")[0] == "redun" else None
+    return None
 
 
 def _read(read: Reader, kind: Any, text: str) -> Any:
@@ -239,7 +239,6 @@ def _seconds(kind: Any, text: str) -> Any:
     return kind(days=float(days), seconds=total)
 
 
-_FILES: Final = frozenset(("File", "Dir"))
 _READERS: Final[dict[str, Reader]] = {
     "builtins.bool": _bool,
     "builtins.int": _int,
@@ -252,6 +251,8 @@ _READERS: Final[dict[str, Reader]] = {
     "fractions.Fraction": _construct,
     "uuid.UUID": _construct,
     "pathlib.PurePath": _any_text,
+    "redun.core.files.file.File": _any_text,
+    "redun.core.files.sets.FileSet": _any_text,  # and `Dir`, which is one
     "datetime.date": _from_iso,
     "datetime.datetime": _from_iso,
     "datetime.time": _from_iso,

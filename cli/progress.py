@@ -103,14 +103,21 @@ class RunLines:
 
     Level 0 prints only what went wrong, 1 shortens long arguments, 2 shows more of them. `explains`: before the line of
     a job that runs, one says why. On a terminal a run of more than a second also gets a status table that redraws
-    itself.
+    itself, where `draws`.
 
     Attributes:
         reasons: job, full name and reason of what ran, gathered where `explains` and somebody put a list there.
     """
 
     def __init__(
-        self, stream: IO[str] | None, paint: Paint, command: str, level: int, *, explains: bool = False
+        self,
+        stream: IO[str] | None,
+        paint: Paint,
+        command: str,
+        level: int,
+        *,
+        explains: bool = False,
+        draws: bool = True,
     ) -> None:
         self.wants_jobs = level > 0 or explains
         self.reasons: list[tuple[str, str, Reason]] | None = None
@@ -124,7 +131,7 @@ class RunLines:
         self._prefix = paint(PREFIX.rstrip(), "prefix") + " "
         self._gathering: dict[str, dict[str, int]] = {}
         self._live: LiveTable | None = None
-        self._draws = level > 0 and is_terminal(stream) and os.environ.get("TERM") != "dumb"
+        self._draws = draws and level > 0 and is_terminal(stream) and os.environ.get("TERM") != "dumb"
         self._began = time.monotonic()
 
     def say(self, text: str = "") -> None:

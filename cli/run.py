@@ -54,6 +54,7 @@ class _Wishes(NamedTuple):
     withdrawn: tuple[str, ...]
     hidden: bool
     explain: bool
+    debug: bool
     tags: tuple[tuple[str, str], ...]
     keep_going: bool
     context: Mapping[str, Any]
@@ -91,6 +92,11 @@ class _Wishes(NamedTuple):
 )
 @click.option("--dryrun", "dry_run_old", is_flag=True, hidden=True)
 @click.option("--explain", is_flag=True, help="Say of each job that runs why it was not answered from the cache.")
+@click.option(
+    "--debug",
+    is_flag=True,
+    help="Run tasks one by one on one thread: breakpoint() works, and a failure opens the debugger.",
+)
 @click.option(
     "--accept-code",
     "accepted",
@@ -143,6 +149,7 @@ def run(
     dry_run: bool,
     dry_run_old: bool,
     explain: bool,
+    debug: bool,
     accepted: tuple[str, ...],
     withdrawn: tuple[str, ...],
     hidden: bool,
@@ -168,6 +175,7 @@ def run(
     redun run hello_world.py main --greet Hi    run it
     redun run --dry-run hello_world.py main     what would run, and why
     redun run --explain hello_world.py main     run it, and say why each job ran
+    redun run --debug hello_world.py main       run it, and stop where it fails
     """
     # Here and not at the top, as all of the engine: `redun run --help` does without.
     from redun.cli.surroundings import kept_streams, stoppable
@@ -184,6 +192,7 @@ def run(
         withdrawn,
         hidden,
         explain,
+        debug,
         _tags(tags, {"project": project, "doc": doc, "user": user}),
         keep_going,
         _context(context_file, context_words),
@@ -201,7 +210,8 @@ def _run(target: str, words: Sequence[str], found: Settings, wishes: _Wishes, st
 
     level = 0 if found.quiet else 1 + bool(found.verbose)
     command = shell_text(["redun", *wishes.argv])
-    lines = RunLines(streams.err, found.paint(streams.err), command, level, explains=wishes.explain)
+    paint = found.paint(streams.err)
+    lines = RunLines(streams.err, paint, command, level, explains=wishes.explain, draws=not wishes.debug)
     if wishes.explain and wishes.as_json:
         lines.reasons = []
     try:
@@ -227,6 +237,8 @@ def _check(wishes: _Wishes) -> None:
     both = set(wishes.accepted) & set(wishes.withdrawn)
     if both:
         raise UsageError(f"--accept-code and --withdraw-code of {min(both)}", hint="give one of them")
+    if wishes.dry_run and wishes.debug:
+        raise UsageError("--dry-run runs nothing, so there is nothing to debug", hint="give one of them")
     if wishes.dry_run and (wishes.accepted or wishes.withdrawn):
         word = "--accept-code" if wishes.accepted else "--withdraw-code"
         raise UsageError(f"--dry-run writes nothing, and {word} is written down", hint="give one of them")
@@ -312,8 +324,23 @@ def _run_task(
     if wishes.dry_run:
         return _dry_run(expression, found, lines, wishes)
     settle()
+    if wishes.debug:
+        return _debug(expression, task, found, lines, wishes)
     execution = _execute(expression, found, lines, wishes)
     return _report(execution, task, lines, wishes)
+
+
+def _debug(expression: Any, task: Task[..., Any], found: Settings, lines: RunLines, wishes: _Wishes) -> int:
+    from redun.cli.debugging import debugger, post_mortem
+    from redun.core.history import Status
+
+    with debugger():
+        execution = _execute(expression, found, lines, wishes)
+        code = _report(execution, task, lines, wishes)
+        if execution.status is Status.FAILED and not post_mortem(execution.error):
+            lines.tell("There is no frame to look at: the error is of an earlier run; --no-cache runs all again")
+            lines.flush()
+    return code
 
 
 def _hidden(arguments: Arguments) -> Arguments:
@@ -379,6 +406,7 @@ def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes)
             observer=lines,
             keep_going=wishes.keep_going,
             config=project_settings(found),
+            debug=wishes.debug,
         )
         return scheduler.execute(expression, argv=wishes.argv, tags=wishes.tags, context=wishes.context)
 

@@ -21,8 +21,8 @@ from redun.core.sources import capture_function
 from redun.core.tasks import running
 from redun.executor.pools.threads import ThreadPool
 
-#: What calls bodies on threads, and the name that it knows the body by.
-_CALLER: Final = ThreadPool._answers.__code__
+#: The code that calls bodies, and the name that it knows a body by.
+CALLERS: Final = {ThreadPool._answers.__code__}
 _BODY: Final = "function"
 #: The frame around `__del__` and this module's own.
 _DEPTH: Final = 2
@@ -35,7 +35,7 @@ def _dropped(call: TaskCall) -> None:
     at = _instruction(frame)
     if at == "POP_TOP":
         _warn(call, frame.f_code.co_filename, frame.f_lineno, frame.f_globals)
-    elif frame.f_code is _CALLER and at.startswith("CALL"):
+    elif frame.f_code in CALLERS and at.startswith("CALL"):
         body = frame.f_locals.get(_BODY)
         if isinstance(body, FunctionType):
             seen = body.__globals__.get("__warningregistry__", {})

@@ -50,6 +50,8 @@ class Scheduler:
             those of the settings.
         config: settings: a `redun.config.Config`, tables to make one of, or those of a project. Executors and tags are
             taken from it; `threads` is stronger.
+        debug: whether bodies run on the calling thread, one after the other and whatever executor they name, so that
+            `breakpoint()` works in them; the observer is told of those that change their arguments.
 
     Raises:
         ConfigError: if the settings make no sense.
@@ -67,6 +69,7 @@ class Scheduler:
         limits: Mapping[str, int] | None = None,
         executors: Mapping[str, Callable[[], Any]] | None = None,
         config: Config | ProjectSettings | Mapping[str, Any] | None = None,
+        debug: bool = False,
     ) -> None:
         self.settings = None if config is None else _settings(config)
         self.store = store if store is not None else Store.memory()
@@ -78,6 +81,7 @@ class Scheduler:
         if executors:
             self._executors = {**(self._executors or {}), **_given(executors)}
         self._keep_going = keep_going
+        self._debug = debug
         self._limits = {} if self.settings is None else dict(self.settings.limits)
         self._limits |= _checked_limits(limits or {})
 
@@ -137,9 +141,9 @@ class Scheduler:
         facts = {"redun": VERSION, "user": _user(), "python": ".".join(map(str, sys.version_info[:3]))}
         facts |= {**context_fact(context or {}), **(info or {})}
         live = self.store.begin_run([redacted(word) for word in argv], facts)
-        pools = Pools(self._threads, self._executors)
         read = self._cache if cache is None else cache
         observer = WATCHERS[-1]() if self._observer is None and WATCHERS else self._observer
+        pools = Pools(self._threads, self._executors, self._here(observer) if self._debug else None)
         try:
             run = Run(
                 self.store,
@@ -159,6 +163,16 @@ class Scheduler:
             raise
         finally:
             pools.close()
+
+    def _here(self, observer: Observer | None) -> Callable[[Any], Any]:
+        # Here and not at the top: few runs are debugged.
+        from redun.executor.pools.here import HerePool
+
+        def warned(message: str) -> None:
+            if observer is not None:
+                observer.warned(message)
+
+        return lambda outbox: HerePool(outbox, self.store.format, warned)
 
     def _tags(self, tags: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         names = {name for name, _ in tags}

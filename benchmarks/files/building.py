@@ -34,7 +34,7 @@ def building(bench: Bench) -> Iterator[Figure]:
     jobs = str(os.cpu_count() or 2)
     ours = Contestant(OURS, [*redun_command(), "-q", "run", "-j", jobs, "make.py", "main"], "p0")
     make = Contestant("make", ["make", "-s", "-j", jobs], "p0")
-    for sources in (10, bench.size(200, 20)):
+    for sources in (10, bench.size(100, 20)):
         what = f"C, {sources} sources in {_PROGRAMS} programs"
         steps: Steps = {
             "cold": nothing,

@@ -31,14 +31,23 @@ _FAR: Final = {
 class Pools:
     """The pools of one run.
 
+    Args:
+        here: makes the one pool that runs all bodies but the async ones, whatever executor they name.
+
     Attributes:
         near: threads of this process, which every run has.
     """
 
-    def __init__(self, threads: int, executors: Mapping[str, ExecutorSettings] | None = None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        executors: Mapping[str, ExecutorSettings] | None = None,
+        here: Callable[[Outbox], ThreadPool] | None = None,
+    ) -> None:
         self.outbox: Outbox = SimpleQueue()
-        self.near = ThreadPool(threads, self.outbox)
+        self.near = ThreadPool(threads, self.outbox) if here is None else here(self.outbox)
         self._executors = executors or {}
+        self._all_here = here is not None
         #: Whether jobs that name no executor run elsewhere than in threads.
         self.elsewhere = self._is_elsewhere()
         self._all: list[Pool] = [self.near]
@@ -59,6 +68,10 @@ class Pools:
         Raises:
             UnknownExecutor: if there is none of that name, or it is no name.
         """
+        name = self._known(options)
+        return "default" if self._all_here else name
+
+    def _known(self, options: Mapping[str, Any]) -> str:
         name = options.get("executor") or "default"
         if name == "default" and "mode" in options:
             mode = options["mode"]
@@ -88,7 +101,7 @@ class Pools:
 
     def _is_elsewhere(self) -> bool:
         found = self._default()
-        return found is not None and found.type != "threads"
+        return found is not None and found.type != "threads" and not self._all_here
 
     def _default(self) -> ExecutorSettings | None:
         found = self._executors.get("default")

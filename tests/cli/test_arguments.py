@@ -18,7 +18,8 @@ import pytest
 from redun.cli.arguments import Arguments, Request, parameters_of, parse_arguments
 from redun.cli.exits import UsageError
 from redun.cli.task_help import task_help
-from redun.core.files.file import File
+from redun.core.files.file import ContentFile, File, IFile
+from redun.core.files.sets import ContentDir, ContentFileSet, Dir, FileSet, IDir, IFileSet
 from redun.core.job_info import JobInfo
 from redun.core.tasks import Task
 
@@ -151,6 +152,18 @@ def test_a_file_is_made_of_its_path(tmp_path: Path) -> None:
     found = given(File, str(tmp_path / "x"))
     assert type(found) is File
     assert given(File | None, "none").path.endswith("none")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [File, ContentFile, IFile, FileSet, Dir, ContentFileSet, ContentDir, IFileSet, IDir],
+    ids=lambda k: k.__name__,
+)
+def test_files_and_sets_of_files_are_paths(kind: Any) -> None:
+    assert given(kind, "./data") == kind("data")
+    assert given(list[kind], "a", '["b", "c"]') == [kind("a"), kind("b"), kind("c")]
+    assert given(kind | None, "none") == kind("none")
+    assert given(dict[str, kind], '{"a": "b"}') == {"a": kind("b")}
 
 
 def test_numpy_scalars_are_read() -> None:
