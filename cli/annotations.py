@@ -22,6 +22,8 @@ def plain(kind: Any) -> Any:
             (kind,) = typing.get_args(kind)
         elif kind is None:
             return type(None)
+        elif type(kind).__name__ == "TypeAliasType":  # of `type Name = ...`, from Python 3.12 on
+            kind = kind.__value__
         else:
             return kind
 
@@ -157,6 +159,14 @@ def fields_of(kind: Any) -> dict[str, tuple[Any, bool]] | None:
             f.name: (hints.get(f.name, Any), f.default is MISSING and f.default_factory is MISSING)
             for f in fields(kind)
             if f.init
+        }
+    if hasattr(kind, "__attrs_attrs__"):
+        hints = hints_of(kind)
+        # what has a default is known by its type: `NOTHING` of a library that is not imported here
+        return {
+            a.alias: (hints.get(a.name, Any), type(a.default).__name__ == "_Nothing" or str(a.default) == "NOTHING")
+            for a in kind.__attrs_attrs__
+            if a.init
         }
     names: tuple[str, ...] = getattr(kind, "_fields", ()) if issubclass(kind, tuple) else ()
     if names:

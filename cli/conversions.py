@@ -9,13 +9,16 @@ The `json` module is loaded by what needs it: most arguments are plain words.
 from __future__ import annotations
 
 import enum
+import functools
 import math
+import operator
 import os
 import typing
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, NoReturn
 
 from redun.cli.annotations import choices, container_of, fields_of, is_secret, item_of, members, plain, type_name
+from redun.cli.text_forms import READERS, Reader, constructor_of, parser_of
 
 _NOTHING: Final = ("none", "null")
 _TRUE: Final = frozenset(("true", "yes", "on", "1"))
@@ -73,8 +76,9 @@ def from_text(text: str, kind: Any) -> Any:
     read = _reader(kind)
     if read is not None:
         return _read(read, kind, text)
-    if container_of(kind) is None and fields_of(kind) is None:
-        _no_form(kind)
+    if container_of(kind) is None and fields_of(kind) is None and not hasattr(kind, "model_validate"):
+        read = constructor_of(kind)
+        return _no_form(kind) if read is None else _read(read, kind, text)
     return from_json(_parse_json(text, kind), kind)
 
 
@@ -175,20 +179,25 @@ def _choice(kind: Any, found: Any) -> Any:
     for value, choice in table.items():
         if isinstance(found, str) and str(value) == found:
             return choice
+    if isinstance(kind, enum.EnumMeta) and issubclass(kind, enum.Flag) and isinstance(found, str) and "|" in found:
+        return functools.reduce(operator.or_, (_choice(kind, part.strip()) for part in found.split("|")))
     raise Unfit(f"{found!r} is none of {', '.join(choices(kind))}")
 
 
 # -- classes with a text form -----------------------------------------------------------------------------------------
 
-Reader = Callable[[Any, str], Any]
-
 
 def _reader(kind: Any) -> Reader | None:
     """Returns what reads the text form of a class, found by its name or a base's: nothing is imported to ask."""
+    kind = typing.get_origin(kind) or kind  # of Callable[[int], str] and re.Pattern[str], too
     if not isinstance(kind, type):
         return None
+    parser = parser_of(kind)
+    if parser is not None:
+        return parser
     for base in kind.__mro__:
-        reader = _READERS.get(f"{base.__module__}.{base.__qualname__}")
+        name = f"{base.__module__}.{base.__qualname__}"
+        reader = _READERS.get(name) or READERS.get(name, (None, ""))[0]
         if reader is not None:
             return reader
     return None
@@ -221,7 +230,7 @@ def _bool(kind: Any, text: str) -> bool:
 
 
 def _int(kind: Any, text: str) -> Any:
-    number = int(text)
+    number = int(text, 0) if text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") else int(text)
     return number if kind is int else kind(number)
 
 
@@ -306,7 +315,9 @@ def _leaf(item: Any, kind: Any) -> Any:
     fields = fields_of(kind)
     if fields is not None:
         return _record(item, kind, fields)
-    read = _reader(kind)
+    if hasattr(kind, "model_validate"):
+        return _model(item, kind)
+    read = _reader(kind) or constructor_of(kind)
     if read is None:
         _no_form(kind)
     if isinstance(item, str) and kind not in (int, float, complex):
@@ -314,6 +325,16 @@ def _leaf(item: Any, kind: Any) -> Any:
     if isinstance(item, int | float) and kind is not bytes and math.isfinite(item):
         return _read(read, kind, repr(item))
     _unfit(kind, item)
+
+
+def _model(item: Any, kind: Any) -> Any:
+    """A model of pydantic, which checks the item itself."""
+    try:
+        return kind.model_validate(item)
+    except ValueError as error:
+        found: Any = getattr(error, "errors", None)
+        told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}".lstrip(": ") for e in found()] if found else [str(error)]
+        raise Unfit(f"{type_name(kind)}: {'; '.join(told)}") from None
 
 
 def _mapping(item: Any, kind: Any) -> dict[Any, Any]:

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from redun.cli.annotations import choices, is_flag, repeated, type_name
+from redun.cli.annotations import choices, is_flag, members, repeated, type_name
 from redun.cli.arguments import Parameter
 from redun.cli.render import safe_repr, shorten
+from redun.cli.text_forms import form_of
 from redun.core.forms import printable, printable_lines
 from redun.core.parameters import VAR_KEYWORD, VAR_POSITIONAL
 from redun.core.tasks import Task
@@ -94,12 +95,19 @@ def _explained(parameter: Parameter) -> str:
     words = [type_name(parameter.kind)]
     if (admitted := choices(parameter.kind)) and type_name(parameter.kind) != " or ".join(map(repr, admitted)):
         words.append(f"one of {', '.join(admitted)}")
+    words += [form for form in [_form(parameter.kind)] if form]
     if parameter.position == VAR_KEYWORD:
         words.append("any further names")
     elif parameter.position != VAR_POSITIONAL and repeated(parameter.kind) is not None:
         words.append("several words, or a JSON array")
     text = ", ".join(words)
     return f"{text} (default: {_default_text(parameter.default)})" if parameter.has_default else text
+
+
+def _form(kind: Any) -> str:
+    """How a word of the type is to be written, where one type says so for all that the parameter admits."""
+    forms = [form_of(member) for member in members(kind) if member is not type(None)]
+    return forms[0] if len(forms) == 1 else ""
 
 
 def _default_text(default: Any) -> str:

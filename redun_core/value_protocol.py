@@ -46,7 +46,13 @@ PROXIES: Final[dict[type, type[ProxyValue]]] = {}
 
 def _is_own(cls: type, name: str) -> bool:
     """Whether a class has a method of its own where `_Common` has a form of it."""
-    return next(vars(base)[name] for base in cls.__mro__ if name in vars(base)) is not vars(_Common)[name]
+    found = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+    return found is not vars(_Common)[name]
+
+
+def reads_words(cls: type) -> bool:
+    """Returns whether a class reads words of the command line."""
+    return issubclass(cls, _Common) and _is_own(cls, "parse_arg")
 
 
 def _name_of(cls: type) -> str:
