@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "init": ("redun.cli.init", "init", "Make a store."),
     "run": ("redun.cli.run", "run", "Run a task of a workflow, or show its tasks."),
     "log": ("redun.cli.log", "log", "Show executions, jobs, calls, tasks and values."),
+    "replay": ("redun.cli.replay", "replay", "Run one recorded call again."),
     "explain": ("redun.cli.explain", "explain", "Say how a job was answered, and why it ran."),
     "diff": ("redun.cli.diff", "diff", "What differs between two executions."),
     "show": ("redun.cli.show", "show", "One screen about anything."),
@@ -42,7 +43,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "gc": ("redun.cli.gc", "gc", "Sweep what no execution leads to."),
     "fs": ("redun.cli.fs", "fs", "Copy files from and to wherever they are."),
     "backup": ("redun.cli.backup", "backup", "Write the store as one file."),
-    "restore": ("redun.cli.restore", "restore", "Make a store of a backup."),
+    "restore": ("redun.cli.restore", "restore", "Bring back archived files, or a store from a backup."),
     "convert": ("redun.cli.convert", "convert", "Name objects in another way."),
     "help": ("redun.cli.app", "help_command", "Show help for redun, a COMMAND, or exit-codes."),
 }

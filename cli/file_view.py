@@ -2,14 +2,14 @@
 about."""
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
-import os
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from redun.cli import details
 from redun.cli.colors import Paint
 from redun.cli.file_lines import state_document, state_text
+from redun.cli.file_names import FileName
 from redun.cli.graph import Graph
 from redun.cli.history_view import SHORT, uuid_text
 from redun.cli.parts import indented
@@ -23,56 +23,10 @@ from redun.store.file_history import FileHistory, FileState
 from redun.store.indexes.held_files import compared_by
 from redun.store.indexes.index import FoundJob
 from redun.store.lookup_names import JobName, of_record
-from redun.store.problems import Progress
-from redun.store.store import Store
 
 #: States that are shown, and jobs of each that are named, where the user gives no number.
 _STATES: Final = 10
 _JOBS: Final = 10
-
-
-class FileName(NamedTuple):
-    """A file that executions took or gave.
-
-    Attributes:
-        path: as recorded.
-        place: where it is seen from here.
-        history: what tells of it.
-        states: that with the newest job first.
-    """
-
-    path: str
-    place: str
-    history: FileHistory
-    states: tuple[FileState, ...]
-
-
-def find_file(store: Store, graph: Graph, text: str, progress: Progress) -> FileName | None:
-    """Returns the file that a path means, however it is spelled; None if no execution took or gave it."""
-    history = FileHistory(graph, store.index(progress=progress))
-    for path, place in _spellings(store, text):
-        states = history.states_of(path)
-        if states:
-            return FileName(path, place, history, tuple(states))
-    return None
-
-
-def _spellings(store: Store, text: str) -> Iterator[tuple[str, str]]:
-    """(path as it may be recorded, where that is): as seen from here, from the project, and from the root."""
-    yield text, text
-    try:
-        path = filesystem_of(text).canonical(text)
-    except RedunError:
-        return
-    yield path, path
-    if "://" in path:
-        return
-    full = os.path.abspath(path)
-    if store.path is not None:
-        project = os.path.dirname(os.path.dirname(os.path.abspath(store.path)))
-        yield os.path.relpath(full, project), full
-        yield path, os.path.join(project, path)
-    yield full, full
 
 
 def start_of(file: FileName) -> Digest:

@@ -24,7 +24,7 @@ from redun.store import Store
 from redun.store.lookup_names import JobName, Named, ObjectName, Run, TaskName, find, find_object, runs
 
 if TYPE_CHECKING:
-    from redun.cli.file_view import FileName
+    from redun.cli.file_names import FileName
     from redun.cli.steps import Steps
 
 #: What `--file` lists without a path.
@@ -123,7 +123,7 @@ def _find(store: Store, name: str, found: Settings) -> Named | FileName:
     else:
         hint = "redun log --file lists the files that executions took or gave"
         missing = NotFound(f"no execution took or gave {name!r}", hint=hint)
-    from redun.cli.file_view import find_file  # here, as in what follows: lists of executions do without
+    from redun.cli.file_names import find_file  # here, as in what follows: lists of executions do without
     from redun.cli.graph import Graph
     from redun.cli.steps import steps
 

@@ -78,6 +78,7 @@ def dry_run(
         read=cache,
         whole=replay == "whole",
     )
+    memoizer.brings_back = False
     misses: list[Job] = []
     with HandleStates(store).current():
         evaluator.submit(expression, context=context)

@@ -89,6 +89,8 @@ class Memoizer:
         self._whole = whole
         #: Modules of the code of tasks that were imported to decode what these returned, or could not be.
         self._tried: set[str] = {main_name()}
+        #: Whether outputs may be brought back that tasks had kept.
+        self.brings_back = True
         #: Bodies that have finished in this run; each may have changed a file.
         self.finished = 0
 
@@ -261,6 +263,8 @@ class Memoizer:
             self._reject(job, Why.UNDECODABLE)
             return
         if reduction.externals:
+            if job.options.get("archive") == "restore" and self.brings_back and kind == "value":
+                self._bring_back(reduction, payload)
             job.stale = self._stale(reduction.externals)
             if job.stale:
                 self._reject(job, Why.EXTERNAL)
@@ -274,6 +278,13 @@ class Memoizer:
         """The values outside that the body made when it ran."""
         node = self._verifier.node(row.calls[0].head) if row.calls else None
         return frozenset(node.own[: node.made]) if node is not None and node.made else _NOTHING
+
+    def _bring_back(self, reduction: Reduction, payload: Any) -> None:
+        if not all(external.is_valid() for external in reduction.externals):
+            from redun.executor.bringing_back import bring_all_back  # hardly any task asks for it
+
+            bring_all_back(self._evaluator.encoder.format, self._fetch, bytes(payload))
+            self.finished += 1  # what was found of files may not be so any more
 
     def _stale(self, externals: Sequence[External]) -> tuple[tuple[Digest, Digest | None], ...]:
         """The first of these that are not as they were: the value of each, and that of the same thing as it is now."""

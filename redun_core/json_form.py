@@ -194,8 +194,8 @@ def _archive(items: list[Any]) -> list[tuple[str, Any]]:
     """What is said of the bytes of files that are kept: the blob of a file, or the values that name those of a set."""
     if not items:
         return []
-    kept = blob_of(items[0])
-    return [("archive", [part.hex() for part in parts_of(items[0])] if kept is None else kept[0].hex())]
+    blob, _ = blob_of(items[0])
+    return [("archive", [part.hex() for part in parts_of(items[0])] if blob is None else blob.hex())]
 
 
 _LISTS: Final = frozenset({codes.TUPLE, codes.SET, codes.FROZENSET})

@@ -98,6 +98,25 @@ class FileHistory:
         began = [job.start + job.row.start for job in map(self.job, calls.wrote or calls.read) if job is not None]
         return max(began, default=None)
 
+    def seen_in(self, state: FileState, uuid: bytes) -> int | None:
+        """Returns when an execution last wrote or read a file in one state, in microseconds since the epoch; None if it
+        did not."""
+        found: list[int] = []
+        seen = {*self.calls(state).wrote, *self.calls(state).read}
+        waiting = list(seen)
+        most = len(seen) + _CALLERS
+        while waiting and len(seen) < most:
+            call = waiting.pop()
+            jobs = islice(self._index.jobs_of_call(call), _JOBS)
+            began = next((job.start + job.row.start for job in jobs if job.uuid == uuid), None)
+            if began is not None:
+                found.append(began)
+                continue
+            callers = set(self._index.callers(call)) - seen  # it may be inside one that was answered whole
+            seen |= callers
+            waiting += callers
+        return max(found, default=None)
+
     def job(self, call: Digest) -> FoundJob | None:
         """Returns the newest job in which a call ran; else the newest that was answered with it, or with a call that
         made it; None where no execution has one any more."""

@@ -9,14 +9,14 @@ from redun.core.codec import ExtType, Pointer, unpack
 from redun.core.digest import Digest
 
 
-def blob_of(item: Any) -> tuple[Digest, bool] | None:
-    """Returns (blob, whether the file could be executed) of what a stored value says of a file's bytes, None where it
-    says nothing."""
+def blob_of(item: Any) -> tuple[Digest | None, bool]:
+    """Returns (blob, whether the file could be executed) of what a stored value says of a file's bytes; no blob where
+    it says nothing."""
     if not isinstance(item, ExtType) or item.code != codes.ARCHIVE:
-        return None
+        return None, False
     items = unpack(item.data)
     if not isinstance(items, list) or len(items) != 2 or type(items[1]) is not bool or type(items[0]) is not Pointer:
-        return None
+        return None, False
     return items[0].digest, items[1]
 
 

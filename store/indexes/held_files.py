@@ -75,7 +75,7 @@ class HeldSet(NamedTuple):
         for (name, state), item in zip(part.items(), kept, strict=True):
             path = text_of(name)
             if path is not None and isinstance(state, bytes):
-                yield HeldFile(self.prefix + path, state, self.kind, *(blob_of(item) or ()))
+                yield HeldFile(self.prefix + path, state, self.kind, *blob_of(item))
 
     @property
     def prefix(self) -> str:
@@ -142,7 +142,7 @@ def _file(items: list[Any]) -> HeldFile | None:
     text = text_of(path)
     if text is None or not isinstance(kind, str) or not isinstance(state, bytes | None):
         return None
-    return HeldFile(text, state, kind, *(blob_of(more[0]) or ()) if more else ())
+    return HeldFile(text, state, kind, *blob_of(more[0] if more else None))
 
 
 def _set(items: list[Any]) -> HeldSet | None:

@@ -251,7 +251,11 @@ def test_what_is_wrong_is_said_in_one_line_and_by_the_exit_code(project: Path, t
         (2, ("convert", "--to", "md5")),
         (2, ("backup", "-", "--json")),
         (3, ("backup", tmp_path / "b", "--store", tmp_path / "nowhere")),
-        (2, ("restore", "b", "--store", "x")),
+        (2, ("restore", "b", "--at", ".", "--store", "x")),
+        (2, ("restore", "b", "c", "--at", ".")),
+        (2, ("restore", "b", "--at", ".", "--force")),
+        (3, ("restore", "b", "--store", "x")),
+        (3, ("restore", "w.py")),
     ]
     redun("backup", tmp_path / "whole", cwd=project)
     (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:-10])

@@ -25,7 +25,7 @@ CORE_ORDER = """
     values display json_form replays uses
     handle_states
     decoding expressions static_uses class_bodies readings
-    classes adapters.registry call_options files.memo files.atomic files.members files.written
+    classes adapters.registry call_options files.memo files.atomic files.members files.written files.places
     files.globs files.cloning files.remote.urls files.remote.options files.remote.sftp files.remote.validators
     files.remote.problems files.remote.patterns
     files.remote.connections
@@ -84,6 +84,7 @@ LATE = {
     "redun.cli.testing.plugin": "every run of pytest loads it, also where nothing of redun is tested",
     "redun.cli.convert": "help loads no store",
     "redun.cli.restore": "help loads no store",
+    "redun.executor.memoize": "hardly any task has its outputs brought back",
     "redun.cli.tag": "help loads no store",
     "redun.cli.history_view": "most executions have no tags",
     "redun.cli.init": "help and usage errors look for no store",
@@ -94,6 +95,7 @@ LATE = {
     "redun.cli.progress": "a pipe draws nothing live",
     "redun.cli.queries": "lists of jobs and calls have no executions",
     "redun.cli.run_options": "few runs are given a file of context",
+    "redun.cli.replay": "help loads no store",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
     "redun.core.adapters.pandas_frames": "pandas goes without pyarrow",
@@ -103,6 +105,7 @@ LATE = {
     "redun.executor.known": "hardly any explanation makes a key",
     "redun.executor.pools.bodies": "most workers run no scripts",
     "redun.executor.pools.choice": "most runs have threads only",
+    "redun.executor.replay": "few calls are of scripts or async tasks",
     "redun.executor.run": "most runs have threads only",
     "redun.executor.scheduler": "a program without settings loads nothing of them",
     "redun.executor.telling": "most runs show no reasons and no values that cannot be made",
