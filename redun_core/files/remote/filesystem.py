@@ -287,7 +287,7 @@ class FsspecFilesystem:
             return
         if recursive:
             attempt(path, "delete", _ignoring_missing(lambda place: place.fs.rm(place.path, recursive=True)))
-        elif self.name in _FLAT:  # a directory there is what lies in it
+        elif attempt(path, "list", lambda place: place.fs.ls(place.path, detail=False)):
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), without_secrets(path))
         else:
             attempt(path, "delete", _ignoring_missing(lambda place: place.fs.rmdir(place.path)))

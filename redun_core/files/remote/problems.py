@@ -114,9 +114,8 @@ def _behind(error: FileNotFoundError, url: str) -> BaseException:
     cause = error.__cause__
     if cause is None or (scheme_of(url) not in WEB and scheme_of(url) != "ftp"):
         return error
-    if type(cause).__name__ == "error_perm" and str(cause)[:3] == "550":
-        return error
-    return cause
+    said = scheme_of(url) in WEB or (type(cause).__module__ == "ftplib" and str(cause)[:3] != "550")
+    return cause if said else error
 
 
 def _text(error: BaseException) -> str:

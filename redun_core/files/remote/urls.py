@@ -85,7 +85,7 @@ def _rest(scheme: str, rest: str) -> str:
     if scheme in HOSTED:
         host, _, path = rest.partition("/")
         return _host(scheme, host) + posixpath.normpath(f"/{path.lstrip('/')}")
-    return rest
+    return rest.rstrip("/")
 
 
 def _host(scheme: str, netloc: str) -> str:
