@@ -513,13 +513,8 @@ def test_help_shows_docstring_types_choices_and_defaults() -> None:
         "required arguments:\n  --count COUNT           int",
         "  --color COLOR           Color, one of RED, BLUE (default: <Color.RED: 'r'>)",
         "  --flag, --no-flag       bool (default: True)",
-<<<<<<< tests/cli/test_arguments.py
-        "  --tags TAGS             list[str] | None, may be repeated, or a JSON array (default: None)",
-        "  --point POINT           Point, a JSON object (default: Point(x=1, y=0.5, inner=None))",
-=======
         "  --tags TAGS             list[str] | None, several words, or a JSON array (default: None)",
-        "  --point POINT           Point (default: Point(x=1, y=0.5, inner=None))",
->>>>>>> /tmp/lead/new.21239
+        "  --point POINT           Point, a JSON object (default: Point(x=1, y=0.5, inner=None))",
         "  --empty EMPTY           str (default: '')",
         "  --NAME VALUE            float, any further names",
     ):
