@@ -14,7 +14,7 @@ from benchmarks.guard import RECORDED
 from benchmarks.measure import Bench, Figure
 from benchmarks.peer import environment
 from benchmarks.ratios import ratios
-from benchmarks.rows import control, foreign, jobs, peers, pools, processes, storage
+from benchmarks.rows import control, foreign, jobs, peers, pools, processes, scripts, storage
 from benchmarks.workplace import work_directory
 
 #: Name -> row, in the order in which they run. A name selects by its start.
@@ -28,6 +28,7 @@ ROWS: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "sleepers": jobs.sleepers,
     "pools": pools.pools,
     "foreign": foreign.foreign,
+    "scripts": scripts.scripts,
     "hello": processes.hello,
     "history": processes.history,
     "bytes": storage.job_bytes,

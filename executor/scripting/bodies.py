@@ -9,7 +9,8 @@ from typing import Any
 from redun.core.errors import TaskError
 from redun.core.expressions import is_lazy
 from redun.executor.scripting.command import command_text
-from redun.executor.scripting.plan import NULL, Plan
+from redun.executor.scripting.outputs import NULL
+from redun.executor.scripting.plan import Plan
 
 
 def script_body(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -18,13 +18,11 @@ from redun.core.files.local import LOCAL
 from redun.core.files.sets import Dir, FileSet
 from redun.core.files.staging import Output, Pairs, Staging, copy_all, file_pairs, tree_pairs
 from redun.core.files.written import note_written
-from redun.executor.scripting.command import executable
+from redun.executor.scripting.interpreters import executable
 from redun.executor.scripting.lines import text_of
+from redun.executor.scripting.outputs import STDOUT, leads_out, leaves, replaced
 from redun.executor.scripting.running import STDOUT_BYTES, Ended, run_command
 
-#: The path that stands for standard output, and what stands for it among outputs.
-STDOUT: Final = "-"
-NULL: Final = Output(File, STDOUT, None, "content")
 #: Lines of standard error, and characters of one, that the text of an error has; and names of a directory.
 _LINES: Final = 20
 _CHARS: Final = 500
@@ -209,11 +207,6 @@ def _is_there(path: str, is_file: bool) -> bool:
     return filesystem.is_file(path) if is_file else filesystem.is_dir(path)
 
 
-def leads_out(local: str) -> bool:
-    """Returns whether a relative path is one of somewhere above."""
-    return os.path.normpath(local).split("/")[0] == ".."
-
-
 def _look(path: str) -> Any:
     """What tells whether a local file is written again, None where there is none."""
     try:
@@ -232,32 +225,3 @@ def _listed(directory: str) -> str:
         return "is empty"
     more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
     return f"holds {', '.join(names[:_NAMES])}{more}"
-
-
-# -- values in values -------------------------------------------------------------------------------------------------
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """Yields what is in a value and is no container, in order. However deep it is, nothing recurses."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            stack.extend(part for pair in reversed(item.items()) for part in reversed(pair))
-        elif isinstance(item, list | tuple):
-            stack.extend(reversed(item))
-        elif isinstance(item, set | frozenset):
-            stack.extend(item)
-        else:
-            yield item
-
-
-def replaced(value: Any, change: Callable[[Any], Any]) -> Any:
-    """Returns a value with its leaves changed."""
-    if isinstance(value, dict):
-        return {replaced(key, change): replaced(item, change) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(replaced(item, change) for item in value))
-    if isinstance(value, list | tuple | set | frozenset):
-        return type(value)(replaced(item, change) for item in value)
-    return change(value)

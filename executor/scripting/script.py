@@ -7,11 +7,11 @@ from typing import Any
 
 from redun.core.errors import TaskError
 from redun.core.expressions import Expression, is_lazy
-from redun.core.files.staging import Output, Staging
+from redun.core.files.staging import Staging
 from redun.core.scheduler_tasks import scheduler_task
 from redun.core.tasks import task
 from redun.executor.scripting.command import command_text
-from redun.executor.scripting.plan import NULL, STDOUT, Plan, leads_out, leaves, replaced
+from redun.executor.scripting.outputs import NULL, declared, leaves
 
 
 def script(
@@ -58,7 +58,10 @@ def _called(command: Any, inputs: Any, outputs: Any, tempdir: bool, options: Map
 
 
 @task(namespace="redun", name="script", version="1", script=True)
-def _script(command: Any, inputs: Any, outputs: Any, tempdir: bool) -> Plan:
+def _script(command: Any, inputs: Any, outputs: Any, tempdir: bool) -> Any:
+    # Here and not at the top: a script that is answered from the store needs nothing that runs one.
+    from redun.executor.scripting.plan import Plan
+
     return Plan(command_text(command), inputs, outputs, tempdir=tempdir)
 
 
@@ -70,28 +73,3 @@ def _declared(command: Any, inputs: Any, outputs: Any, tempdir: bool, options: A
 
 def _is_lazy(item: Any) -> bool:
     return isinstance(item, Expression) or (isinstance(item, Staging) and isinstance(item.remote, Expression))
-
-
-def declared(outputs: Any, tempdir: bool) -> Any:
-    """Returns outputs as they are declared: what stands for files is where they will be, not what is there now.
-
-    Raises:
-        TaskError: if one cannot be an output.
-    """
-    return replaced(outputs, lambda item: _output(item, tempdir))
-
-
-def _output(item: Any, tempdir: bool) -> Any:
-    if type(item) is Output:
-        return item
-    output = Output.of(item)
-    if output is None:
-        return item
-    if output.path == STDOUT and output.local is not None:
-        raise TaskError('standard output has no local path: File("-") is an output by itself')
-    if tempdir and output.local is not None and leads_out(output.local):
-        raise TaskError(
-            f"the local path {output.local!r} of an output leads out of the temporary directory",
-            hint="give a path in it, such as out.txt",
-        )
-    return output

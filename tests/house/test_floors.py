@@ -108,6 +108,7 @@ LATE = {
     "redun.executor.replay": "few calls are of scripts or async tasks",
     "redun.executor.run": "most runs have threads only",
     "redun.executor.scheduler": "a program without settings loads nothing of them",
+    "redun.executor.scripting.script": "a script that is answered from the store needs nothing that runs one",
     "redun.executor.telling": "most runs show no reasons and no values that cannot be made",
     "redun.store.indexes.opening": "an index of a store in memory loads no engine",
     "redun.store.locate": "finding where a store is does not open it",
