@@ -20,6 +20,7 @@ from redun.core.call_options import check_call_options
 from redun.core.context import EMPTY, Context
 from redun.core.errors import UNWRITABLE, RedunError, RemoteFileError, RunError, UnknownExecutor
 from redun.core.files.memo import STATS
+from redun.core.files.places import place_of
 from redun.core.handle_states import stands
 from redun.core.job_info import JobInfo
 from redun.core.keys import spread
@@ -46,7 +47,7 @@ from redun.executor.states import State
 from redun.executor.stopping import stop_requests
 from redun.executor.tagging import write_tags
 from redun.executor.telling import Teller
-from redun.executor.trails import Trails, place_of
+from redun.executor.trails import Trails
 from redun.executor.verify import Verifier
 from redun.store import Batch, LiveRun, RunUpdate, Store
 

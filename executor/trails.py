@@ -17,16 +17,13 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from redun.core.digest import Digest
-from redun.core.files.file import File
-from redun.core.files.sets import FileSet
+from redun.core.files.places import Place, place_of
 from redun.core.files.written import written_at
 from redun.core.forms import short_id
 from redun.core.objects import How, job_id
 from redun.core.values import Encoder, External
 from redun.executor.jobs import Job, Unit
 
-#: Class, what it is compared by, path or pattern, whether hidden files count.
-Place = tuple[type, str, str, bool]
 #: Of a run's values: id, the value, whether a body made it whatever there was before.
 Found = tuple[Digest, External, bool]
 #: Paths told of when a run ends.
@@ -53,15 +50,6 @@ class Mention(NamedTuple):
 
 #: Mentions with the number of the unit that they came by, -1 for the job itself.
 _Trail = list[tuple[Mention, int]]
-
-
-def place_of(external: External) -> Place | None:
-    """Returns what an external value is a state of, if that is something that bodies change in place."""
-    if isinstance(external, File):
-        return None if external.by == "path" else (type(external), external.by, external.path, False)
-    if isinstance(external, FileSet):
-        return None if external.by == "path" else (type(external), external.by, external.pattern, external.hidden)
-    return None
 
 
 class Trails:
@@ -146,7 +134,7 @@ class Trails:
         """Yields what is to be told when the run ends: the first paths that jobs wrote in no order."""
         for (place, _, _), (first, second) in list(self._clashes.items())[:_TOLD]:
             yield (
-                f"{place[2]} was written by {self._named(first)} and again by {self._named(second)}, and no result "
+                f"{place.path} was written by {self._named(first)} and again by {self._named(second)}, and no result "
                 "leads from one to the other: give each a path of its own, or pass what one returns to the other"
             )
         more = len(self._clashes) - _TOLD

@@ -46,9 +46,11 @@ class Decoder:
         code: classes, functions and tasks met.
         veiled: whether arguments that are not to be told stay so: the value is to be shown or encoded again, and no
             body gets it.
+        renews: whether values that stand for something outside are made to stand for it as it is now.
     """
 
     veiled = False
+    renews = False
 
     def __init__(self, fetch: Fetch, node: Callable[[int], Any] | None = None) -> None:
         self.fetch = fetch

@@ -139,6 +139,7 @@ def renewed(prepared: Prepared, fmt: ObjectFormat) -> Prepared:
     defaults, ids = dict(prepared.defaults), dict(prepared.default_ids)
     for name, default in outside.items():
         decoder = Decoder(prepared.objects.__getitem__)
+        decoder.renews = True
         value = decoder.decode(default.payload)
         for external in decoder.externals:
             external.refresh()

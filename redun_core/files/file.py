@@ -13,6 +13,7 @@ from redun.core.errors import MalformedObject, RemoteFileError, TaskError
 from redun.core.files.atomic import Written
 from redun.core.files.copying import copy_path
 from redun.core.files.filesystems import Filesystem, filesystem_of
+from redun.core.files.places import PLACES, Place
 from redun.core.files.written import note_written
 from redun.core.values import HANDLERS, Encoder
 
@@ -359,13 +360,21 @@ def _read(decoder: Decoder, items: Any) -> File:
     written, path, state = items[:3]
     if type(path) is not str or not path or "\0" in path or not (state is None or type(state) is bytes):
         raise MalformedObject("a file has a path and a state")
-    kind, by = kind_of(written, _KINDS)
+    kind, by = kind_of(written, FILE_KINDS)
     decoder.externals.append(kind.known(path, by, state))  # what is given out goes on, and changes
     file: File = kind.known(path, by, state)
+    if decoder.renews:
+        file.refresh()
     return file
 
 
-_KINDS: Final = (File, ContentFile, IFile)
-HANDLERS.update(dict.fromkeys(_KINDS, _encode))
+def _place(file: File) -> Place | None:
+    return None if file.by == "path" else Place(type(file), file.by, file.path, False, False)
+
+
+#: Classes of single files.
+FILE_KINDS: Final = (File, ContentFile, IFile)
+PLACES.update(dict.fromkeys(FILE_KINDS, _place))
+HANDLERS.update(dict.fromkeys(FILE_KINDS, _encode))
 READERS[codes.FILE] = _read
 POINTER_READERS[codes.ARCHIVE] = lambda _, items: None  # programs do without: it is for `redun restore`

@@ -17,6 +17,7 @@ from redun.core.files.file import ContentFile, File, IFile, chosen, kind_of, wri
 from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.files.globs import is_literal, split_pattern
 from redun.core.files.members import check, digest_of, packed, pieces
+from redun.core.files.places import PLACES, Place
 from redun.core.limits import CHILD_BYTES
 from redun.core.values import HANDLERS, Encoder
 
@@ -404,9 +405,16 @@ def _read(decoder: Decoder, items: Any) -> FileSet:
     else:
         raise MalformedObject("a set of files has other members than it says")
     decoder.externals.append(files._copy())  # what is given out goes on, and changes
+    if decoder.renews:
+        files.refresh()
     return files
 
 
+def _place(files: FileSet) -> Place | None:
+    return None if files.by == "path" else Place(type(files), files.by, files.pattern, files.hidden, True)
+
+
 _KINDS: Final = (FileSet, Dir, ContentFileSet, ContentDir, IFileSet, IDir)
+PLACES.update(dict.fromkeys(_KINDS, _place))
 HANDLERS.update(dict.fromkeys(_KINDS, _encode))
 READERS[codes.FILESET] = _read
