@@ -164,9 +164,9 @@ class _Walk:
         return printable(str(step))
 
     def _file(self, path: str, old: Any, new: Any) -> bool:
-        kind, file, before = unpack(old.data)
-        other, target, after = unpack(new.data)
-        if (kind, file) != (other, target):
+        kind, file, before = unpack(old.data)[:3]
+        other, target, after = unpack(new.data)[:3]
+        if (kind, file) != (other, target) or before == after:
             return False
         earlier, later = (None if state is None else state.hex() for state in (before, after))
         self._changes.append(ValueChange(path, "content", earlier, later, printable(file)))

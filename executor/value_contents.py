@@ -56,7 +56,7 @@ def files_in(payload: bytes | None, fetch: Fetch) -> dict[str, bytes | None]:
     found: dict[str, bytes | None] = {}
     for item in _extensions(payload, fetch):
         if item.code == codes.FILE:
-            _, path, content = unpack(item.data)
+            _, path, content = unpack(item.data)[:3]
             found[path] = content
     return found
 
