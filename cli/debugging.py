@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pdb import Pdb
 from types import FrameType, TracebackType
@@ -33,6 +33,11 @@ def _stop(*_: Any, **__: Any) -> None:
 
 def _new() -> Pdb:
     return Pdb(skip=[f"{_OURS}.*"])
+
+
+def step_into(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Calls a function in the debugger, which stops at its first line."""
+    return _new().runcall(function, *args, **kwargs)
 
 
 def post_mortem(error: BaseException | None) -> bool:
