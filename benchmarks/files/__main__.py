@@ -16,9 +16,15 @@ from benchmarks.files.trees import trees
 from benchmarks.files.words import words
 from benchmarks.guard import RECORDED
 from benchmarks.measure import Bench, Figure
+from benchmarks.rows.scripts import scripts
 from benchmarks.workplace import work_directory
 
-CASES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {"trees": trees, "make": building, "words": words}
+CASES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
+    "trees": trees,
+    "scripts": scripts,
+    "make": building,
+    "words": words,
+}
 _RECORDED: Final = RECORDED.with_stem("files")
 
 

@@ -117,4 +117,4 @@ def test_programs_that_do_not_find_the_same_are_not_compared(tmp_path: Path):
 def test_a_case_of_files_that_is_not_there_is_named_with_those_that_are():
     done = _python("-m", "benchmarks.files", "--cases", "nonsense")
     assert done.returncode == 1
-    assert "no case 'nonsense': there are trees, make, words" in done.stderr
+    assert "no case 'nonsense': there are trees, scripts, make, words" in done.stderr
