@@ -24,12 +24,14 @@ def hello(tmp_path: Path) -> Path:
     return Path(shutil.copytree(EXAMPLES / "hello_world", tmp_path / "hello_world"))
 
 
-def test_every_example_has_a_readme_and_a_test_here():
+def test_every_example_has_a_readme_is_listed_and_has_a_test_here():
     here = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    listed = (EXAMPLES / "README.md").read_text()
     for folder in EXAMPLES.iterdir():
         if folder.is_dir() and not folder.name.startswith((".", "__")):
             assert (folder / "README.md").is_file()
             assert f'"{folder.name}"' in here
+            assert f"]({folder.name}/README.md)" in listed
 
 
 def test_hello_world_says_hello_and_then_remembers(hello: Path):
