@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,6 +17,8 @@ class Web:
         self.headers: dict[str, dict[str, str]] = {}
         self.failures: dict[str, list[int]] = {}
         self.always: dict[str, int] = {}
+        #: What happens when a path has been read, once.
+        self.then: dict[str, Callable[[], object]] = {}
         self.gate = threading.Event()
         self.slow: set[str] = set()
         self.requests: list[tuple[str, str]] = []
@@ -61,6 +63,8 @@ def web_server() -> Iterator[Web]:
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if body:
+                    if then := web.then.pop(self.path, None):
+                        then()
                     with suppress(ConnectionError):  # whoever asked may have gone
                         self.wfile.write(data)
             else:
