@@ -69,7 +69,7 @@ def _own_values(graph: Graph, root: Digest | None) -> Iterator[Digest]:
         seen.add(digest)
         record = _part(graph, digest)
         if isinstance(record, ExtRecord):
-            yield from record.own
+            yield from record.values()
             stack += [*reversed(record.children), *(node for _, node in record.barriers)]
 
 

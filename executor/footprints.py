@@ -41,6 +41,8 @@ class Footprints:
         self._unions: dict[tuple[int, int], TaskSet] = {}
         self._heads: dict[tuple[Digest, Digest | None, tuple[Flag, ...], Reads], Digest] = {}
         self._exts: dict[ExtRecord, Digest] = {}
+        #: Nodes that have one value and nothing else: it, and whether a body made it.
+        self._simple: dict[Digest, tuple[Digest, int]] = {}
 
     def single(self, fullname: str, task: Digest, defaults: tuple[tuple[str, Digest], ...]) -> TaskSet:
         """Returns the set of one task with the defaults that its call applied."""
@@ -86,21 +88,34 @@ class Footprints:
         values = dict.fromkeys(own)
         if wrote:
             values = dict.fromkeys((*(value for value in values if value in wrote), *values))
+        below = dict.fromkeys(children)
+        ahead = tuple(dict.fromkeys(barriers))
+        if not (values or ahead or past) and len(below) < 2:
+            return next(iter(below), None)
+        simple = self._simple
+        leaves: tuple[list[Digest], list[Digest]] = [], []
+        for child in below:
+            leaf = simple.get(child)
+            if leaf is not None:
+                leaves[leaf[1]].append(leaf[0])
         node = ExtRecord(
             tuple(values),
-            tuple(dict.fromkeys(children)),
-            tuple(dict.fromkeys(barriers)),
+            tuple([child for child in below if child not in simple]) if leaves[0] or leaves[1] else tuple(below),
+            ahead,
             sum(value in wrote for value in values) if wrote else 0,
             past,
+            *map(tuple, leaves),
         )
-        if not any(node):
-            return None
-        if len(node.children) == 1 and not (node.own or node.barriers or past):
-            return node.children[0]
         found = self._exts.get(node)
         if found is None:
             found = self._exts[node] = self._put("footprint", node.payload())
+            self.known_node(found, node)
         return found
+
+    def known_node(self, digest: Digest, node: ExtRecord) -> None:
+        """Takes a node that has been made or read: one of a single value stands in others as that value."""
+        if len(node.own) == 1 and not any(node[1:3]) and not any(node[4:]):
+            self._simple[digest] = node.own[0], node.made
 
     def head(self, tasks: TaskSet, ext: Digest | None, flags: tuple[Flag, ...], context: Reads = ()) -> Digest:
         """Returns the id of a footprint's head."""

@@ -16,7 +16,7 @@ from redun.core.context import is_within
 from redun.core.digest import Digest, Key
 from redun.core.errors import UNWRITABLE, RedunError
 from redun.core.keys import CodeExternal, error_key
-from redun.core.objects import CallRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
+from redun.core.objects import CallRecord, ExtRecord, Flag, How, JobRow, JobsRecord, Outcome, Status, TraceRecord
 from redun.core.reduction import CALL, Reduction
 from redun.core.tasks import Task, registry
 from redun.core.values import Encoded, Encoder
@@ -189,6 +189,8 @@ class Recorder:
         head = self._verifier.head(job.head)
         job.tasks = self._footprints.known(self._verifier.task_set(head.tasks), head.tasks)
         job.ext, job.flags, job.context_reads = head.ext, head.flags, head.context
+        if head.ext is not None:
+            self._footprints.known_node(head.ext, self._verifier.node(job.head) or ExtRecord())
         for name, digest, _ in job.tasks.entries:
             if digest not in self.sources:
                 self._source(name, digest)

@@ -7,24 +7,20 @@ edit at the leaf of a long chain is found once, not once for each ancestor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import CodecError, NotFound, RedunError
-from redun.core.files.file import File
-from redun.core.files.memo import STATS
 from redun.core.keys import CodeExternal
 from redun.core.objects import ExtRecord, HeadRecord, TaskSetRecord, parse_footprint
 from redun.core.tasks import Task, registry
 from redun.core.values import External
 from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import cache_scope
+from redun.executor.outside import Fetch, FetchMany, Outside
 
-Fetch = Callable[[Digest], tuple[str, Any]]
 ContextIds = Callable[[str], Digest | None]
-FetchMany = Callable[[Sequence[Digest]], list[tuple[str, Any] | None]]
 _NOTHING: Final[frozenset[Digest]] = frozenset()
 
 
@@ -37,13 +33,12 @@ class Verifier:
         self._fingerprints = fingerprints
         self._fetch = fetch
         self._fetch_many = fetch_many
-        self._decoded: dict[Digest, External] = {}
+        self._outside = Outside(fetch, fetch_many)
         self._superseded = superseded
         self._parts: dict[Digest, HeadRecord | TaskSetRecord | ExtRecord] = {}
         self._tasks: dict[Digest, tuple[int, bool]] = {}
         self._newest: dict[Digest, int] = {}
         self._exts: dict[Digest, tuple[int, bool]] = {}
-        self._own: dict[Digest, tuple[int, bool]] = {}
 
     def holds(self, head: Digest, seq: int, *, finished: int, shallow: bool, context: ContextIds) -> HeadRecord | None:
         """Returns the head if its footprint holds, else None.
@@ -80,7 +75,8 @@ class Verifier:
         return record
 
     def inside(self, head: Digest, walked: set[Digest]) -> Iterator[External]:
-        """Yields the external values of a footprint that holds, but for those of nodes that were walked before.
+        """Yields the external values of a footprint that holds, but for single files and for those of nodes that were
+        walked before.
 
         Raises:
             NotFound, CodecError: if a part of it is missing or is none.
@@ -93,7 +89,7 @@ class Verifier:
             if digest not in walked and isinstance(record, ExtRecord):
                 walked.add(digest)
                 stack += (*record.children, *(child for _, child in record.barriers))
-                yield from (self._decoded[value] for value in record.own if value in self._decoded)
+                yield from filter(None, map(self._outside.special, record.values()))
 
     def found(self, head: Digest) -> Iterator[tuple[Digest, External, bool]]:
         """Yields the external values of a footprint that holds: their ids, they themselves, and whether a body made
@@ -114,11 +110,13 @@ class Verifier:
                 walked.add(digest)
                 stack += record.children
                 past.update(record.past)
-                for place, value in enumerate(record.own):
-                    found[value] = place < record.made or found.get(value, False)
+                found.update(dict.fromkeys((*record.own[: record.made], *record.wrote), True))
+                for value in (*record.own[record.made :], *record.met):
+                    found.setdefault(value, False)
         for value, made in found.items():
-            if value not in past and value in self._decoded:
-                yield value, self._decoded[value], made
+            external = None if value in past else self._outside.known(value)
+            if external is not None:
+                yield value, external, made
 
     def node(self, head: Digest) -> ExtRecord | None:
         """Returns the node of external values at the top of a footprint; None where it has none or it is missing."""
@@ -200,7 +198,7 @@ class Verifier:
             tasks: the set of tasks that it belongs to, all of which are current.
         """
         exts = self._exts
-        self._prefetch(root)
+        self._prefetch(root, finished)
         #: With what is past above a node: then what is found of it is no verdict on it alone.
         stack: list[tuple[Digest, bool, frozenset[Digest]]] = [(root, False, _NOTHING)]
         walked: set[tuple[Digest, frozenset[Digest]]] = set()
@@ -224,7 +222,7 @@ class Verifier:
             else:
                 stack.append((digest, True, past))
             below = past.union(record.past) if record.past else past
-            if not all(value in below or self._is_valid(value, finished, tasks) for value in record.own):
+            if not all(value in below or self._is_valid(value, finished, tasks) for value in record.values()):
                 if not past:
                     exts[digest] = (finished, False)
                 return self._fail(root, finished)
@@ -232,8 +230,8 @@ class Verifier:
             stack += [(child, False, below) for name, child in record.barriers if not _is_shallow(registry.get(name))]
         return True
 
-    def _prefetch(self, root: Digest) -> None:
-        """Reads a DAG level by level, in one transaction each, and then its values and what is remembered of files."""
+    def _prefetch(self, root: Digest, finished: int) -> None:
+        """Reads a DAG level by level, in one transaction each, and then its values, and looks at files among them."""
         values: dict[Digest, None] = {}
         level = [root]
         while level:
@@ -245,32 +243,21 @@ class Verifier:
                     self._parts[digest] = parse_footprint(bytes(item[1]))
             found = [self._parts.get(digest) for digest in unread]
             records = [record for record in found if isinstance(record, ExtRecord)]
-            values.update((value, None) for record in records for value in record.own)
+            values.update((value, None) for record in records for value in record.values())
             level = list({child: None for record in records for child in record.children})
-        fresh = [digest for digest in values if digest not in self._own]
-        paths = []
-        decoder = Decoder(self._fetch)
-        for digest, item in zip(fresh, self._fetch_many(fresh), strict=True):
-            if item is not None:
-                external = decoder.decode(item[1])
-                self._decoded[digest] = external
-                if isinstance(external, File):
-                    paths.append(external.path)
-        STATS.prefetch(paths)
+        self._outside.load(values, finished)
 
     def _fail(self, root: Digest, finished: int) -> bool:
         self._exts[root] = (finished, False)
         return False
 
     def _is_valid(self, digest: Digest, finished: int, tasks: Digest) -> bool:
-        known = self._own.get(digest)
-        if known is None or known[0] != finished:
-            external = self._decoded.get(digest)
-            if external is None:
-                external = self._decoded[digest] = Decoder(self._fetch).decode(self._fetch(digest)[1])
-            valid = self._is_code_valid(external, tasks) if isinstance(external, CodeExternal) else external.is_valid()
-            known = self._own[digest] = (finished, valid)
-        return known[1]
+        known = self._outside.verdict(digest, finished)
+        if known is not None:
+            return known
+        external = self._outside.get(digest)
+        valid = self._is_code_valid(external, tasks) if isinstance(external, CodeExternal) else external.is_valid()
+        return self._outside.keep(digest, finished, valid)
 
     def _is_code_valid(self, external: CodeExternal, tasks: Digest) -> bool:
         target = external.target()

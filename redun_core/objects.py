@@ -441,7 +441,7 @@ _EXT: Final = {
     "barriers": many(row(text, pointer)),
 }
 #: Fields that most nodes do not have.
-_EXT_MADE: Final = {**_EXT, "made": natural, "past": many(pointer)}
+_EXT_MORE: Final = {**_EXT, "made": natural, "past": many(pointer), "met": many(pointer), "wrote": many(pointer)}
 
 
 class ExtRecord(NamedTuple):
@@ -455,6 +455,8 @@ class ExtRecord(NamedTuple):
         made: how many of `own`, the first ones, the body has made, whatever there was before.
         past: values in the subtree that others of the same thing came after there: whoever looks at the subtree as a
             whole does not look at them.
+        met, wrote: values of calls below it that have one each and nothing else, so that their nodes need not be read;
+            those of `wrote` their bodies have made.
     """
 
     own: tuple[Digest, ...] = ()
@@ -462,20 +464,29 @@ class ExtRecord(NamedTuple):
     barriers: tuple[tuple[str, Digest], ...] = ()
     made: int = 0
     past: tuple[Digest, ...] = ()
+    met: tuple[Digest, ...] = ()
+    wrote: tuple[Digest, ...] = ()
+
+    def values(self) -> tuple[Digest, ...]:
+        """Returns the external values that it tells of itself."""
+        return (*self.own, *self.met, *self.wrote)
 
     def payload(self) -> bytes:
         """Returns the canonical bytes."""
         barriers = [[name, Pointer(node)] for name, node in self.barriers]
-        more = [self.made, to_pointers(self.past)] if self.made or self.past else []
-        return pack([SCHEMA, "ext", to_pointers(self.own), to_pointers(self.children), barriers, *more])
+        record = [SCHEMA, "ext", to_pointers(self.own), to_pointers(self.children), barriers]
+        if self.made or self.past or self.met or self.wrote:
+            record += [self.made, to_pointers(self.past), to_pointers(self.met), to_pointers(self.wrote)]
+        return pack(record)
 
     @classmethod
     def _of(cls, f: list[Any]) -> Self:
         barriers = tuple([(name, of_pointer(node)) for name, node in f[4]])
-        made, past = (f[5], of_pointers(f[6])) if len(f) > 5 else (0, ())
-        if made > len(f[2]):
+        if len(f) == len(_EXT) + 1:
+            return cls(of_pointers(f[2]), of_pointers(f[3]), barriers)
+        if f[5] > len(f[2]):
             raise ValueError("more values are made than there are")
-        return cls(of_pointers(f[2]), of_pointers(f[3]), barriers, made, past)
+        return cls(of_pointers(f[2]), of_pointers(f[3]), barriers, f[5], *map(of_pointers, f[6:9]))
 
 
 def parse_footprint(payload: bytes, *, strict: bool = False) -> HeadRecord | TaskSetRecord | ExtRecord:
@@ -491,7 +502,7 @@ def parse_footprint(payload: bytes, *, strict: bool = False) -> HeadRecord | Tas
     if part == "tasks":
         return fit_record(record, "footprint", _TASK_SET, TaskSetRecord._of, strict=strict)
     if part == "ext":
-        shapes = _EXT if len(record) == len(_EXT) + 1 else _EXT_MADE
+        shapes = _EXT if len(record) == len(_EXT) + 1 else _EXT_MORE
         return fit_record(record, "footprint", shapes, ExtRecord._of, strict=strict)
     raise MalformedObject("a footprint is a head, a set of tasks or a node of external values")
 

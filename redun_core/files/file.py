@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Self
 from redun.core import codes
 from redun.core.codec import ExtType
 from redun.core.decoding import POINTER_READERS, READERS, Decoder
-from redun.core.errors import MalformedObject, RemoteFileError, TaskError
+from redun.core.errors import CannotEncode, MalformedObject, RemoteFileError, TaskError
 from redun.core.files.atomic import Written
 from redun.core.files.copying import copy_path
 from redun.core.files.filesystems import Filesystem, filesystem_of
@@ -345,8 +345,20 @@ def kind_of(written: Any, classes: tuple[type[Any], ...]) -> tuple[type[Any], st
     raise MalformedObject(f"{written!r:.80} is no kind of file")
 
 
+def unreadable(error: OSError | TaskError) -> CannotEncode:
+    """Returns the error of a value that cannot be stored because a file cannot be read."""
+    if isinstance(error, TaskError):
+        return CannotEncode(error.message, hint=error.hint)
+    return CannotEncode(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
 def _encode(encoder: Encoder, file: File) -> ExtType:
-    state = file.state()
+    try:
+        state = file.state()
+    except RemoteFileError:  # it tells itself what to do
+        raise
+    except (OSError, TaskError) as error:
+        raise unreadable(error) from error
     encoder.externals.append(type(file).known(file.path, file.by, state))  # the value itself goes on, and changes
     items: list[Any] = [written_kind(file), file.path, state]
     if state is not None and encoder.archives(file):

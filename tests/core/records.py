@@ -90,11 +90,15 @@ heads = st.builds(
 )
 task_sets = st.builds(TaskSetRecord, in_order(st.tuples(texts, digests, few(st.tuples(texts, digests)))))
 externals = st.builds(
-    lambda own, made, *rest: ExtRecord(own, *rest[:2], made=min(made, len(own)), past=rest[2]),
+    lambda own, below, barriers, made, past, met, wrote: ExtRecord(
+        own, below, barriers, min(made, len(own)), past, met, wrote
+    ),
     few(digests),
-    st.integers(0, 2),
     few(digests),
     few(st.tuples(texts, digests)),
+    st.integers(0, 2),
+    few(digests),
+    few(digests),
     few(digests),
 )
 

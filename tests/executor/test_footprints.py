@@ -106,7 +106,28 @@ def test_a_node_keeps_each_value_child_and_barrier_once():
     assert leaf is not None
     assert other is not None
     node = prints.ext([_id(3), _id(3)], [leaf, other, leaf], [("shallow", leaf), ("shallow", leaf)])
-    assert _parsed(encoder, node) == ExtRecord((_id(3),), (leaf, other), (("shallow", leaf),))
+    assert _parsed(encoder, node) == ExtRecord((_id(3),), (), (("shallow", leaf),), met=(_id(1), _id(2)))
+
+
+def test_a_node_of_one_value_stands_in_others_as_that_value():
+    prints, encoder = _made()
+    met, wrote = prints.ext([_id(1)], [], []), prints.ext([_id(2)], [], [], frozenset({_id(2)}))
+    two, past = prints.ext([_id(3), _id(4)], [], []), prints.ext([_id(5)], [], [], past=(_id(5),))
+    assert met is not None
+    assert wrote is not None
+    assert two is not None
+    assert past is not None
+    node = _parsed(encoder, prints.ext([], [met, two, wrote, past], []))
+    assert node == ExtRecord(children=(two, past), met=(_id(1),), wrote=(_id(2),))
+    others, again = _made()
+    others.known_node(met, _parsed(encoder, met))
+    assert _parsed(again, others.ext([_id(6)], [met], [])) == ExtRecord((_id(6),), met=(_id(1),))
+
+
+def test_values_that_a_body_made_come_first_and_are_counted():
+    prints, encoder = _made()
+    node = _parsed(encoder, prints.ext([_id(1), _id(2), _id(3)], [], [], frozenset({_id(3), _id(2), _id(9)})))
+    assert node == ExtRecord((_id(2), _id(3), _id(1)), made=2)
 
 
 def test_a_barrier_keeps_its_child_apart():

@@ -103,6 +103,7 @@ LATE = {
     "redun.executor.config.sources": "each form of file loads its reader",
     "redun.executor.hearing": "most runs have no scripts",
     "redun.executor.known": "hardly any explanation makes a key",
+    "redun.executor.outside": "a run without files loads nothing of them",
     "redun.executor.pools.bodies": "most workers run no scripts",
     "redun.executor.pools.choice": "most runs have threads only",
     "redun.executor.replay": "few calls are of scripts or async tasks",
