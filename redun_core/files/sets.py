@@ -13,7 +13,7 @@ from redun.core.codec import ExtType, Pointer
 from redun.core.decoding import READERS, Decoder
 from redun.core.errors import MalformedObject, RemoteFileError, TaskError
 from redun.core.files.copying import copy_paths, pairs_below
-from redun.core.files.file import ContentFile, File, IFile, chosen, kind_of, written_kind
+from redun.core.files.file import ContentFile, File, IFile, chosen, kind_of, unreadable, written_kind
 from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.files.globs import is_literal, split_pattern
 from redun.core.files.members import check, digest_of, packed, pieces
@@ -374,7 +374,12 @@ def _encode(encoder: Encoder, files: FileSet) -> ExtType:
     members: Any = {}
     digest, count = b"", 0
     if files.by != "path":
-        members = dict(files.members())
+        try:
+            members = dict(files.members())
+        except RemoteFileError:  # it tells itself what to do
+            raise
+        except (OSError, TaskError) as error:
+            raise unreadable(error) from error
         digest, count = files._hashed(), len(members)
         packs = packed(members) if count > _FEW else []
         if sum(map(len, packs)) > CHILD_BYTES:

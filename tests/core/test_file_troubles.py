@@ -128,7 +128,7 @@ def test_a_directory_where_a_file_was_meant_is_an_error_that_says_so(by: str):
     told = r"Is a directory, where a file was meant: use Dir: '.*d'"
     with pytest.raises(IsADirectoryError, match=told):
         file.state()
-    with pytest.raises(CannotEncode, match=told):
+    with pytest.raises(CannotEncode, match=r"value\['a'\]\[0\]: d: Is a directory, where a file was meant: use Dir"):
         Encoder(DEFAULT_FORMAT).encode({"a": [file]})
     assert not file.is_valid()
     assert not file.exists()
@@ -189,7 +189,7 @@ def test_a_file_that_may_not_be_read_is_the_systems_error(open_folder: Path):
             File("secret").state()
         with pytest.raises(PermissionError, match="secret'"):
             Dir(".").members()
-        with pytest.raises(CannotEncode, match=r"PermissionError while encoding: .*'secret'"):
+        with pytest.raises(CannotEncode, match="value: secret: Permission denied"):
             Encoder(DEFAULT_FORMAT).encode(File("secret"))
         assert not File("secret").is_valid()
 
