@@ -14,7 +14,9 @@ class Database(Handle):
     """A state of a database. A method that is not found here is that of `instance`."""
 
     def __init__(self, name: str, path: str) -> None:
-        self.instance = sqlite3.connect(path)
+        self.instance = sqlite3.connect(
+            path, timeout=60
+        )  # months are loaded beside each other, and wait for each other
 
     def is_valid(self) -> bool:
         """Whether there is such a table: without it, nothing that was loaded is there."""
