@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from redun.core.keys import spread
+from redun.executor.attempts import Attempts
 from redun.executor.jobs import Job
 from redun.executor.pools.attended import Attended, Say
 from redun.executor.pools.contract import Outbox, Reply, Work
@@ -18,12 +19,15 @@ class Hearing:
     Bodies say it on their own threads, so it takes the way that all answers take.
     """
 
-    def __init__(self, teller: Teller, outbox: Outbox) -> None:
+    def __init__(self, teller: Teller, attempts: Attempts, outbox: Outbox) -> None:
         self._teller = teller
+        self._attempts = attempts
         self._outbox = outbox
 
     def work(self, job: Job, values: list[Any]) -> Work:
-        """Returns what a pool of threads needs to run the job."""
+        """Returns what a pool of threads needs to run the job, whose time begins where it has a timeout."""
+        if job.timeout is not None:
+            self._attempts.timed(job)
         args, kwargs = spread(job.task, values)
         function = job.task.func
         if job.task.is_script:

@@ -118,7 +118,7 @@ class Run:
             now=self._now,
             owe=self._owe,
         )
-        self._hearing = Hearing(self._teller, pools.outbox)
+        self._hearing = Hearing(self._teller, self._attempts, pools.outbox)
         self._chooses = pools.elsewhere or pools.has_options
         self._handles = HandleStates(store)
         self._crossings: list[Crossing] = []
@@ -302,10 +302,8 @@ class Run:
         # Here and not at the top: most runs have threads only.
         from redun.executor.pools.crossing import Crossing
 
-        crossing = Crossing(self._evaluator, self._pending, reads_store=reads_store, spool=spool)
-        crossing.said = self._teller.said
-        self._crossings.append(crossing)
-        return crossing
+        self._crossings.append(Crossing(self._evaluator, self._pending, self._teller.said, reads_store, spool))
+        return self._crossings[-1]
 
     # -- the pool -----------------------------------------------------------------------------------------------------
 
@@ -319,8 +317,6 @@ class Run:
             return None
         self._begin(job)
         if job.attended:
-            if job.timeout is not None:
-                self._attempts.timed(job)
             return self._hearing.work(job, values)
         if job.prepared.simple >= 0:
             return Work(job, job.task.func, values, {})

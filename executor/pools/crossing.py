@@ -76,15 +76,22 @@ class Crossing:
 
     Args:
         evaluator, pending: of the run.
+        said: is told what the body of a job says while it runs.
         reads_store: whether the workers read what is stored by themselves; else all that they need goes to them.
         spool: a directory for large messages, or empty.
     """
 
-    def __init__(self, evaluator: Evaluator, pending: Pending, *, reads_store: bool, spool: str) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        pending: Pending,
+        said: Callable[[Job, list[str]], None],
+        reads_store: bool,
+        spool: str,
+    ) -> None:
         self._evaluator = evaluator
         self._pending = pending
-        #: Is told what the body of a job says while it runs.
-        self.said: Callable[[Job, list[str]], None] = lambda job, lines: None
+        self.said = said
         store = pending.store
         self._stored = reads_store and store.path is not None
         self._callees: dict[int, tuple[Task[..., Any], Callee]] = {}
