@@ -18,14 +18,18 @@ from redun.core.forms import printable
 from redun.core.objects import CallRecord, Outcome, TaskRecord, TreeRecord, Why
 from redun.executor.code_changes import CodeChange, code_changes
 from redun.executor.known import Known
+from redun.executor.member_changes import member_changes
 from redun.executor.value_changes import ValueChange, differences
 from redun.executor.value_contents import code_names, files_in
+from redun.store.indexes.held_files import held_sets
 
 #: Names listed of what a result needs.
 _LISTED: Final = 20
 #: Characters of each side of a change on one line, and changes named there.
 _SHORT: Final = 60
 _NAMED: Final = 3
+#: Members of a set of files that are told.
+_MEMBERS: Final = 20
 #: Callers kept in memory.
 _CALLERS: Final = 64
 
@@ -124,7 +128,8 @@ class FileChange(NamedTuple):
 
     Attributes:
         path: of the file.
-        state: `missing`, `changed`, or `unreadable`.
+        state: `missing`, `changed`, `unreadable`, or `added` (to a directory or another set); `more`: files of a set,
+            which the path names, of which so many more are not as they were.
         old, new: hashes of the content: in the earlier result, and when the job was looked up. None where there was no
             file, or it could not be read.
     """
@@ -141,6 +146,10 @@ class FileChange(NamedTuple):
             return f"{self.path} is missing (was {old})"
         if self.state == "unreadable":
             return f"{self.path} could not be read (was {old})"
+        if self.state == "added":
+            return f"{self.path} was added"
+        if self.state == "more":
+            return f"{self.old} more files of {self.path}"
         return f"content of {self.path}: {old} -> {'missing' if self.new is None else self.new[:8]}"
 
 
@@ -382,12 +391,27 @@ class Reasons:
     def _files(self, stale: Stale) -> Iterator[FileChange]:
         """The files of an earlier result that were not as it has them."""
         for before, then in stale:
+            yield from self._members(before, then)
             old = files_in(self._payload(before, "value"), self._fetch)
             new = files_in(self._payload(then, "value"), self._fetch)
             for path, content in old.items():
                 now = new.get(path)
                 state = "unreadable" if then is None else "missing" if now is None else "changed"
                 yield FileChange(printable(path), state, _hex(content), _hex(now))
+
+    def _members(self, before: Digest, then: Digest | None) -> Iterator[FileChange]:
+        """The members of a set of files of an earlier result that were not as it has them."""
+        old = held_sets(self._payload(before, "value") or b"")
+        if old and then is None:
+            yield FileChange(printable(old[0].base), "unreadable", None, None)
+            return
+        for was, now in zip(old, held_sets(self._payload(then, "value") or b""), strict=False):
+            found = member_changes(was, now, lambda digest: self._payload(digest, "value"))
+            for path, earlier, later in found[:_MEMBERS]:
+                state = "added" if earlier is None else "missing" if later is None else "changed"
+                yield FileChange(printable(path), state, _hex(earlier), _hex(later))
+            if len(found) > _MEMBERS:
+                yield FileChange(printable(was.base), "more", f"{len(found) - _MEMBERS:,}", None)
 
     # -- text ---------------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,10 @@ from redun.core.digest import Digest
 from redun.core.display import Fetch, show
 from redun.core.errors import MalformedObject, RedunError
 from redun.core.forms import printable
+from redun.executor.member_changes import member_changes
 from redun.executor.value_leaves import LeafChange, array_change, text_change
 from redun.executor.value_parts import ABSENT, Parts, comparable_members, parts_of, segments_of, unshared
+from redun.store.indexes.held_files import held_sets
 
 #: Changes listed, items looked at, objects read.
 _CHANGES: Final = 20
@@ -26,6 +28,8 @@ _OBJECTS: Final = 256
 _ALIGNED: Final = 400
 #: Characters of one side of a change, and of the key of a dict in a path.
 _TEXT: Final = 200
+#: Members of a set of files that are told.
+_MEMBERS: Final = 5
 _KEY: Final = 40
 
 _UNFIT: Final = (MalformedObject, TypeError, ValueError, IndexError, KeyError, AttributeError, OverflowError)
@@ -136,6 +140,8 @@ class _Walk:
             return self._inside(path, before, after)
         if _code(old) == _code(new) == codes.FILE and self._file(path, old, new):
             return []
+        if _code(old) == _code(new) == codes.FILESET and self._file_set(path, old, new):
+            return []
         self._leaf(path, old, new)
         return []
 
@@ -171,6 +177,32 @@ class _Walk:
         earlier, later = (None if state is None else state.hex() for state in (before, after))
         self._changes.append(ValueChange(path, "content", earlier, later, printable(file)))
         return True
+
+    def _file_set(self, path: str, old: Any, new: Any) -> bool:
+        """Tells the first members of a set of files that differ; returns whether it is the same set."""
+        if unpack(old.data)[:3] != unpack(new.data)[:3]:
+            return False
+        (before,), (after,) = held_sets(pack(old)), held_sets(pack(new))
+        found = member_changes(before, after, self._value)
+        for file, was, now in found[:_MEMBERS]:
+            name, earlier, later = printable(file), (was or b"").hex(), (now or b"").hex()
+            if was is None:
+                self._add(path, "added", None, f"{name} ({later[:8]})")
+            elif now is None:
+                self._add(path, "removed", f"{name} ({earlier[:8]})", None)
+            else:
+                self._changes.append(ValueChange(path, "content", earlier, later, name))
+        if len(found) > _MEMBERS:
+            earlier, later = (f"{unpack(item.data)[4]:,} files" for item in (old, new))
+            self._add(path, "changed", earlier, f"{later}, {len(found):,} differ")
+        return bool(found)
+
+    def _value(self, digest: Digest) -> bytes | None:
+        try:
+            kind, payload = self._get(digest)
+        except RedunError:
+            return None
+        return bytes(payload) if kind == "value" else None
 
     def _leaf(self, path: str, old: Any, new: Any) -> None:
         for special in (text_change, array_change):

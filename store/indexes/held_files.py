@@ -84,7 +84,7 @@ class HeldSet(NamedTuple):
 
 
 def _read(read: Callable[[Digest], bytes | None], pointer: Any) -> Any:
-    payload = read(Digest(pointer)) if isinstance(pointer, bytes) else None
+    payload = read(Digest(bytes(pointer))) if isinstance(pointer, bytes) else None
     try:
         return None if payload is None else unpack(payload)
     except MalformedObject:
