@@ -7,7 +7,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from redun.core import codes
 from redun.core.call_options import check_call_options
@@ -509,6 +509,10 @@ def get_task_registry() -> Registry:
 @overload
 def task(func: Callable[P, R], /) -> Task[P, R]: ...
 @overload
+def task(
+    func: None = None, /, *, script: Literal[True], **options: Any
+) -> Callable[[Callable[P, Any]], Task[P, bytes]]: ...
+@overload
 def task(func: None = None, /, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(func: Callable[P, R] | None = None, /, **options: Any) -> Any:
     """Makes a function a task. Used bare (`@task`) or with options (`@task(version="2")`).
@@ -518,8 +522,9 @@ def task(func: Callable[P, R] | None = None, /, **options: Any) -> Any:
     `cache_scope` (`NONE`, `CSE`, `BACKEND`), `check_valid` (`"full"`, `"shallow"`), `executor`, `limits` (names of
     resources, or how much of each, that the body holds), `timeout` (seconds), `retries`, `retry_delay` (seconds,
     doubled each time, or a list), `retry_max_delay`, `retry_on` (classes of errors), `config_args` (parameters that are
-    no part of the cache key), `tags` (pairs that the task and its jobs are known by), `prov` (False: its jobs and those
-    below are neither recorded nor answered from the cache); others are for the executors.
+    no part of the cache key), `script` (the function gives a command, which is run: the value is what that says on
+    standard output), `tags` (pairs that the task and its jobs are known by), `prov` (False: its jobs and those below
+    are neither recorded nor answered from the cache); others are for the executors.
 
     Raises:
         TaskError: if an option has a value that means nothing.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
 
-from redun import File, PartialTask, Scheduler, Task, apply_tags, catch, catch_all, cond, run, task
+from redun import Dir, File, PartialTask, Scheduler, Task, apply_tags, catch, catch_all, cond, run, script, task
+from redun.file import StagingFile
 from redun.functools import (
     as_task,
     compose,
@@ -23,6 +24,7 @@ from redun.functools import (
     zip_,
 )
 from redun.scheduler import Thread, fork_thread, join_thread, subrun, with_export_options
+from redun.scripting import sh
 
 
 @task
@@ -68,6 +70,11 @@ def recover(error: Exception) -> bytes:
 @task()
 def told(error: ValueError) -> int:
     return len(str(error))
+
+
+@task(script=True, executor="processes")
+def listed(folder: str = ".") -> list[str]:
+    return ["ls", folder]
 
 
 @task()
@@ -185,6 +192,16 @@ def files() -> None:
     assert_type(file.path, str)
     assert_type(file.exists(), bool)
     assert_type(copied(file), File)
+
+
+def scripts() -> None:
+    assert_type(listed("a"), bytes)
+    assert_type(listed.options(memory=1)("a"), bytes)
+    assert_type(sh("wc {data}", data=File("a")), str)
+    assert_type(File("a").stage("b"), StagingFile)
+    assert_type(File("a").stage().remote, File)
+    assert_type(Dir("a").stage().local, Dir)
+    assert_type(script(["wc", File("a")], inputs=[File("a")], memory=1), Any)
 
 
 async def awaited() -> None:
