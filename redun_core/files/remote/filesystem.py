@@ -225,7 +225,7 @@ class FsspecFilesystem:
         Raises:
             OSError: if that is not to be told.
         """
-        return self._kind(path) == "directory"
+        return self.name not in WEB and self._kind(path) == "directory"
 
     def _kind(self, path: str) -> str:
         try:
