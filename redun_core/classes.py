@@ -34,6 +34,8 @@ def _finder(kind: type) -> Handler | None:
         return _function
     if kind.__module__.partition(".")[0] in _STDLIB:
         return None
+    if any(base.__module__ == "pydantic.types" and base.__name__ in _SECRETS for base in kind.__mro__):
+        return _secret
     if hasattr(kind, "__dataclass_fields__") and not _is_native(kind):
         return partial(_dataclass, _field_names(kind))
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
@@ -44,6 +46,8 @@ def _finder(kind: type) -> Handler | None:
 
 
 FINDERS.append(_finder)
+#: Classes of pydantic for what is not to be told, which would be stored as it is.
+_SECRETS: Final = frozenset({"SecretStr", "SecretBytes", "Secret"})
 
 
 def _is_structural(kind: type) -> bool:
@@ -94,6 +98,10 @@ def _function(encoder: Encoder, obj: Any) -> Any:
 
 def _class(encoder: Encoder, obj: Any) -> Any:
     return encoder.ext(codes.CLASS, [_name(encoder, obj)])
+
+
+def _secret(_: Encoder, obj: Any) -> Any:
+    raise CannotEncode(f"a {type(obj).__name__} of pydantic would be stored in the open", hint="use redun.Secret")
 
 
 def _set_subclass(encoder: Encoder, obj: Any) -> Any:
@@ -236,10 +244,19 @@ def _read_instance(decoder: Decoder, items: Any) -> Any:
     if not _is_structural(kind) and not issubclass(kind, (set, frozenset)):
         raise CannotDecode(f"{items[0]} now has a reduce method of its own")
     _, arguments, (state, elements, pairs) = items
+    if type(state) is dict and _needed(kind) - state.get("__dict__", state).keys():
+        raise CannotDecode(f"the fields of {items[0]} have changed")
     try:
         return rebuilt(kind, arguments, state, elements, pairs)
     except Exception as error:
         raise CannotDecode(f"a {items[0]} cannot be made again: {type(error).__name__}: {error}") from error
+
+
+def _needed(kind: Any) -> set[str]:
+    """Fields that every instance of a class of attrs or pydantic has: one that was stored without is of another class."""
+    if hasattr(kind, "__attrs_attrs__"):
+        return {field.name for field in kind.__attrs_attrs__}
+    return set(getattr(kind, "__pydantic_fields__", ()))
 
 
 def rebuilt(kind: Any, arguments: list[Any], state: Any, elements: Any, pairs: Any) -> Any:

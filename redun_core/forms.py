@@ -214,11 +214,20 @@ def _instance(items: list[Any]) -> Form:
     pair = type(state) is ExtType and state.code == codes.TUPLE
     for part in unpack(state.data) if pair else [state]:
         if type(part) is dict:
-            parts += named(part.items())
+            parts += named(_fields_of(part).items())
         elif part is not None:
             parts.append(("state=", part))
     parts += [(label, part) for label, part in (("items=", elements), ("pairs=", pairs)) if part is not None]
     return Form(f"{class_name(name)}(", parts, ")")
+
+
+def _fields_of(state: dict[Any, Any]) -> dict[Any, Any]:
+    """The fields in a state: a model of pydantic keeps them in a dict of their own, and says beside which were given."""
+    own = state.get("__dict__")
+    if type(own) is not dict or "__pydantic_fields_set__" not in state:
+        return state
+    more = (state.get(f"__pydantic_{name}__") for name in ("extra", "private"))
+    return own | {name: value for part in more if type(part) is dict for name, value in part.items()}
 
 
 def _error(items: list[Any]) -> Form:

@@ -50,8 +50,12 @@ _HOMES: Final = {
 }
 
 
+#: Those of other people, whose classes have more to them than a subclass tells.
+_LIBRARIES: Final = frozenset({"numpy", "pandas", "polars", "pyarrow", "torch"})
 #: How to read states, by the code of the adapter.
 _BY_CODE: dict[str, Callable[[Decoder, Any], Any]] = {}
+#: Types that have an adapter of ours.
+_OURS: set[type] = set()
 #: Types whose form a user has chosen: an adapter of ours that is loaded later leaves them alone.
 _CHOSEN: set[type] = set()
 #: The types of adapters that `register_adapter` registered, by code.
@@ -78,8 +82,14 @@ def register(
     def handler(encoder: Encoder, obj: Any) -> Any:
         return encoder.ext(codes.ADAPTED, [code, encode(encoder, obj)])
 
+    _handle(kind, handler)
+
+
+def _handle(kind: type, handler: Handler) -> None:
     if kind not in _CHOSEN:
         HANDLERS[kind] = handler
+        if kind.__module__.partition(".")[0] in _HOMES:
+            _OURS.add(kind)
 
 
 def reads(code: str, decode: Callable[[Decoder, Any], Any]) -> None:
@@ -89,8 +99,7 @@ def reads(code: str, decode: Callable[[Decoder, Any], Any]) -> None:
 
 def writes(kind: type, encode: Callable[[Encoder, Any], tuple[str, Any]]) -> None:
     """Registers how values of a type become one of several codes, and the state that belongs to it."""
-    if kind not in _CHOSEN:
-        HANDLERS[kind] = lambda encoder, obj: encoder.ext(codes.ADAPTED, list(encode(encoder, obj)))
+    _handle(kind, lambda encoder, obj: encoder.ext(codes.ADAPTED, list(encode(encoder, obj))))
 
 
 def choose(
@@ -191,7 +200,7 @@ def _is_ours(kind: type) -> bool:
     if kind in _CHOSEN:
         return False
     _load(kind.__module__)
-    return kind in HANDLERS and kind.__module__.partition(".")[0] in _HOMES
+    return kind in _OURS
 
 
 def _load(name: str) -> None:
@@ -209,6 +218,13 @@ def _finder(kind: type) -> Handler | None:
             f"a value of type {kind.__module__}.{kind.__qualname__} cannot be stored here: {error}",
             hint=f"install {error.name}" if error.name else "",
         ) from None
+    for base in kind.__mro__[1:]:
+        if base.__module__.partition(".")[0] in _LIBRARIES and _is_ours(base) and kind not in HANDLERS:
+            name = f"{kind.__module__}.{kind.__qualname__}"
+            raise CannotEncode(
+                f"a value of type {name}, a subclass of {base.__name__}, may be more than that",
+                hint=f"return a {base.__name__}, or register an adapter for the class",
+            )
     return HANDLERS.get(kind)
 
 
