@@ -81,9 +81,9 @@ def back(path: str, times: str) -> File:
     return made
 
 @task(archive="restore")
-def back_dir(times: str) -> Dir:
+def back_dir(times: str, parts: int = 3) -> Dir:
     made = Dir("out/back")
-    for part in range(3):
+    for part in range(parts):
         made.file(f"{part}.txt").write(f"part {part}")
     with open(times, "a") as out:
         out.write("x")
@@ -233,6 +233,15 @@ def test_a_task_may_have_its_outputs_brought_back_instead_of_running(shell: Shel
     assert text_of("times") == "xxx"
 
 
+def test_a_directory_that_is_written_in_parts_is_brought_back_too(shell: Shell) -> None:
+    words = ("back_dir", "--times", "times", "--parts", "3000")
+    run(shell, *words)
+    shutil.rmtree("out/back")
+    run(shell, *words)
+    assert text_of("times") == "x"
+    assert text_of("out/back/2999.txt") == "part 2999"
+
+
 def test_what_is_concealed_is_not_kept(shell: Shell) -> None:
     run(shell, "told")
     assert text_of("out/secret") == "nobody is to know"
@@ -256,13 +265,23 @@ def test_an_option_that_means_nothing_is_told_with_those_that_do(shell: Shell) -
     assert 'archive is True, False or "restore"' in shell("run", FLOW, "plain", code=exits.FAILED)
 
 
-def test_what_is_kept_goes_with_what_points_to_it(shell: Shell) -> None:
+def test_what_is_kept_goes_with_what_points_to_it(shell: Any) -> None:
     run(shell, "several")
     run(shell, "several", "--executor", "other")
     shell("gc")
+    assert _blobs() == [9, LARGE]
+    kept = [file["archive"] for file in shell.json("log", "--file")]
+    run(shell, "plain", "--path", "a.txt")
+    shell("prune", "--keep-last", "1")
+    shell("gc", "--compact")
+    for blob in filter(None, kept):
+        shell("cat-object", blob, code=exits.MISSING)
+    assert not [path for path in Path(".redun/store/blobs").rglob("*") if path.is_file()]
+
+
+def _blobs() -> list[int]:
     with Store.open(".redun/store") as store:
-        blobs = [len(payload) for _, kind, payload in store.walk(list(store.refs().values())) if kind == "blob"]
-    assert sorted(blobs) == [9, LARGE]
+        return sorted(len(payload) for _, kind, payload in store.walk(list(store.refs().values())) if kind == "blob")
 
 
 def test_kept_bytes_go_along_with_a_backup(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from typing import Any
 
 from redun.core.codec import ExtType, Pointer, pack, packed, references
 from redun.core.digest import Digest
@@ -24,11 +25,13 @@ from redun.core.objects import (
 from redun.store import Batch, RunUpdate, Store
 from redun.store.gc.collect import GcOptions
 from redun.store.gc.retention import KeepRules
-from redun.store.indexes.held_files import held_files
+from redun.store.indexes.held_files import HeldSet, fits, held_files, held_sets
 from redun.store.indexes.index import Index
+from redun.store.indexes.set_members import SetMembers
 
 NAMES = ("make", "use", "deep.use")
 PATHS = ("data/a.txt", "data/b.csv", "x/" + 500 * "long" + ".txt", "x/" + 500 * "long" + ".csv")
+BASES = (".", "data", "/data", "s3://bucket/data", "x/" + 500 * "long")
 PATTERNS = (*PATHS, "data/*", "*.txt", "*", "nothing*", "data/?.csv")
 
 
@@ -45,7 +48,7 @@ class History:
 
     def value(self) -> Digest:
         """Puts one of few values: plain, or with others in it, or with a file."""
-        choice, number = self._random.randrange(8), self._random.randrange(6)
+        choice, number = self._random.randrange(9), self._random.randrange(6)
         if choice == 0:
             return self.store.put("value", pack([number, Pointer(self.value()), Pointer(self.value())]))
         if choice == 1:
@@ -55,7 +58,18 @@ class History:
             return self.store.put("value", _extension(16, data))
         if choice == 2:
             return self.store.put("value", _file(self._random.choice(PATHS)))
+        if choice == 3:
+            return self.store.put("value", self._set(number))
         return self.store.put("value", pack(number))
+
+    def _set(self, number: int) -> bytes:
+        """A set of files, its members in parts of their own or not."""
+        members: Any = {f"{name}.txt": bytes([number]) for name in sorted(self._random.sample("abcdef", 3))}
+        if number % 2:
+            parts = [dict(list(members.items())[:2]), dict(list(members.items())[2:])]
+            members = [Pointer(self.store.put("value", pack(part))) for part in parts]
+        base = self._random.choice(BASES)
+        return _extension(18, pack(["Dir", base, False, b"", 3, members]))
 
     def call(self, children: tuple[Digest, ...]) -> Digest:
         """Puts a call on random values."""
@@ -212,6 +226,7 @@ def _check_values(walk: Walk, index: Index) -> None:
     consumers: dict[Digest, set[tuple[Digest, int]]] = {}
     holders: dict[Digest, set[Digest]] = {}
     files: set[tuple[str, Digest]] = set()
+    sets: set[tuple[str, Digest]] = set()
     for digest, call in walk.calls.items():
         if call.result is not None:
             producers.setdefault(call.result, set()).add(digest)
@@ -221,6 +236,7 @@ def _check_values(walk: Walk, index: Index) -> None:
         for inside in references(payload) if payload else ():
             holders.setdefault(inside, set()).add(digest)
         files.update((file.path, digest) for file in held_files(payload))
+        sets.update((found.base, digest) for found in held_sets(payload))
     for value in walk.values:
         for answer, expected in (
             (list(index.producers(value)), producers),
@@ -233,6 +249,23 @@ def _check_values(walk: Walk, index: Index) -> None:
         found = [(file.path, value) for value, file in index.files(pattern)]
         assert len(found) == len(set(found))
         assert set(found) == {(path, value) for path, value in files if path == pattern or fnmatchcase(path, pattern)}
+    assert {(found.base, value) for value, found in index.sets(lambda _: True)} == sets
+    _check_members(index, {value: held_sets(walk.values[value]) for _, value in sets}, walk)
+
+
+def _check_members(index: Index, sets: dict[Digest, list[HeldSet]], walk: Walk) -> None:
+    """Members of sets are found by their paths, as by walking all sets."""
+    members: dict[str, set[bytes | None]] = {}
+    for found in sets.values():
+        for file in (file for one in found for file in one.files(walk.values.get)):
+            members.setdefault(file.path, set()).add(file.state)
+    looked = SetMembers(index)
+    for path, states in members.items():
+        assert {file.state for _, file in looked.at(path)} == states
+    assert list(looked.at("nowhere/a.txt")) == []
+    for pattern in ("*", "a*.txt", "data/*", "data/a.txt", "./*", "/*"):
+        expected = {(path, state) for path, states in members.items() for state in states if fits(path, pattern)}
+        assert {(file.path, file.state) for _, file in looked.fitting(pattern)} == expected
 
 
 def _check_ids(store: Store, walk: Walk, index: Index) -> None:
