@@ -2,7 +2,8 @@
 
 A script is a session of its own, so that it has no terminal to wait at, and so no signal that ends this process
 reaches it. Whatever a process can do at its end it does not do when it is killed; so a shell of a few lines, started
-with the first script, reads from a pipe which groups there are. When the pipe ends, it kills those.
+with the first script, reads from a pipe which groups there are. When the pipe ends, it tells those to end, and kills
+them a second later.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ while read -r word group; do
         -) groups="${groups%% $group *} ${groups#* $group }" ;;
     esac
 done
-for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s TERM -- "-$group"; done
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    left=
+    for group in $groups; do kill -s 0 -- "-$group" && left="$left $group"; done
+    groups=$left
+    [ -z "$groups" ] && exit
+    sleep 0.1
+done
+for group in $groups; do kill -s KILL -- "-$group"; done
 """
 
 

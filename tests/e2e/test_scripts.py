@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.executor.test_script_running import until_gone
+from tests.executor.ends import until_gone
+from tests.house.source_tree import ROOT
 
 COMMAND = [sys.executable, "-m", "redun.cli.app"]
 
@@ -126,6 +127,15 @@ def test_a_run_that_ends_takes_its_scripts_with_it(folder: Path, executor: str, 
     assert process.returncode == (-9 if number == signal.SIGKILL else 130)
     assert until_gone(child)
     assert "[INTERR]" in redun(folder, "log").stdout
+
+
+def test_the_example_of_the_page_on_scripts_runs_as_it_stands(folder: Path):
+    page = (ROOT / "docs" / "scripts.md").read_text()
+    (folder / "colors.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    (folder / "my data.tsv").rename(folder / "colors.tsv")
+    done = redun(folder, "run", "colors.py", "main")
+    assert (done.returncode, "'red': 2" in done.stdout, "b'3 colors.tsv" in done.stdout) == (0, True, True)
+    assert (folder / "out/ranks.txt").read_text().split()[:2] == ["2", "red"]
 
 
 def test_a_dry_run_runs_no_script(folder: Path):

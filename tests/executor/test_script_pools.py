@@ -9,8 +9,8 @@ import pytest
 
 from redun.core.errors import JobTimeout, ScriptError
 from redun.core.objects import Status
+from tests.executor.ends import until_gone
 from tests.executor.flows import Flow, Watcher
-from tests.executor.test_script_running import until_gone
 
 HEADER = """
 from redun.executor.scripting.script import script

@@ -18,28 +18,11 @@ from redun.executor.scripting import running
 from redun.executor.scripting.guardian import guardian
 from redun.executor.scripting.lines import SHOWN_BYTES, Lines
 from redun.executor.scripting.running import STDERR_BYTES, run_command
-
-WAIT = 20.0
+from tests.executor.ends import WAIT, is_alive, until_gone
 
 
 def bash(text: str, keeps: bool = True) -> running.Ended:
     return run_command(["bash", "-c", text], keeps=keeps)
-
-
-def is_alive(pid: int) -> bool:
-    """Returns whether a process runs; one that nobody has buried does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def until_gone(pid: int) -> bool:
-    """Waits for the end of a process that is none of ours."""
-    end = time.monotonic() + WAIT
-    while is_alive(pid) and time.monotonic() < end:
-        os.sched_yield()
-    return not is_alive(pid)
 
 
 def test_what_a_command_writes_and_its_exit_code_are_told():
@@ -200,6 +183,22 @@ def test_a_command_does_not_outlive_its_process_however_that_ends(number: signal
         process.send_signal(number)
         process.wait(WAIT)
     assert until_gone(child)
+
+
+def test_a_command_may_clean_up_when_its_process_was_killed(tmp_path: Path):
+    code = (
+        "import sys; from redun.executor.pools.attended import Attended; "
+        "from redun.executor.scripting.running import run_command; "
+        "Attended(run_command, lambda lines: print(*lines, flush=True))"
+        "(['bash', '-c', 'trap \"touch cleaned; exit\" TERM; echo $$ >&2; sleep 60 & wait'])"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        shell = int(process.stdout.readline())
+        process.kill()
+        process.wait(WAIT)
+    assert until_gone(shell)
+    assert (tmp_path / "cleaned").exists()
 
 
 def test_a_guardian_that_was_killed_is_replaced():
