@@ -20,7 +20,7 @@ from redun.core.decoding import Decoder
 from redun.core.digest import Digest, Key
 from redun.core.errors import CannotDecode, CannotEncode, CodecError, NotFound, RemoteFileError, StaleInput
 from redun.core.frame import object_id
-from redun.core.handle_states import Stateful, stands
+from redun.core.handle_states import Stateful
 from redun.core.keys import error_key
 from redun.core.objects import CallRecord, ExtRecord, HeadRecord, How, Outcome, Why, call_result
 from redun.core.reduction import CALL, CONTROL, Node, Reduction, read_reduction
@@ -31,6 +31,7 @@ from redun.core.values import Encoded, External
 from redun.executor.compare import Comparer
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import trace_of
+from redun.executor.inputs import Inputs
 from redun.executor.jobs import Failure, Job, allowed_results
 from redun.executor.states import State
 from redun.executor.trails import Trails
@@ -74,6 +75,7 @@ class Memoizer:
         verifier: Verifier,
         comparer: Comparer,
         trails: Trails,
+        inputs: Inputs,
         *,
         fetch: Callable[[Digest], Any],
         read: bool,
@@ -84,6 +86,7 @@ class Memoizer:
         self._verifier = verifier
         self._comparer = comparer
         self._trails = trails
+        self._inputs = inputs
         self._fetch = fetch
         self._read = read
         self._whole = whole
@@ -209,7 +212,7 @@ class Memoizer:
 
     def _refuses(self, job: Job, arg: Encoded) -> bool:
         """Fails the job where something outside changed since it was named as an argument."""
-        stale = next((external for external in arg.externals if not stands(external)), None)
+        stale = self._inputs.stale(arg, self.finished)
         if stale is None:
             return False
         by = self._trails.changed_by(stale)

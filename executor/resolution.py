@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from redun.core import codes
+from redun.core.codec import extension_code
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
+from redun.core.files.places import place_of
 from redun.core.reduction import Arg
 from redun.core.values import Encoded, Encoder
 from redun.executor.jobs import Method, Unit
@@ -20,6 +24,18 @@ def result_of(units: Sequence[Unit | None], number: int) -> Encoded:
     assert unit is not None
     assert unit.result is not None
     return unit.result
+
+
+def whole_set(encoded: Encoded) -> Any:
+    """Returns a copy of the set of files that a value is, where it was read before; None for all others. A set may have
+    100,000 members, which its copies share."""
+    externals = encoded.externals
+    if len(externals) != 1 or not encoded.inspected:
+        return None
+    place = place_of(externals[0])
+    if place is None or not place.many or extension_code(encoded.payload) != codes.FILESET:
+        return None
+    return copy.copy(externals[0])
 
 
 class Resolver:
@@ -70,6 +86,9 @@ class Resolver:
             return encoded.obj
         if type(encoded) is Method:
             raise encoded.is_no_value()
+        files = whole_set(encoded) if encoded.externals else None
+        if files is not None:
+            return files
         decoder = Decoder(self.fetch)
         decoder.veiled = veiled
         value = decoder.decode(self.payload(encoded))

@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from redun.core import limits
 from redun.core.call_options import check_call_options
 from redun.core.context import EMPTY, Context
-from redun.core.errors import UNWRITABLE, RedunError, RemoteFileError, RunError, UnknownExecutor
+from redun.core.errors import UNWRITABLE, RedunError, RunError, UnknownExecutor
 from redun.core.files.memo import STATS
-from redun.core.files.places import place_of
-from redun.core.handle_states import stands
 from redun.core.job_info import JobInfo
 from redun.core.keys import spread
 from redun.core.objects import How, Status, TaskCount, job_id
@@ -36,6 +34,7 @@ from redun.executor.failures import trace_of
 from redun.executor.fingerprints import REBOUND, Fingerprints
 from redun.executor.handles import HandleStates
 from redun.executor.hearing import Hearing
+from redun.executor.inputs import Ids, Inputs
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import Memoizer
 from redun.executor.observer import Execution, Observer
@@ -95,18 +94,21 @@ class Run:
         fingerprints = Fingerprints(store.format, accepted(store))
         self._evaluator = Evaluator(encoder, self._pending.fetch, fingerprints)
         self._verifier = Verifier(fingerprints, self._pending.fetch, self._pending.get_many, store.superseded)
-        self._trails = Trails(encoder, self._verifier.found, live.uuid)
+        ids = Ids(encoder)
+        self._trails = Trails(encoder, ids, self._verifier.found, live.uuid)
+        self._inputs = Inputs(encoder, self._warn)
         self._memoizer = Memoizer(
             self._evaluator,
             self._pending,
             self._verifier,
             Comparer(store),
             self._trails,
+            self._inputs,
             fetch=self._pending.fetch,
             read=read_cache,
             whole=whole,
         )
-        self._recorder = Recorder(self._evaluator, self._verifier, self._trails, live.uuid)
+        self._recorder = Recorder(self._evaluator, self._verifier, self._trails, ids, live.uuid)
         self._teller = Teller(observer, store, live.uuid, self._pending.fetch, self._evaluator.payload)
         self._dispatcher = Dispatcher(pools.near, self._work, near="threads" if pools.elsewhere else "default")
         self._attempts = Attempts(
@@ -402,37 +404,22 @@ class Run:
             if job.reduction is not None and job.reduction.externals:
                 self._handles.returned(job)
                 self._trails.returned(job, answer.started)
-            if any(arg.externals for arg in job.args):
-                self._check_inputs(job)
+            self._inputs.ended(job)
             return
-        if any(arg.externals for arg in job.args):
-            self._check_inputs(job)
+        self._inputs.ended(job)
         failure = _failure_of(answer.value, job)
         if not (job.options and self._attempts.again(job, failure)):
             self._evaluator.raised(job, failure)
 
-    def _check_inputs(self, job: Job) -> None:
-        try:
-            self._compare_inputs(job)
-        except RemoteFileError as error:
-            job.unkept = f"an argument could not be looked at again: {error.message}"
-
-    def _compare_inputs(self, job: Job) -> None:
-        """Looks at what a body was given once more: what it changed itself, it has named in what it returned."""
-        changed = [e for arg in job.args for e in arg.externals if not stands(e)]
-        if changed and job.reduction is not None:
-            named = {place_of(external) for external in job.reduction.externals if external.is_valid()}
-            changed = [external for external in changed if place_of(external) not in named - {None}]
-        if changed:
-            job.unkept = "an argument changed while it ran"
-            if self._observer is not None:
-                self._observer.warned(
-                    f"{changed[0].describe()} changed while {job.task.fullname} ran on it: its result is not cached"
-                )
+    def _warn(self, message: str) -> None:
+        if self._observer is not None:
+            self._observer.warned(message)
 
     # -- records ------------------------------------------------------------------------------------------------------
 
-    def _record(self) -> None:
+    def _record(self, *, all_of_it: bool = False) -> None:
+        if not self._inputs.settle(at_once=all_of_it):
+            return
         evaluator, recorder = self._evaluator, self._recorder
         now = self._now()
         self._owe(len(evaluator.reduced) + len(evaluator.ended))
@@ -520,7 +507,7 @@ class Run:
     def _seal(self, failure: Failure | None) -> Execution:
         evaluator, recorder = self._evaluator, self._recorder
         evaluator.advance()
-        self._record()
+        self._record(all_of_it=True)
         root, value = evaluator.root, None
         if root is not None and root.state is State.DONE and not self._stopping:
             try:
@@ -559,9 +546,9 @@ class Run:
             digest=digest,
             failed=self._teller.lineage(failure),
         )
+        for warning in self._trails.warnings():
+            self._warn(warning)
         if self._observer is not None:
-            for warning in self._trails.warnings():
-                self._observer.warned(warning)
             self._teller.end()
             self._observer.finished(execution)
         return execution

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from redun.core import limits
+from redun.core.concealed import redacted
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import NotFound
@@ -19,11 +20,15 @@ from redun.core.replays import inner_calls, made_by
 from redun.core.values import Encoded
 from redun.executor.jobs import Failure, Job
 from redun.executor.observer import FailedJob, JobEvent, Observer, Unreadable
+from redun.executor.resolution import whole_set
 from redun.store import Store
 
 if TYPE_CHECKING:
     from redun.executor.live_reasons import LiveReasons
     from redun.executor.reasons import Reason
+
+#: Stored values that are kept for being shown again.
+_SHOWN: Final = 64
 
 
 class Teller:
@@ -49,6 +54,8 @@ class Teller:
         self._fetch = fetch
         self._payload = payload
         self._reasons: LiveReasons | None = None
+        #: Stored values that were shown lately.
+        self._shown: dict[Digest, Any] = {}
         self._told = 0
         self._untold = 0
 
@@ -79,7 +86,7 @@ class Teller:
     def said(self, job: Job, lines: list[str]) -> None:
         """Tells what the body of a job has said while it ran."""
         if self.tells and self._observer is not None and job.number >= 0:
-            self._observer.said(self._id(job.number), lines)
+            self._observer.said(self._id(job.number), [redacted(line) for line in lines])
 
     def end(self) -> None:
         """Tells how many jobs were not told of one by one."""
@@ -115,14 +122,23 @@ class Teller:
 
     def arguments(self, job: Job) -> list[tuple[str, Any]]:
         """Returns the arguments of a job as an event has them."""
-        values = [arg.obj if arg.plain else self._readable(self._payload(arg)) for arg in job.args]
+        values = [arg.obj if arg.plain else self._value(arg) for arg in job.args]
         return list(zip(job.prepared.names, values, strict=False))
 
+    def _value(self, arg: Encoded) -> Any:
+        files = whole_set(arg) if arg.externals else None
+        return files if files is not None else self._readable(self._payload(arg))
+
     def _stored(self, value: Digest) -> Any:
-        try:
-            return self._readable(self._fetch(value)[1])
-        except NotFound:
-            return Unreadable(f"<value {short_id(value)} missing>")
+        """Returns a stored value to be shown; jobs of one replay have many in common, and some are long."""
+        if value not in self._shown:
+            if len(self._shown) == _SHOWN:
+                self._shown.clear()
+            try:
+                self._shown[value] = self._readable(self._fetch(value)[1])
+            except NotFound:
+                self._shown[value] = Unreadable(f"<value {short_id(value)} missing>")
+        return self._shown[value]
 
     def _readable(self, payload: bytes) -> Any:
         """Returns a value to be shown, or what reads like it where its class is not imported or will not be made."""

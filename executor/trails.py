@@ -22,6 +22,7 @@ from redun.core.files.written import written_at
 from redun.core.forms import short_id
 from redun.core.objects import How, job_id
 from redun.core.values import Encoder, External
+from redun.executor.inputs import Ids
 from redun.executor.jobs import Job, Unit
 
 #: Of a run's values: id, the value, whether a body made it whatever there was before.
@@ -55,8 +56,11 @@ _Trail = list[tuple[Mention, int]]
 class Trails:
     """The states of files in one run."""
 
-    def __init__(self, encoder: Encoder, inside: Callable[[Digest], Iterable[Found]], uuid: bytes = b"") -> None:
+    def __init__(
+        self, encoder: Encoder, ids: Ids, inside: Callable[[Digest], Iterable[Found]], uuid: bytes = b""
+    ) -> None:
         self._encoder = encoder
+        self._id = ids
         self._uuid = uuid
         self._inside = inside
         self._orders = 0
@@ -83,14 +87,14 @@ class Trails:
             for external in arg.externals:
                 place = place_of(external)
                 if place is not None:
-                    given[place] = self._encoder.value(external)
+                    given[place] = self._id(external)
         made = set()
         for external in job.reduction.externals:
             place = place_of(external)
             if place is None:
                 continue
             self._open()
-            state, before = self._encoder.value(external), given.get(place)
+            state, before = self._id(external), given.get(place)
             changed = before != state if before is not None else self._is_made(job, external, state, began)
             if changed:
                 made.add(state)
@@ -104,7 +108,7 @@ class Trails:
         for external in externals:
             place = place_of(external)
             if place is not None:
-                state = self._encoder.value(external)
+                state = self._id(external)
                 self._add(job, place, state, state in made, None)
         if made:
             job.wrote = made
@@ -126,7 +130,7 @@ class Trails:
         that is known."""
         place = place_of(external)
         log = None if place is None else self._log.get(place)
-        if not log or not log[-1].made or log[-1].state == self._encoder.value(external):
+        if not log or not log[-1].made or log[-1].state == self._id(external):
             return ""
         return self._named(log[-1].job)
 

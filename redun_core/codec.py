@@ -106,6 +106,16 @@ def _ext_hook(code: int, data: bytes) -> Any:
     return _new(ExtType, (code, data))
 
 
+#: Where the code of an extension stands, by the first byte of its msgpack.
+_CODE_AT: Final = {0xC7: 2, 0xC8: 3, 0xC9: 5} | dict.fromkeys(range(0xD4, 0xD9), 1)
+
+
+def extension_code(payload: bytes | memoryview) -> int | None:
+    """Returns the code of the extension that a payload is; None where it is none."""
+    place = _CODE_AT.get(payload[0]) if payload else None
+    return None if place is None or place >= len(payload) else payload[place]
+
+
 def unpack(payload: bytes | memoryview) -> Any:
     """Returns the plain data of a payload: Pointers as such, every other extension as an opaque `ExtType`.
 
