@@ -14,7 +14,7 @@ from redun.executor.compare import Comparer
 from redun.executor.evaluator import Evaluator
 from redun.executor.fingerprints import Fingerprints
 from redun.executor.handles import HandleStates
-from redun.executor.inputs import Ids, Inputs
+from redun.executor.inputs import Inputs
 from redun.executor.jobs import Job
 from redun.executor.live_reasons import LiveReasons
 from redun.executor.memoize import Memoizer
@@ -68,14 +68,13 @@ def dry_run(
     encoder.write_blob = None  # large parts stay in memory: nothing is written
     fingerprints = Fingerprints(store.format, accepted(store))
     evaluator = Evaluator(encoder, pending.fetch, fingerprints)
-    ids = Ids(encoder)
     verifier = Verifier(fingerprints, pending.fetch, pending.get_many, store.superseded)
     memoizer = Memoizer(
         evaluator,
         pending,
         verifier,
         Comparer(store),
-        Trails(encoder, ids, verifier.found),
+        Trails(encoder, verifier.found),
         Inputs(encoder, lambda _: None),
         fetch=pending.fetch,
         read=cache,

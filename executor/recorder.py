@@ -23,7 +23,6 @@ from redun.core.values import Encoded, Encoder
 from redun.executor.evaluator import Evaluator
 from redun.executor.failures import causes, summary, trace_of
 from redun.executor.footprints import Footprints, TaskSet
-from redun.executor.inputs import Ids
 from redun.executor.jobs import Control, Failure, Job, Unit, cache_scope
 from redun.executor.memoize import leaf_call
 from redun.executor.states import State
@@ -50,9 +49,8 @@ class Recorder:
         tallies: how many jobs of which task the subtrees of calls have.
     """
 
-    def __init__(self, evaluator: Evaluator, verifier: Verifier, trails: Trails, ids: Ids, uuid: bytes) -> None:
+    def __init__(self, evaluator: Evaluator, verifier: Verifier, trails: Trails, uuid: bytes) -> None:
         self._evaluator = evaluator
-        self._id = ids
         self._verifier = verifier
         self._trails = trails
         self._encoder: Encoder = evaluator.encoder
@@ -393,7 +391,7 @@ class Recorder:
     def _externals(self, value: Encoded | Reduction) -> list[Digest]:
         """Ids of what a value stands for outside: things such as files, and the user's own code. That of classes
         counts too: it is part of the keys of the jobs inside that were given the instances."""
-        ids = [self._id(external) for external in value.externals]
+        ids = [self._trails.id(external) for external in value.externals]
         for obj in value.code:
             known = self._code.get(id(obj))
             if known is None:

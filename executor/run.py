@@ -34,7 +34,7 @@ from redun.executor.failures import trace_of
 from redun.executor.fingerprints import REBOUND, Fingerprints
 from redun.executor.handles import HandleStates
 from redun.executor.hearing import Hearing
-from redun.executor.inputs import Ids, Inputs
+from redun.executor.inputs import Inputs
 from redun.executor.jobs import Failure, Job
 from redun.executor.memoize import Memoizer
 from redun.executor.observer import Execution, Observer
@@ -94,8 +94,7 @@ class Run:
         fingerprints = Fingerprints(store.format, accepted(store))
         self._evaluator = Evaluator(encoder, self._pending.fetch, fingerprints)
         self._verifier = Verifier(fingerprints, self._pending.fetch, self._pending.get_many, store.superseded)
-        ids = Ids(encoder)
-        self._trails = Trails(encoder, ids, self._verifier.found, live.uuid)
+        self._trails = Trails(encoder, self._verifier.found, live.uuid)
         self._inputs = Inputs(encoder, self._warn)
         self._memoizer = Memoizer(
             self._evaluator,
@@ -108,7 +107,7 @@ class Run:
             read=read_cache,
             whole=whole,
         )
-        self._recorder = Recorder(self._evaluator, self._verifier, self._trails, ids, live.uuid)
+        self._recorder = Recorder(self._evaluator, self._verifier, self._trails, live.uuid)
         self._teller = Teller(observer, store, live.uuid, self._pending.fetch, self._evaluator.payload)
         self._dispatcher = Dispatcher(pools.near, self._work, near="threads" if pools.elsewhere else "default")
         self._attempts = Attempts(

@@ -54,13 +54,15 @@ _Trail = list[tuple[Mention, int]]
 
 
 class Trails:
-    """The states of files in one run."""
+    """The states of files in one run.
 
-    def __init__(
-        self, encoder: Encoder, ids: Ids, inside: Callable[[Digest], Iterable[Found]], uuid: bytes = b""
-    ) -> None:
+    Attributes:
+        id: gives the ids of external values.
+    """
+
+    def __init__(self, encoder: Encoder, inside: Callable[[Digest], Iterable[Found]], uuid: bytes = b"") -> None:
         self._encoder = encoder
-        self._id = ids
+        self.id = Ids(encoder)
         self._uuid = uuid
         self._inside = inside
         self._orders = 0
@@ -87,14 +89,14 @@ class Trails:
             for external in arg.externals:
                 place = place_of(external)
                 if place is not None:
-                    given[place] = self._id(external)
+                    given[place] = self.id(external)
         made = set()
         for external in job.reduction.externals:
             place = place_of(external)
             if place is None:
                 continue
             self._open()
-            state, before = self._id(external), given.get(place)
+            state, before = self.id(external), given.get(place)
             changed = before != state if before is not None else self._is_made(job, external, state, began)
             if changed:
                 made.add(state)
@@ -108,7 +110,7 @@ class Trails:
         for external in externals:
             place = place_of(external)
             if place is not None:
-                state = self._id(external)
+                state = self.id(external)
                 self._add(job, place, state, state in made, None)
         if made:
             job.wrote = made
@@ -130,7 +132,7 @@ class Trails:
         that is known."""
         place = place_of(external)
         log = None if place is None else self._log.get(place)
-        if not log or not log[-1].made or log[-1].state == self._id(external):
+        if not log or not log[-1].made or log[-1].state == self.id(external):
             return ""
         return self._named(log[-1].job)
 
