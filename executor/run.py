@@ -124,9 +124,7 @@ class Run:
         self._handles = HandleStates(store)
         self._crossings: list[Crossing] = []
         self._coroutines: CoroutinePool | None = None
-        self._unwritten = 0
-        self._deadline = 0.0
-        self._shown = 0.0
+        self._unwritten, self._deadline, self._shown = 0, 0.0, 0.0
         self._stopping = False
         #: Difference between the clock of the history (µs since the epoch) and the performance counter (ns).
         self._start_ns = time.perf_counter_ns()
