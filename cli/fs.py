@@ -12,6 +12,7 @@ import click
 from redun.cli.context import common_options, output_errors, settings, write_out
 from redun.cli.exits import UsageError
 from redun.cli.project import project_settings
+from redun.core.errors import NotFound
 
 if TYPE_CHECKING:
     from redun.cli.context import Settings
@@ -66,10 +67,13 @@ def cp(
     from redun.cli.steps import steps
 
     with steps(wanted=not found.quiet) as shown:
-        if recursive:
-            copied, skipped, where = _directory(source, target, hidden, skip_if_exists, shown)
-        else:
-            copied, skipped, where = _file(source, target, skip_if_exists, shown)
+        try:
+            if recursive:
+                copied, skipped, where = _directory(source, target, hidden, skip_if_exists, shown)
+            else:
+                copied, skipped, where = _file(source, target, skip_if_exists, shown)
+        except FileNotFoundError as error:
+            raise NotFound(f"there is no {error.filename or source}", hint="name a file that is there") from None
     _say(found, source, where, copied, skipped, as_json)
 
 

@@ -94,7 +94,9 @@ def copy_paths(
     from concurrent.futures import ThreadPoolExecutor  # most runs copy nothing
 
     copied = 0
-    with ThreadPoolExecutor(min(_THREADS, max(1, len(pairs))), "redun-copy") as pool:
+    places = {filesystem_of(path) for pair in pairs[:1] for path in pair}
+    threads = min([_THREADS, max(1, len(pairs)), *(getattr(place, "parallel", _THREADS) for place in places)])
+    with ThreadPoolExecutor(threads, "redun-copy") as pool:
         futures = [pool.submit(copy_path, source, target, skip_if_exists) for source, target in pairs]
         try:
             for done, future in enumerate(futures, 1):

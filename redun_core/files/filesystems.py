@@ -96,8 +96,10 @@ def filesystem_of(path: str) -> Filesystem:
 
 
 def schemes() -> list[str]:
-    """Returns the schemes that are registered in this process."""
-    return sorted({*_factories, *_made})
+    """Returns the schemes of all filesystems that can be had, if what they need is installed."""
+    from redun.core.files.remote.connections import known_schemes  # most runs have local files only
+
+    return sorted({*_factories, *_made, *known_schemes()})
 
 
 def _make(scheme: str, path: str) -> Filesystem:

@@ -121,6 +121,12 @@ def test_what_cannot_be_copied_is_named_in_one_line(words: list[str], told: str,
     assert "sesame" not in error
 
 
+def test_what_is_not_there_is_not_found(capsys: Capture):
+    assert main(["fs", "cp", "none.txt", "a.txt"]) == 3
+    assert main(["fs", "cp", "-r", "memory://fs/none", "a"]) == 3
+    assert main(["fs", "cp", "memory://fs/none", "-"]) == 3
+
+
 def test_a_copy_that_is_cut_short_leaves_what_was_there():
     File("a.txt").write("old")
     command = [sys.executable, "-m", "redun.cli.app", "fs", "cp", "-", "a.txt"]

@@ -11,7 +11,7 @@ import pytest
 
 from redun.core.errors import ConfigError, RemoteFileDenied, RemoteFileError
 from redun.core.files.file import File
-from redun.core.files.sets import Dir
+from redun.core.files.sets import Dir, FileSet
 from tests.servers.running import Server, s3_server, sftp_server, told
 
 
@@ -62,6 +62,16 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_read_as_a_mixture(s3: S
         file.write(b"2" * (12 << 20))
         with pytest.raises(OSError, match=r"s3://data/big\.bin"):
             stream.read()
+
+
+def test_an_object_whose_name_is_no_path_is_named(s3: Server):
+    import s3fs
+
+    s3fs.S3FileSystem(**s3.settings["s3"]).pipe("data/odd/a//b.txt", b"one")
+    File(f"{s3.url}/odd/c.csv").write("two")
+    with pytest.raises(OSError, match=r"no path.*s3://data/odd/a//b\.txt"):
+        Dir(f"{s3.url}/odd").members()
+    assert [file.basename() for file in FileSet(f"{s3.url}/odd/*.csv")] == ["c.csv"]
 
 
 def test_a_large_file_is_sent_in_parts_and_has_one_state(s3: Server):

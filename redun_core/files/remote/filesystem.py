@@ -27,9 +27,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _THREADS: Final = 16
+#: ssh servers turn away those who knock while ten others do.
+_CONNECTIONS: Final = 4
 _CHUNK: Final = 1 << 20
 #: Stores without directories: where nothing lies there is nothing to make or to remove.
 _FLAT: Final = frozenset({"s3", "gs", "az", "abfs", "abfss", "oss", "oci"})
+#: Parts of names that no path has: stores take any key.
+_ODD: Final = frozenset(("", ".", ".."))
 _ALWAYS: Final = b""
 
 
@@ -42,7 +46,9 @@ class FsspecFilesystem:
 
     def __init__(self, scheme: str, path: str = "") -> None:
         self.name = scheme_of(f"{scheme}://")
-        library_of(self.name, path or f"{scheme}://...")
+        library = library_of(self.name, path or f"{scheme}://...")
+        #: Requests that are made side by side, each by a connection of its own where these cannot be shared.
+        self.parallel: int = _THREADS if library.async_impl else _CONNECTIONS
 
     def canonical(self, path: str) -> str:
         """Returns the one spelling of a URL.
@@ -76,7 +82,7 @@ class FsspecFilesystem:
         Raises:
             OSError: as `state`, for the first one.
         """
-        return _side_by_side(lambda path: self.state(path, by), paths)
+        return self._side_by_side(lambda path: self.state(path, by), paths)
 
     def find(self, base: str, pattern: str, hidden: bool) -> list[str]:
         """Returns the files below a directory that match a pattern, by their paths from there, sorted.
@@ -108,8 +114,14 @@ class FsspecFilesystem:
             except FileNotFoundError:  # what has gone since is no member
                 return None
 
-        states = _side_by_side(state, list(found.items()))
+        states = self._side_by_side(state, list(found.items()))
         return {name: state for name, state in zip(found, states, strict=True) if state is not None}
+
+    def _side_by_side(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        if len(items) < 2:
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(min(self.parallel, len(items)), "redun-remote") as pool:
+            return list(pool.map(function, items))
 
     def _state(self, path: str, info: Mapping[str, Any], by: str) -> bytes:
         if info.get("type") == "directory":
@@ -167,7 +179,12 @@ class FsspecFilesystem:
             for name, info in infos.items()
             if name.startswith(prefix) and info.get("type") != "directory"
         }
-        return {name: found[name] for name in sorted(found) if matches(name)}
+        names = [name for name in sorted(found) if matches(name)]
+        for name in names:
+            if _ODD.intersection(name.split("/")):
+                told = "An object whose name is no path: leave it out by the pattern, or rename it"
+                raise OSError(errno.EINVAL, told, f"{without_secrets(base).rstrip('/')}/{name}")
+        return {name: found[name] for name in names}
 
     # -- contents -----------------------------------------------------------------------------------------------------
 
@@ -307,13 +324,6 @@ class FsspecFilesystem:
             return
         with self.open(target, "wb") as written:
             self.download(source, written.write)
-
-
-def _side_by_side(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    if len(items) < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(min(_THREADS, len(items)), "redun-remote") as pool:
-        return list(pool.map(function, items))
 
 
 def _ignoring_missing(action: Callable[[Place], Any]) -> Callable[[Place], None]:
