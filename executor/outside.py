@@ -71,8 +71,9 @@ class Outside:
             MalformedObject: if none are of that kind.
         """
         # Here and not at the top: a run without files does without.
-        from redun.core.files.file import FILE_KINDS, kind_of
+        from redun.core.files.file import FILE_KINDS
         from redun.core.files.filesystems import filesystem_of
+        from redun.core.files.kinds import kind_of
 
         by = kind_of(kind, FILE_KINDS)[1]
         files = [self._files[digest] for digest in digests]

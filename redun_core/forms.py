@@ -126,7 +126,9 @@ def type_name(item: Any) -> str:
         return fixed or f"extension {item.code}"
     try:
         name = unpack(item.data)[0]
-        return printable(_PREFIXES.get(item.code, "") + name.partition("/")[0].replace(":", "."))
+        return printable(
+            ("" if ":" in name else _PREFIXES.get(item.code, "")) + name.partition("/")[0].replace(":", ".")
+        )
     except (MalformedObject, TypeError, IndexError, KeyError, AttributeError):
         return "malformed"
 
@@ -222,7 +224,7 @@ def _instance(items: list[Any]) -> Form:
 
 
 def _fields_of(state: dict[Any, Any]) -> dict[Any, Any]:
-    """The fields in a state: a model of pydantic keeps them in a dict of their own, and says beside which were given."""
+    """The fields in a state: a model of pydantic keeps them in a dict of their own, beside which of them were given."""
     own = state.get("__dict__")
     if type(own) is not dict or "__pydantic_fields_set__" not in state:
         return state
@@ -281,9 +283,14 @@ def _file(items: list[Any]) -> Form:
     return Form(f"{name}(path={_path(path)}{way}{shown})", style="name")
 
 
+#: A class of the user's that derives from a directory may have any name: then its path tells.
+_WILD: Final = frozenset("*?[")
+
+
 def _file_set(items: list[Any]) -> Form:
     name, way = _kind_of_file(items[0])
-    label = "path" if name.endswith("Dir") else "pattern"
+    is_directory = name.endswith("Dir") or (":" in items[0] and not _WILD.intersection(_path(items[1])))
+    label = "path" if is_directory else "pattern"
     _, pattern, hidden, digest, count, _ = items[:6]
     hidden = ", hidden" if hidden else ""
     shown = f", files={int(count)}, hash={short_id(digest)}" if digest else ""

@@ -13,9 +13,10 @@ from redun.core.errors import CannotEncode, MalformedObject, RemoteFileError, Ta
 from redun.core.files.atomic import Written
 from redun.core.files.copying import copy_path
 from redun.core.files.filesystems import Filesystem, filesystem_of
-from redun.core.files.places import PLACES, Place
+from redun.core.files.kinds import read_kind, register_kinds, write_kind
+from redun.core.files.places import Place
 from redun.core.files.written import note_written
-from redun.core.values import HANDLERS, Encoder
+from redun.core.values import Encoder
 
 if TYPE_CHECKING:
     from redun.core.files.staging import StagingFile
@@ -325,26 +326,6 @@ def chosen(kind: type[Any], by: str | None) -> str:
     return by
 
 
-def written_kind(value: Any) -> str:
-    """Returns how the class of a file or set is written, with what it is compared by where that is not the rule."""
-    kind = type(value)
-    return kind.__name__ if value.by == kind._by else f"{kind.__name__}/{value.by}"
-
-
-def kind_of(written: Any, classes: tuple[type[Any], ...]) -> tuple[type[Any], str]:
-    """Returns the class that is written so, and what its values are compared by.
-
-    Raises:
-        MalformedObject: if none of the classes is.
-    """
-    if type(written) is str:
-        name, slash, by = written.partition("/")
-        for kind in classes:
-            if kind.__name__ == name and by == ("stat" if slash else "") and not (by and kind._by_is_fixed):
-                return kind, by or kind._by
-    raise MalformedObject(f"{written!r:.80} is no kind of file")
-
-
 def unreadable(error: OSError | TaskError) -> CannotEncode:
     """Returns the error of a value that cannot be stored because a file cannot be read."""
     if isinstance(error, TaskError):
@@ -360,7 +341,7 @@ def _encode(encoder: Encoder, file: File) -> ExtType:
     except (OSError, TaskError) as error:
         raise unreadable(error) from error
     encoder.externals.append(type(file).known(file.path, file.by, state))  # the value itself goes on, and changes
-    items: list[Any] = [written_kind(file), file.path, state]
+    items: list[Any] = [write_kind(encoder, file, FILE_KINDS), file.path, state]
     if state is not None and encoder.archives(file):
         from redun.core.files.archive import archived_file  # most files are not kept
 
@@ -372,7 +353,7 @@ def _read(decoder: Decoder, items: Any) -> File:
     written, path, state = items[:3]
     if type(path) is not str or not path or "\0" in path or not (state is None or type(state) is bytes):
         raise MalformedObject("a file has a path and a state")
-    kind, by = kind_of(written, FILE_KINDS)
+    kind, by = read_kind(decoder, written, FILE_KINDS)
     decoder.externals.append(kind.known(path, by, state))  # what is given out goes on, and changes
     file: File = kind.known(path, by, state)
     if decoder.renews:
@@ -386,7 +367,6 @@ def _place(file: File) -> Place | None:
 
 #: Classes of single files.
 FILE_KINDS: Final = (File, ContentFile, IFile)
-PLACES.update(dict.fromkeys(FILE_KINDS, _place))
-HANDLERS.update(dict.fromkeys(FILE_KINDS, _encode))
+register_kinds(FILE_KINDS, _encode, _place)
 READERS[codes.FILE] = _read
 POINTER_READERS[codes.ARCHIVE] = lambda _, items: None  # programs do without: it is for `redun restore`

@@ -13,13 +13,14 @@ from redun.core.codec import ExtType, Pointer
 from redun.core.decoding import READERS, Decoder
 from redun.core.errors import MalformedObject, RemoteFileError, TaskError
 from redun.core.files.copying import copy_paths, pairs_below
-from redun.core.files.file import ContentFile, File, IFile, chosen, kind_of, unreadable, written_kind
+from redun.core.files.file import ContentFile, File, IFile, chosen, unreadable
 from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.files.globs import is_literal, split_pattern
+from redun.core.files.kinds import read_kind, register_kinds, write_kind
 from redun.core.files.members import check, digest_of, packed, pieces
-from redun.core.files.places import PLACES, Place
+from redun.core.files.places import Place
 from redun.core.limits import CHILD_BYTES
-from redun.core.values import HANDLERS, Encoder
+from redun.core.values import Encoder
 
 if TYPE_CHECKING:
     from redun.core.files.staging import StagingDir
@@ -216,10 +217,6 @@ class FileSet:
         """Returns the pattern, or the path of a directory."""
         return self.pattern
 
-    def _written(self) -> list[Any]:
-        """What it is written as before its members."""
-        return [written_kind(self), self.pattern, self.hidden]
-
 
 class Dir(FileSet):
     """A directory with all the files below it. Directories without files do not count.
@@ -385,7 +382,7 @@ def _encode(encoder: Encoder, files: FileSet) -> ExtType:
         if sum(map(len, packs)) > CHILD_BYTES:
             members = [Pointer(encoder.put("value", piece)) for piece in packs]
     encoder.externals.append(files._copy())  # the value itself goes on, and changes
-    items = [*files._written(), digest, count, members]
+    items = [write_kind(encoder, files, SET_KINDS), files.pattern, files.hidden, digest, count, members]
     if count and encoder.archives(files):
         from redun.core.files.archive import archived_set  # most files are not kept
 
@@ -398,7 +395,7 @@ def _read(decoder: Decoder, items: Any) -> FileSet:
     written, pattern, hidden, digest, count, members = items[:6]
     if type(pattern) is not str or not pattern or "\0" in pattern or type(hidden) is not bool or len(items) > 7:
         raise MalformedObject("a set of files has a pattern and a flag")
-    kind, by = kind_of(written, _KINDS)
+    kind, by = read_kind(decoder, written, SET_KINDS)
     if type(members) is list:
         members = {path: state for piece in members for path, state in piece.items()}
     found = check(members)
@@ -419,7 +416,7 @@ def _place(files: FileSet) -> Place | None:
     return None if files.by == "path" else Place(type(files), files.by, files.pattern, files.hidden, True)
 
 
-_KINDS: Final = (FileSet, Dir, ContentFileSet, ContentDir, IFileSet, IDir)
-PLACES.update(dict.fromkeys(_KINDS, _place))
-HANDLERS.update(dict.fromkeys(_KINDS, _encode))
+#: Classes of sets of files.
+SET_KINDS: Final = (FileSet, Dir, ContentFileSet, ContentDir, IFileSet, IDir)
+register_kinds(SET_KINDS, _encode, _place)
 READERS[codes.FILESET] = _read

@@ -19,11 +19,13 @@ from redun.core.codec import ExtType, Pointer, pack, unpack, unpack_strict
 from redun.core.decoding import Decoder
 from redun.core.digest import DEFAULT_FORMAT
 from redun.core.display import show
-from redun.core.errors import MalformedObject
+from redun.core.errors import CannotDecode, CannotEncode, MalformedObject
 from redun.core.files.file import ContentFile, File, IFile
 from redun.core.files.members import check, packed
 from redun.core.files.memo import STATS
+from redun.core.files.places import place_of
 from redun.core.files.sets import ContentDir, ContentFileSet, Dir, FileSet, IDir, IFileSet
+from redun.core.forms import type_name
 from redun.core.json_form import to_json
 from redun.core.values import Encoder
 
@@ -241,7 +243,7 @@ def _set(members: Any, **changes: Any) -> list[Any]:
     ids=repr,
 )
 def test_a_set_that_nobody_writes_is_refused(items: list[Any]):
-    with pytest.raises(MalformedObject):
+    with pytest.raises((MalformedObject, CannotDecode)):
         _decoded(codes.FILESET, items)
     assert show(pack(ExtType(codes.FILESET, pack(items))))  # what shows it does not fail
 
@@ -259,7 +261,7 @@ def test_names_that_only_look_odd_are_taken():
     ids=repr,
 )  # fmt: skip
 def test_a_file_that_nobody_writes_is_refused(items: list[Any]):
-    with pytest.raises(MalformedObject):
+    with pytest.raises((MalformedObject, CannotDecode)):
         _decoded(codes.FILE, items)
     assert show(pack(ExtType(codes.FILE, pack(items))))
 
@@ -298,3 +300,61 @@ def test_values_as_json_name_their_members():
         "path": "d/a",
         "hash": A.hex(),
     }
+
+
+# -- classes of the user's --------------------------------------------------------------------------------------------
+
+
+class Table(File):
+    """A file with a method more."""
+
+    def rows(self) -> list[str]:
+        return self.read().splitlines()
+
+
+class Named(File):
+    """A file with an attribute more."""
+
+    def __init__(self, path: str, name: str) -> None:
+        super().__init__(path)
+        self.name = name
+
+
+class Tables(Dir):
+    """A directory with a method more."""
+
+
+def test_a_class_that_derives_from_a_file_is_a_file_too():
+    _written()
+    for value in (Table("d/a"), Table("d/a", by="stat"), Tables("d"), Tables("d", by="stat")):
+        encoder = Encoder(DEFAULT_FORMAT)
+        encoded = encoder.encode([value])
+        assert encoded.code == (type(value),)
+        assert encoded.externals == (value,)
+        [found] = _round_trip([value])
+        assert type(found) is type(value)
+        assert found == value
+        assert found.is_valid()
+        assert place_of(found) == place_of(value) is not None
+        assert show(encoder.encode(value).payload).startswith(f"{type(value).__name__}(path=d")
+        assert type_name(unpack(encoder.encode(value).payload)) == f"{__name__}.{type(value).__name__}"
+    assert _round_trip(Table("d/a")).rows() == ["a"]
+    assert Table("d/a") != File("d/a")
+    Path("d/a").write_text("b")
+    assert not found.is_valid()
+
+
+def test_a_file_with_attributes_that_would_be_lost_is_no_value():
+    with pytest.raises(CannotEncode, match=r"value\[0\]: d/a: a Named has attributes that are not stored: name"):
+        Encoder(DEFAULT_FORMAT).encode([Named("d/a", "a")])
+
+
+@pytest.mark.parametrize("kind", ["os:PathLike", f"{__name__}:Tables", f"{__name__}:Table/path", "redun.file:File"])
+def test_a_class_that_is_no_file_is_refused(kind: str):
+    with pytest.raises((MalformedObject, CannotDecode)):
+        _decoded(codes.FILE, [kind, "d/a", A])
+
+
+def test_a_file_of_a_class_that_is_not_here_cannot_be_decoded():
+    with pytest.raises(CannotDecode, match="nosuch:Table"):
+        _decoded(codes.FILE, ["nosuch:Table", "d/a", A])

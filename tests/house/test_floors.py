@@ -26,6 +26,7 @@ CORE_ORDER = """
     handle_states
     decoding expressions static_uses class_bodies readings
     classes adapters.registry call_options files.memo files.atomic files.members files.written files.places
+    files.kinds
     files.globs files.cloning files.remote.urls files.remote.options files.remote.sftp files.remote.validators
     files.remote.problems files.remote.patterns
     files.remote.connections
@@ -34,6 +35,7 @@ CORE_ORDER = """
     files.local
     files.filesystems
     files.copying files.archive
+    files.kinds
     files.file
     files.sets
     files.encoding files.staging
