@@ -71,7 +71,7 @@ class Model(pydantic.BaseModel):
     size: int = 3
 
 
-def helper(x: int) -> int:
+def helper(**x: int) -> Any:
     return x
 
 
@@ -176,7 +176,7 @@ CASES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     ),
     "series in a zone": (
         lambda: pd.Series(pd.date_range("2020", periods=3, tz="UTC")),
-        lambda: pd.Series(pd.date_range("2020", periods=4, tz="UTC"))[:3].reset_index(drop=True),
+        lambda: pd.Series(pd.date_range("2020", periods=4, tz="UTC")).iloc[:3].reset_index(drop=True),
     ),
     "polars frame": (lambda: pl.DataFrame({"a": [1, None]}), lambda: pl.DataFrame({"a": [9, 1, None]}).slice(1)),
     "polars categories": (
@@ -224,7 +224,7 @@ def _names() -> dict[str, tuple[Callable[[Any], str], Callable[[Any], Any]]]:
     try:
         import joblib
 
-        found["joblib"] = (joblib.hash, copied)
+        found["joblib"] = (lambda value: str(joblib.hash(value)), copied)
     except ImportError:
         pass
     try:

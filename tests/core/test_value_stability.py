@@ -43,8 +43,8 @@ def _cells(texts: Iterable[str]) -> str:
 
 def test_every_kind_of_value_has_one_id(told: list[Told]):
     lines = [f"{'the same id in 4 processes, made in 2 ways, and read again':<60}" + _cells(LIBRARIES)]
-    for case in told[0]:
-        lines.append(f"{case:<60}" + _cells("yes" if _is_stable(told, case, one) else "." for one in LIBRARIES))
+    marks = {case: ["yes" if _is_stable(told, case, library) else "." for library in LIBRARIES] for case in told[0]}
+    lines += [f"{case:<60}{_cells(row)}" for case, row in marks.items()]
     counts = [sum(_is_stable(told, case, library) for case in told[0]) for library in LIBRARIES]
     lines.append(f"{'of ' + str(len(told[0])):<60}" + _cells(map(str, counts)))
     sys.stdout.write("\n".join(["", *lines, ""]))  # shown by `pytest -s`
