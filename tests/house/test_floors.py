@@ -27,7 +27,8 @@ CORE_ORDER = """
     decoding expressions static_uses class_bodies readings
     classes adapters.registry call_options files.memo files.atomic files.members files.written files.places
     files.kinds
-    files.globs files.cloning files.remote.urls files.remote.options files.remote.sftp files.remote.validators
+    files.globs files.cloning files.remote.urls files.remote.sftp files.remote.validators
+    files.remote.options
     files.remote.problems files.remote.patterns
     files.remote.connections
     files.remote.reading files.remote.writing
