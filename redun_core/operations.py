@@ -53,6 +53,11 @@ _BUILT_IN: Final = frozenset(
 )
 #: Libraries all of whose values' operations are functions of the operands.
 _PURE_MODULES: Final = frozenset({"numpy", "datetime", "decimal", "fractions", "uuid", "collections"})
+#: Where files, sets of them and staging values are from, and what of them follows from the value alone.
+_FILES: Final = frozenset({"redun.core.files.file", "redun.core.files.sets", "redun.core.files.staging"})
+_OF_FILES: Final = frozenset(
+    {"path", "pattern", "base", "hidden", "by", "basename", "dirname", "stage", "local_path", "remote"}
+)
 
 
 def _is_pure_type(kind: type) -> bool:
@@ -64,13 +69,19 @@ def is_pure(name: str, operands: tuple[Any, ...]) -> bool:
     first = operands[0]
     kind = type(first)
     if name == "call":
-        owner = getattr(first, "__self__", None)
-        return isinstance(first, (BuiltinMethodType, MethodType, MethodWrapperType)) and _is_pure_type(type(owner))
+        owner = type(getattr(first, "__self__", None))
+        if not isinstance(first, (BuiltinMethodType, MethodType, MethodWrapperType)):
+            return False
+        return _is_pure_type(owner) or _is_of_value(owner, first.__name__)
     if name == "getattr" and not _is_pure_type(kind):
-        return _is_field(kind, operands[1])
+        return _is_field(kind, operands[1]) or _is_of_value(kind, operands[1])
     if name == "getitem" and issubclass(kind, tuple) and kind.__getitem__ is tuple.__getitem__:
         return True
     return all(_is_pure_type(type(operand)) for operand in operands)
+
+
+def _is_of_value(kind: type, name: str) -> bool:
+    return name in _OF_FILES and kind.__module__ in _FILES
 
 
 def _is_field(kind: type, name: str) -> bool:

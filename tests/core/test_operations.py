@@ -15,6 +15,7 @@ import pytest
 
 from redun.core.expressions import Expression
 from redun.core.files.file import File
+from redun.core.files.sets import Dir, FileSet
 from redun.core.operations import OPERATIONS, is_pure
 
 
@@ -52,6 +53,10 @@ class Data:
 class Watched(Data):
     def __getattribute__(self, name: str) -> Any:
         return 7
+
+
+class Mine(File):
+    pass
 
 
 class Box:
@@ -111,6 +116,12 @@ PURE: dict[str, tuple[str, tuple[Any, ...]]] = {
     "call of a method of a list": ("call", ([1].index, (1,), {})),
     "call of a method of an array": ("call", (np.ones(2).sum, (), {})),
     "shape of an array": ("getattr", (np.ones(2), "shape")),
+    "path of a file": ("getattr", (File("a"), "path")),
+    "staging of a file": ("getattr", (File("a"), "stage")),
+    "call of the staging of a file": ("call", (File("a").stage, ("b",), {})),
+    "call of the staging of a directory": ("call", (Dir("a").stage, (), {})),
+    "pattern of a set of files": ("getattr", (FileSet("a/*"), "pattern")),
+    "remote of a staged file": ("getattr", (File("a").stage(), "remote")),
 }
 
 IMPURE: dict[str, tuple[str, tuple[Any, ...]]] = {
@@ -129,6 +140,8 @@ IMPURE: dict[str, tuple[str, tuple[Any, ...]]] = {
     "path": ("getattr", (Path("a"), "exists")),
     "call of a method of a path": ("call", (Path("a").exists, (), {})),
     "attribute of a file": ("getattr", (File("a"), "hash")),
+    "attribute of a kind of file of the user's": ("getattr", (Mine("a"), "path")),
+    "file in a directory": ("call", (Dir("a").file, ("b",), {})),
     "call of a method of a file": ("call", (File("a").exists, (), {})),
     "comparison of files": ("eq", (File("a"), File("a"))),
 }

@@ -193,6 +193,31 @@ def main():
     assert flow() == [one, two]
 
 
+def test_a_lazy_file_is_staged_and_its_path_is_a_word(flow: Flow):
+    flow.load(
+        HEADER
+        + """
+@task()
+def make(text):
+    ran("make")
+    file = File("made")
+    file.write(text)
+    return file
+@task()
+def main(text):
+    ran("main")
+    made = make(text)
+    return script(sh("cat in; echo {path}", path=made.path), inputs=made.stage("in"), tempdir=True)
+"""
+    )
+    assert flow("main('a ')") == flow("main('a ')") == b"a made\n"
+    assert (flow.ran, ran(flow)) == ([], 1)
+    assert flow("main('b ')") == b"b made\n"
+    Path("made").unlink()
+    assert flow("main('b ')") == b"b made\n"
+    assert flow.ran == ["make"]
+
+
 def test_inputs_that_are_not_staged_count_all_the_same(flow: Flow):
     flow.load(HEADER + "@task()\ndef main(): return script('cat a', inputs={'a': File('a'), 'n': [N]})\nN = 1")
     Path("a").write_text("one")
