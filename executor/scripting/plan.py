@@ -21,7 +21,7 @@ from redun.core.files.written import note_written
 from redun.executor.scripting.interpreters import executable
 from redun.executor.scripting.lines import text_of
 from redun.executor.scripting.outputs import STDOUT, leads_out, leaves, replaced
-from redun.executor.scripting.running import STDOUT_BYTES, Ended, run_command
+from redun.executor.scripting.running import STDOUT_BYTES, CannotStartError, Ended, run_command
 
 #: Lines of standard error, and characters of one, that the text of an error has; and names of a directory.
 _LINES: Final = 20
@@ -92,8 +92,8 @@ class Plan:
         with executable(self.command) as argv:
             try:
                 ended = run_command(argv, directory or None, keeps=keeps)
-            except OSError as error:
-                raise self._not_started(error, argv) from None
+            except CannotStartError as error:
+                raise self._not_started(error.args[0], argv) from None
         if ended.flooded:
             raise self._failed(
                 ended,

@@ -33,6 +33,10 @@ _SPOOLED_BYTES: Final = 1 << 20
 _LOOK_SECONDS: Final = 0.05
 
 
+class CannotStartError(Exception):
+    """The system does not start a command; the argument is what it says, an OSError."""
+
+
 class Ended(NamedTuple):
     """How a command ended.
 
@@ -58,7 +62,8 @@ def run_command(argv: Sequence[str | bytes], directory: str | None = None, *, ke
         keeps: whether its standard output is kept; else it is said, line by line, as standard error always is.
 
     Raises:
-        OSError: if it cannot be started, or there is no room for what it writes.
+        CannotStartError: if it cannot be started.
+        OSError: if there is no room for what it writes.
         Interrupted: if it was to stop before it began.
     """
     with ExitStack() as stack:
@@ -80,15 +85,18 @@ class _Process:
     """A command under way."""
 
     def __init__(self, argv: Sequence[str | bytes], directory: str | None) -> None:
-        self._popen = subprocess.Popen(
-            argv,
-            bufsize=0,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=directory,
-            start_new_session=True,  # no terminal: what asks for a password fails instead of waiting
-        )
+        try:
+            self._popen = subprocess.Popen(
+                argv,
+                bufsize=0,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=directory,
+                start_new_session=True,  # no terminal: what asks for a password fails instead of waiting
+            )
+        except OSError as error:
+            raise CannotStartError(error) from error
         self._pid = self._popen.pid
         self._lock = threading.Lock()
         self._closed = False

@@ -450,6 +450,13 @@ def test_a_script_without_room_for_its_output_fails_with_the_disk(flow: Flow):
     assert "No space left" in failure(flow, "echo a > /dev/full").message
 
 
+def test_without_room_for_its_output_a_value_fails_with_the_path(flow: Flow, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(flow.folder / "nowhere"))
+    flow.load(HEADER + "@task()\ndef main(): return script('head -c 2M /dev/zero')")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        flow()
+
+
 def test_a_script_that_failed_runs_again_also_where_that_is_handled(flow: Flow):
     flow.load(
         HEADER
