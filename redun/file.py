@@ -6,13 +6,19 @@ from builtins import PermissionError as RedunPermissionError
 
 from redun.core.files.copying import copy_file
 from redun.core.files.file import ContentFile, File, IFile
-from redun.core.files.filesystems import Filesystem, filesystem_of, register_filesystem
+from redun.core.files.filesystems import (
+    Filesystem,
+    filesystem_of,
+    get_filesystem,
+    get_proto,
+    open_file,
+    register_filesystem,
+)
 from redun.core.files.filesystems import Filesystem as FileSystem
-from redun.core.files.filesystems import filesystem_of as get_filesystem
 from redun.core.files.filesystems import schemes as list_filesystems
 from redun.core.files.local import LocalFilesystem
 from redun.core.files.local import LocalFilesystem as LocalFileSystem
-from redun.core.files.sets import ContentDir, ContentFileSet, Dir, FileSet, IDir, IFileSet
+from redun.core.files.sets import ContentDir, ContentFileSet, Dir, FileSet, IDir, IFileSet, glob_file
 from redun.core.files.staging import (
     ContentStagingDir,
     ContentStagingFile,
@@ -50,6 +56,9 @@ __all__ = [
     "copy_file",
     "filesystem_of",
     "get_filesystem",
+    "get_proto",
+    "glob_file",
     "list_filesystems",
+    "open_file",
     "register_filesystem",
 ]

@@ -95,6 +95,35 @@ def filesystem_of(path: str) -> Filesystem:
     return known
 
 
+def get_filesystem(proto: str | None = None, url: str | None = None) -> Filesystem:
+    """Returns the filesystem of a path or URL, or of a scheme, as redun names them: "local" is this machine's.
+
+    Raises:
+        TaskError: if neither is given, nobody knows the scheme, or what it needs is not installed.
+    """
+    if url is None and proto is None:
+        raise TaskError("get_filesystem() is given nothing", hint="give proto='s3' or url='s3://bucket/key'")
+    if url is None:
+        return LOCAL if proto == "local" else filesystem_of(f"{proto}://")
+    return filesystem_of(url)
+
+
+def get_proto(url: str) -> str:
+    """Returns the scheme of a path or URL, "local" where that is this machine's."""
+    return "local" if filesystem_of(url) is LOCAL else url.partition("://")[0]
+
+
+def open_file(url: str, mode: str = "r", encoding: str | None = None) -> IO[Any]:
+    """Opens a file of any filesystem, as `File.open` does.
+
+    Raises:
+        OSError: if it cannot be opened.
+        TaskError: if there can be no such path.
+    """
+    filesystem = filesystem_of(url)
+    return filesystem.open(filesystem.canonical(url), mode, encoding)
+
+
 def schemes() -> list[str]:
     """Returns the schemes of all filesystems that can be had, if what they need is installed."""
     from redun.core.files.remote.connections import known_schemes  # most runs have local files only

@@ -367,6 +367,16 @@ class IDir(Dir):
     _file = IFile
 
 
+def glob_file(pattern: str) -> list[str]:
+    """Returns the paths of the files that a pattern names, sorted.
+
+    Raises:
+        OSError: if a directory cannot be read.
+        TaskError: if there can be no such path.
+    """
+    return [file.path for file in FileSet(pattern)]
+
+
 def _encode(encoder: Encoder, files: FileSet) -> ExtType:
     members: Any = {}
     digest, count = b"", 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import socket
 from collections.abc import Iterator
@@ -9,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from redun.core.decoding import Decoder
 from redun.core.digest import DEFAULT_FORMAT
 from redun.core.errors import TaskError
 from redun.core.files.file import ContentFile, File, IFile
+from redun.core.files.local import LOCAL
 from redun.core.files.memo import STATS
 from redun.core.files.sets import ContentDir, ContentFileSet, Dir, FileSet, IDir, IFileSet
 from redun.core.values import Encoder
+from redun.file import get_filesystem, get_proto, glob_file, open_file
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +136,46 @@ def test_what_is_no_pattern_is_refused(pattern: str):
         FileSet(pattern)
     assert repr(pattern) in caught.value.message
     assert caught.value.hint
+
+
+@st.composite
+def _patterns(draw: st.DrawFn) -> str:
+    part = st.sampled_from(
+        ["*", "**", "a", "b", "?", "[ab]", "a*", "*b", ".*", ".a", "[!a]", "[]a]", "c?", "***", "a**"]
+    )
+    return "/".join(draw(st.lists(part, min_size=1, max_size=4)))
+
+
+def test_patterns_name_the_files_that_pythons_own_glob_names():
+    names = ["a", "b", "ab", ".a", "cb", "]"]
+    for directory in ("", "a/", "b/", ".a/", "a/b/", "a/.a/", "b/a/b/", "ab/cb/"):
+        _tree(*(f"t/{directory}{name}.d/{leaf}" for name in names[:2] for leaf in names))
+    for directory in ("", "x/", "x/ab/", "x/.a/", "x/a.d/"):
+        _tree(*(f"t/{directory}{name}" for name in ("cb", "]", ".b", "aa")))
+
+    @given(_patterns(), st.booleans())
+    @settings(max_examples=100)
+    def check(pattern: str, hidden: bool) -> None:
+        found = {
+            path for path in glob.glob(f"t/{pattern}", recursive=True, include_hidden=hidden) if os.path.isfile(path)
+        }
+        assert [f"t/{path}" for path in LOCAL.find("t", pattern, hidden)] == sorted(found)
+
+    check()
+
+
+def test_redun_has_names_for_parts_of_it():
+    _tree("d/a", "d/b")
+    assert glob_file("d/*") == ["d/a", "d/b"]
+    with open_file("./d/c", "w") as stream:
+        stream.write("c")
+    with open_file("d/c") as stream:
+        assert stream.read() == "c"
+    assert (get_proto("d/a"), get_proto("file:///d"), get_proto("memory://a")) == ("local", "local", "memory")
+    assert get_filesystem("local") is get_filesystem(url="d/a") is File("d/a").filesystem
+    assert get_filesystem("memory") is get_filesystem(url="memory://x")
+    with pytest.raises(TaskError, match="given nothing"):
+        get_filesystem()
 
 
 # -- odd things in directories ----------------------------------------------------------------------------------------
