@@ -68,7 +68,7 @@ def _copy(here: Filesystem, source: str, there: Filesystem, target: str, told: C
     upload = getattr(there, "upload", None) if here is LOCAL else None
     if upload is not None:
         with open(source, "rb"):  # it is there, and may be read
-            upload(target, source)
+            upload(target, source, told)
         return
     done = 0
     with here.open(source, "rb") as read, there.open(target, "wb") as written:

@@ -105,6 +105,27 @@ def test_a_server_that_refuses_is_told_so_with_a_hint(web: Web, status: int):
             look()
 
 
+def test_headers_of_the_settings_are_sent(web: Web, monkeypatch: pytest.MonkeyPatch):
+    url = web.put("/a", b"one", ETag='"1"')
+    web.wanted["/a"] = "Bearer sesame"
+    with pytest.raises(RemoteFileDenied):
+        File(url).state()
+    monkeypatch.setenv("TEST_TOKEN", "sesame")
+    with told({"http": {"client_kwargs": {"headers": {"Authorization": "Bearer ${TEST_TOKEN}"}}}}, timeout=1):
+        assert File(url).read() == "one"
+        web.slow.add("/a")
+        with pytest.raises(RemoteFileError, match="no answer in time"):
+            File(url).state()
+
+
+def test_many_files_of_a_server_that_is_not_there_fail_as_one_does():
+    urls = [f"http://127.0.0.1:1/{number}" for number in range(2000)]
+    began = time.process_time()
+    with pytest.raises(RemoteFileError):
+        File(urls[0]).filesystem.states(urls, "content")
+    assert time.process_time() - began < 5
+
+
 def test_a_server_that_fails_is_no_missing_file_and_an_old_state_is_not_called_changed(web: Web):
     file = File(web.put("/a", b"one", ETag='"1"'))
     assert file.hash

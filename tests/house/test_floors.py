@@ -146,6 +146,7 @@ CARRIERS = {
     "redun.executor.pools.guests": {"distributed"},
     "redun.core.files.remote.connections": {"fsspec", "aiohttp"},
     "redun.core.files.remote.sftp": {"fsspec", "paramiko"},
+    "redun.core.files.remote.writing": {"fsspec"},
     "redun.cli.testing.plugin": {"pytest"},
     "redun.cli.notebook.extension": {"IPython"},
 }

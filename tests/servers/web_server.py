@@ -21,6 +21,8 @@ class Web:
         self.then: dict[str, Callable[[], object]] = {}
         self.gate = threading.Event()
         self.slow: set[str] = set()
+        #: What `Authorization` has to say, by path.
+        self.wanted: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
 
     def put(self, path: str, data: bytes, **headers: str) -> str:
@@ -51,6 +53,8 @@ def web_server() -> Iterator[Web]:
                 web.gate.wait(30)
             failures = web.failures.get(self.path)
             status = failures.pop(0) if failures else web.always.get(self.path, 200)
+            if self.headers.get("Authorization") != web.wanted.get(self.path, self.headers.get("Authorization")):
+                status = 401
             data = web.pages.get(self.path)
             if data is None and status == 200:
                 status = 404

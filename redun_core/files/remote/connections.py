@@ -207,7 +207,11 @@ def _arguments(library: Any, scheme: str, url: str) -> dict[str, Any]:
     named = library._get_kwargs_from_urls(url)
     if scheme in HOSTED:  # a path may hold what a URL has no path after
         named = _of_host(url)
-    return {**_timeouts(scheme, timeout), **named, **options_of(scheme)}
+    found = {**_timeouts(scheme, timeout), **named}
+    for name, value in options_of(scheme).items():
+        ours = found.get(name)
+        found[name] = {**ours, **value} if isinstance(ours, dict) and isinstance(value, dict) else value
+    return found
 
 
 def _of_host(url: str) -> dict[str, Any]:

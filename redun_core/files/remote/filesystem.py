@@ -121,7 +121,12 @@ class FsspecFilesystem:
         if len(items) < 2:
             return [function(item) for item in items]
         with ThreadPoolExecutor(min(self.parallel, len(items)), "redun-remote") as pool:
-            return list(pool.map(function, items))
+            futures = [pool.submit(function, item) for item in items]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:  # the others would fail alike, each after its own wait
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
 
     def _state(self, path: str, info: Mapping[str, Any], by: str) -> bytes:
         if info.get("type") == "directory":
@@ -199,8 +204,11 @@ class FsspecFilesystem:
             return RemoteWriter(self, path, mode, encoding)  # type: ignore[return-value]  # it delegates to a real one
         return RemoteReader(path).opened(mode, encoding)
 
-    def upload(self, path: str, source: str) -> None:
+    def upload(self, path: str, source: str, told: Callable[[int], None] | None = None) -> None:
         """Makes a local file the content of `path`; that changes at once or not at all.
+
+        Args:
+            told: is told now and then how many bytes are sent so far.
 
         Raises:
             OSError: if it cannot be written.
@@ -208,7 +216,7 @@ class FsspecFilesystem:
         if self.name in WEB:
             shown = without_secrets(path)
             raise OSError(errno.EROFS, "Files of web servers can be read, not written", shown)
-        attempt(path, "write", lambda place: put(place, self.name, source))
+        attempt(path, "write", lambda place: put(place, self.name, source, told))
 
     def download(self, path: str, write: Callable[[bytes], Any]) -> None:
         """Hands the content on, piece by piece.

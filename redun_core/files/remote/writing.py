@@ -11,7 +11,7 @@ import errno
 import os
 import posixpath
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO, Any, Final, Protocol, Self
 
@@ -105,29 +105,40 @@ class RemoteWriter:
             self.discard()
 
 
-def put(place: Place, scheme: str, source: str) -> None:
+def put(place: Place, scheme: str, source: str, told: Callable[[int], None] | None = None) -> None:
     """Makes a local file the content of a path.
+
+    Args:
+        told: is told now and then how many bytes are sent so far.
 
     Raises:
         Exception: whatever the library raises.
     """
     if scheme in RENAMES:
-        _put_and_rename(place, source)
+        _put_and_rename(place, source, _callback(told))
     elif scheme == "memory" or os.path.getsize(source) <= _SMALL:
         with open(source, "rb") as stream:
             place.fs.pipe_file(place.path, stream.read())
     else:
-        place.fs.put_file(source, place.path)
+        place.fs.put_file(source, place.path, callback=_callback(told))
 
 
-def _put_and_rename(place: Place, source: str) -> None:
+def _callback(told: Callable[[int], None] | None) -> Any:
+    from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+
+    if told is None:
+        return DEFAULT_CALLBACK
+    return Callback(hooks={"told": lambda size, value, **_: told(value)})
+
+
+def _put_and_rename(place: Place, source: str, callback: Any) -> None:
     directory, name = posixpath.split(place.path)
     part = posixpath.join(directory, f".{name[:100]}.{os.urandom(8).hex()}{PART_END}")
     place.fs.makedirs(directory, exist_ok=True)
     if place.fs.isdir(place.path):
         raise IsADirectoryError(errno.EISDIR, "Is a directory, where a file was meant", place.path)
     try:
-        place.fs.put_file(source, part)
+        place.fs.put_file(source, part, callback=callback)
         place.fs.mv(part, place.path)
     except BaseException:
         with contextlib.suppress(Exception):
