@@ -30,6 +30,8 @@ _SHORT: Final = 60
 _NAMED: Final = 3
 #: Members of a set of files that are told.
 _MEMBERS: Final = 20
+#: Calls looked at for who wrote a file again.
+_SEARCHED: Final = 300
 #: Callers kept in memory.
 _CALLERS: Final = 64
 
@@ -132,12 +134,14 @@ class FileChange(NamedTuple):
             which the path names, of which so many more are not as they were.
         old, new: hashes of the content: in the earlier result, and when the job was looked up. None where there was no
             file, or it could not be read.
+        by: the task that gave it the later content, in the earlier call of the same caller; empty where none did.
     """
 
     path: str
     state: str
     old: str | None
     new: str | None
+    by: str = ""
 
     def text(self) -> str:
         """Returns it on one line."""
@@ -150,7 +154,8 @@ class FileChange(NamedTuple):
             return f"{self.path} was added"
         if self.state == "more":
             return f"{self.old} more files of {self.path}"
-        return f"content of {self.path}: {old} -> {'missing' if self.new is None else self.new[:8]}"
+        later = f", written again by {self.by}" if self.by else ""
+        return f"content of {self.path}: {old} -> {'missing' if self.new is None else self.new[:8]}{later}"
 
 
 class Reason(NamedTuple):
@@ -257,7 +262,8 @@ class Reasons:
             # what is the same now as then is no file: a state of a handle, or a secret
             left = ", ".join(self._shown(before) for before, then in miss.stale if before == then)
             detail = f"{left} is not valid any more" if left else ""
-            return Reason(miss.why, miss.compared, files=tuple(self._files(miss.stale)), detail=detail, gone=gone)
+            files = [self._written_again(change, miss) for change in self._files(miss.stale)]
+            return Reason(miss.why, miss.compared, files=tuple(files), detail=detail, gone=gone)
         return Reason(miss.why, miss.compared, detail=self._detail(miss, compared), gone=gone)
 
     def _detail(self, miss: Miss, compared: CallRecord | None) -> str:
@@ -398,6 +404,26 @@ class Reasons:
                 now = new.get(path)
                 state = "unreadable" if then is None else "missing" if now is None else "changed"
                 yield FileChange(printable(path), state, _hex(content), _hex(now))
+
+    def _written_again(self, change: FileChange, miss: Miss) -> FileChange:
+        """The change with the task that made it, where the job's caller had that done to the file when it was done."""
+        if change.state != "changed" or miss.site is None:
+            return change
+        stack = [miss.site.caller]
+        for _ in range(_SEARCHED):
+            call = self._call(stack.pop()) if stack else None
+            if call is None:
+                continue
+            if call.reduction is None and self._has(call.result, change):
+                given = any(self._has(arg, change) for arg in self._listed(call.args))
+                return change if given else change._replace(by=printable(self._name(call.task) or ""))
+            stack += [child for child in call.children if child is not None]
+        return change
+
+    def _has(self, value: Digest | None, change: FileChange) -> bool:
+        """Whether a value holds a file with its later content."""
+        found = files_in(self._payload(value, "value"), self._fetch)
+        return any(printable(path) == change.path and _hex(state) == change.new for path, state in found.items())
 
     def _members(self, before: Digest, then: Digest | None) -> Iterator[FileChange]:
         """The members of a set of files of an earlier result that were not as it has them."""

@@ -156,14 +156,11 @@ class Trails:
         it was written since the body began."""
         if any(before == state for before, _ in job.stale):
             return True
-        path = external.describe()
-        if written_at(path) >= began:
-            return True
-        try:
-            changed = os.stat(path).st_ctime_ns
-        except (OSError, ValueError):
-            return False
-        return changed >= time.time_ns() - (time.perf_counter_ns() - began)
+        place = place_of(external)
+        if place is None or not place.many:
+            return _is_written(external.describe(), began)
+        paths = [file.path for file in external]  # type: ignore[attr-defined]  # a set gives its files
+        return bool(paths) and all(_is_written(path, began) for path in paths)
 
     def _open(self) -> None:
         if not self._opened:
@@ -287,6 +284,17 @@ class Trails:
             key = (place, before.job.task.fullname, then.job.task.fullname)
             if key not in self._clashes and not _comes_after(job, second, first):
                 self._clashes[key] = before.job, then.job
+
+
+def _is_written(path: str, began: int) -> bool:
+    """Whether a file was written since then."""
+    if written_at(path) >= began:
+        return True
+    try:
+        changed = os.stat(path).st_ctime_ns
+    except (OSError, ValueError):  # also what lies elsewhere: what is not known to be made is met
+        return False
+    return changed >= time.time_ns() - (time.perf_counter_ns() - began)
 
 
 def _earlier(trail: _Trail) -> Iterator[Digest]:

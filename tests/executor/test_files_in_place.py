@@ -7,8 +7,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from redun.core.errors import StaleInput
 from tests.executor.flows import Flow
+from tests.executor.histories import history_in
 
 WRITES = """
 @task()
@@ -221,3 +224,25 @@ def test_who_is_given_a_state_that_is_past_is_told_who_wrote_the_file_since(flow
     assert isinstance(execution.error, StaleInput)
     assert "x.txt" in execution.error.message
     assert "edit" in execution.error.message
+
+
+AGAIN = """
+@task()
+def write(): file = File("x.txt"); file.write("a"); return file
+
+@task()
+def edit(file): file.write(file.read() + "b"); return file
+
+@task()
+def main(): return [1, edit(write())]
+"""
+
+
+def test_the_reason_names_who_wrote_the_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with history_in(tmp_path) as history:
+        history.run(AGAIN)
+        history.run(AGAIN.replace("[1,", "[2,"))
+        told = "content of x.txt: ca978112 -> fb8e20fc, written again by edit"
+        assert told in history.told["write"]
+        assert told in history.explained_all()["write"][0]
