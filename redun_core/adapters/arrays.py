@@ -20,7 +20,7 @@ from redun.core.values import PARTS, Encoder
 #: Bytes of an array that lie in its state: less than `limits.CHILD_BYTES`, so that the state stays in one piece.
 _INLINE_BYTES: Final = limits.CHILD_BYTES // 2
 #: Bytes of a large array that lie beside it, so that it can be shown without its blob.
-HEAD_BYTES: Final = 64
+HEAD_BYTES: Final = 72
 
 
 def portable(dtype: np.dtype[Any]) -> np.dtype[Any]:

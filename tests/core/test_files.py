@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import os
+import pickle
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,9 @@ from redun.core.codec import unpack
 from redun.core.decoding import Decoder
 from redun.core.digest import DEFAULT_FORMAT
 from redun.core.errors import TaskError
-from redun.core.files.file import File
+from redun.core.files.file import File, IFile
 from redun.core.files.memo import STATS, StatMemo
+from redun.core.files.sets import Dir
 from redun.core.values import Encoder
 
 #: Old enough that what is read of a file is remembered.
@@ -108,6 +112,26 @@ def test_what_a_file_stands_for_is_read_once():
     assert file.hash == hashlib.sha256(b"other").hexdigest()
 
 
+def test_files_go_through_pickle_and_copy_as_what_they_stand_for():
+    known, missing = _written("a"), File("missing")
+    assert known.hash
+    assert missing.hash == ""
+    for file in (known, missing, File("f.txt"), File("f.txt", by="stat"), IFile("f.txt"), File("late")):
+        for again in (pickle.loads(pickle.dumps(file)), copy.deepcopy(file), copy.copy(file)):
+            assert type(again) is type(file)
+            assert (again.path, again.by) == (file.path, file.by)
+    again = pickle.loads(pickle.dumps(known))
+    late = pickle.loads(pickle.dumps(File("late")))
+    Path("f.txt").write_text("b")
+    Path("late").write_text("b")
+    assert again.hash == known.hash == hashlib.sha256(b"a").hexdigest()
+    assert not again.is_valid()
+    assert late.hash == hashlib.sha256(b"b").hexdigest()
+    files = Dir(".")
+    assert files.hash
+    assert pickle.loads(pickle.dumps(files)) == copy.deepcopy(files) == files
+
+
 # -- validity ---------------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +206,17 @@ def test_contents_remembered_by_another_process_are_taken_while_the_file_is_as_i
     assert memo.content("f.txt") == b"remembered"
     Path("f.txt").write_text("bb")
     assert memo.content("f.txt") == hashlib.sha256(b"bb").digest()
+
+
+def test_a_file_from_the_future_is_remembered_once_it_was_left_alone():
+    _written("a")
+    os.utime("f.txt", (2**33, 2**33))
+    memo = StatMemo()
+    while not memo.fresh:
+        assert memo.content("f.txt") == hashlib.sha256(b"a").digest()
+        assert time.time_ns() < os.stat("f.txt").st_ctime_ns + 10**10
+    Path("f.txt").write_text("b")
+    assert memo.content("f.txt") == hashlib.sha256(b"b").digest()
 
 
 def test_a_file_that_was_just_changed_is_not_remembered():
