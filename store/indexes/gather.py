@@ -13,7 +13,7 @@ from redun.core.objects import How, Status, TaskRecord
 from redun.store.gc import trash
 from redun.store.indexes import layout
 from redun.store.indexes.extract import call_ends, inner_calls, job_columns, may_hold, pointers_of
-from redun.store.indexes.held_files import held_files, held_sets, may_hold_files
+from redun.store.indexes.held_files import HeldFile, held
 from redun.store.indexes.layout import CALL_START, ID_START, NO_JOB, START
 from redun.store.objects import RAW, Objects, kind_of
 from redun.store.ports import Backend
@@ -22,6 +22,9 @@ from redun.store.ports import Backend
 _STEP: Final = 128
 #: States of jobs that few jobs have, which are listed.
 LISTED: Final = frozenset({Status.FAILED, Status.CANCELLED, Status.INTERRUPTED})
+
+#: Bytes of a value that is worth remembering, so that it is read once.
+_PART: Final = 4096
 
 _INSIDE: Final = (NO_JOB,)
 _job_number: Final = layout.job_bytes
@@ -109,6 +112,8 @@ class Gatherer:
         self._known = known
         self._size = source.format.size
         self.rows = Rows()
+        #: Large values of which there are all rows here.
+        self._parts: set[bytes] = set()
         self._of_task: dict[bytes, list[bytes]] = {}
         #: The starts of calls of which there are rows here.
         self._gathered: set[bytes] = set()
@@ -227,7 +232,9 @@ class Gatherer:
         size = self._size
         while values:
             inside: set[bytes] = set()
-            for digest, kind, payload in self._source.read(values):
+            for digest, kind, payload in self._source.read(values - self._parts):
+                if kind == "value" and len(payload) > _PART:  # such as many values may have in common
+                    self._parts.add(digest)
                 if kind not in ("value", "tree") or not may_hold(payload, size):
                     continue
                 pointers = pointers_of(payload)
@@ -235,19 +242,20 @@ class Gatherer:
                 inside.update(pointers)
                 if kind == "tree":
                     lists[digest] = pointers
-                if kind == "value" and may_hold_files(payload):
+                if kind == "value":
                     self._files_of(digest[:START], payload)
             values = inside - seen
             seen = seen | values
         return lists
 
     def _files_of(self, start: bytes, payload: bytes) -> None:
-        for file in held_files(payload):
-            path = file.path.encode("utf-8", "surrogatepass")
-            self.rows.files[layout.file_key(path, start)] = path
-        for found in held_sets(payload):
-            base = found.base.encode("utf-8", "surrogatepass")
-            self.rows.files[layout.set_key(base, start)] = base
+        for found in held(payload):
+            if isinstance(found, HeldFile):
+                path = found.path.encode("utf-8", "surrogatepass")
+                self.rows.files[layout.file_key(path, start)] = path
+            else:
+                base = found.base.encode("utf-8", "surrogatepass")
+                self.rows.files[layout.set_key(base, start)] = base
 
     def _listed_arguments(self, lists: dict[bytes, list[Digest]], arguments: list[bytes]) -> None:
         """Adds the arguments of calls that have so many that a tree, which is then their only argument, lists them."""

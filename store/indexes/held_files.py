@@ -1,6 +1,7 @@
 """The files that a value holds, read from its bytes without making objects of them."""
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
+import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,9 @@ from redun.core.files.kept import blob_of, parts_of
 _FILE_MARKS: Final = tuple(bytes((codes.FILE, 0x90 + items)) for items in (3, 4))
 _SET_MARKS: Final = tuple(bytes((codes.FILESET, 0x90 + items)) for items in (6, 7))
 _MARKS: Final = (*_FILE_MARKS, *_SET_MARKS)
+_EXTENSIONS: Final = re.compile(
+    b"(?:[\xd4-\xd8]|\xc7.|\xc8..|\xc9....)(?:%b)" % b"|".join(map(re.escape, _MARKS)), re.DOTALL
+)
 
 
 #: The classes of sets that are all there is below a directory.
@@ -92,25 +96,25 @@ def _read(read: Callable[[Digest], bytes | None], pointer: Any) -> Any:
 
 
 def may_hold_files(payload: bytes) -> bool:
-    """Returns whether it is worth looking for files in a value: nearly none has any."""
-    return any(mark in payload for mark in _MARKS)
+    """Returns whether it is worth looking for files in a value: nearly none has any. Hashes have such bytes by chance,
+    as those of 4,000 members of a set do, and hardly ever behind those of an extension."""
+    return any(mark in payload for mark in _MARKS) and _EXTENSIONS.search(payload) is not None
 
 
 def held_files(payload: bytes) -> list[HeldFile]:
     """Returns the files that a value holds, those in sets left out, each once; nothing for bytes that are no value."""
-    if not any(mark in payload for mark in _FILE_MARKS):
-        return []
-    return list(dict.fromkeys(found for found in _held(payload) if isinstance(found, HeldFile)))
+    return list(dict.fromkeys(found for found in held(payload) if isinstance(found, HeldFile)))
 
 
 def held_sets(payload: bytes) -> list[HeldSet]:
     """Returns the sets of files that a value holds; nothing for bytes that are no value."""
-    if not any(mark in payload for mark in _SET_MARKS):
+    return [found for found in held(payload) if isinstance(found, HeldSet)]
+
+
+def held(payload: bytes) -> list[HeldFile | HeldSet]:
+    """Returns the files and sets of files that a value holds."""
+    if not may_hold_files(payload):
         return []
-    return [found for found in _held(payload) if isinstance(found, HeldSet)]
-
-
-def _held(payload: bytes) -> list[HeldFile | HeldSet]:
     try:
         return list(_walk(unpack(payload)))
     except MalformedObject:

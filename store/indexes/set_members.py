@@ -46,10 +46,13 @@ class SetMembers:
     def at(self, path: str) -> Iterator[Found]:
         """Yields what sets say of the file of one path."""
         for value, found in self._index.sets(lambda base: _lies_below(path, HeldSet("", base, {}).prefix)):
-            parts = _parts(value, found)
-            number = self._number(parts, path.removeprefix(found.prefix)) if parts != [value] else 0
+            parts, name = _parts(value, found), path.removeprefix(found.prefix)
+            number = self._number(parts, name) if parts != [value] else 0
             if number >= 0:
                 part, archives = self._part(value, found, number, parts)
+                if name in part:  # nearly always: no other has to be made
+                    kept = archives[list(part).index(name)] if _fits(archives, part) else None
+                    part, archives = {name: part[name]}, [kept]
                 yield from ((parts[number], file) for file in found.listed(part, archives) if file.path == path)
 
     def _part(self, value: Digest, found: HeldSet, number: int, parts: Sequence[Digest]) -> tuple[dict[Any, Any], Any]:
@@ -88,6 +91,10 @@ def _parts(value: Digest, found: HeldSet) -> list[Digest]:
     if isinstance(found.members, dict):
         return [value]
     return [pointer.digest for pointer in found.members if isinstance(pointer, Pointer)]
+
+
+def _fits(archives: Any, part: dict[Any, Any]) -> bool:
+    return isinstance(archives, list) and len(archives) == len(part)
 
 
 def _lies_below(path: str, prefix: str) -> bool:

@@ -98,7 +98,7 @@ def test_a_row_that_is_missing_is_found(indexed: Store, table: str) -> None:
 def test_a_damaged_table_of_another_sort_is_found(indexed: Store, table: str) -> None:
     def damage(txn: WriteTransaction) -> None:
         [(key, value)] = txn.scan(table, b"", 1)
-        txn.put(table, key, b"\xff" + value[1:])
+        txn.put(table, key, bytes((value[0] ^ 0xFF,)) + value[1:])
 
     indexed._backend.write(damage)
     assert any(table in message for message in _found(indexed))
