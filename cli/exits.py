@@ -15,6 +15,7 @@ FORMAT: Final = 4
 UNAVAILABLE: Final = 5
 DAMAGED: Final = 6
 INTERNAL: Final = 7
+REMOTE: Final = 8
 REPAIRED: Final = 10
 DAMAGE_REMAINS: Final = 11
 UNCHECKED: Final = 12
@@ -29,6 +30,7 @@ EXIT_CODES: Final[tuple[tuple[int, str], ...]] = (
     (UNAVAILABLE, "the store is full, read-only or locked"),
     (DAMAGED, "the store is damaged"),
     (INTERNAL, "an executor failed, or redun itself did"),
+    (REMOTE, "a remote cannot be reached, refuses, or sends what is not what it says"),
     (REPAIRED, "fsck --repair: there was damage, and it is repaired"),
     (DAMAGE_REMAINS, "fsck: there is damage"),
     (UNCHECKED, "fsck: the store could not be checked"),
@@ -68,6 +70,7 @@ _FAMILIES: Final[tuple[tuple[type[RedunError], int], ...]] = (
     (errors.MalformedObject, DAMAGED),
     (errors.StoreError, UNAVAILABLE),
     (errors.Interrupted, INTERRUPTED),
+    (errors.RemoteError, REMOTE),
     (errors.UnknownExecutor, INTERNAL),
     (errors.InternalError, INTERNAL),
     (OutputLost, INTERNAL),

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from redun.cli.notebook.extension import load_ipython_extension, unload_ipython_extension
     from redun.core.context import get_context
     from redun.core.files.file import File
     from redun.core.files.sets import Dir
@@ -50,6 +51,7 @@ __all__ = [
     "get_context",
     "get_current_namespace",
     "get_task_registry",
+    "load_ipython_extension",
     "merge_handles",
     "namespace",
     "run",
@@ -57,6 +59,7 @@ __all__ = [
     "script",
     "task",
     "throw",
+    "unload_ipython_extension",
     "version",
 ]
 

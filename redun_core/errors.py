@@ -158,6 +158,14 @@ class ExpressionError(TaskError, TypeError):
     """A lazy value used where a concrete one is needed (truth, iteration, formatting as text)."""
 
 
+class RemoteError(RedunError):
+    """A remote that cannot be reached, refuses, or sends what is not what it says; `remote` names it."""
+
+    def __init__(self, message: str, *, remote: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.remote = remote
+
+
 class RunError(RedunError):
     """Root of what stops an execution that is not the user's own exception."""
 

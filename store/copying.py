@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isqrt
 from pathlib import Path
@@ -23,11 +23,13 @@ from redun.core.errors import MalformedObject, StoreDamaged, StoreLocked, StoreR
 from redun.store import locks, lost
 from redun.store.gc import trash
 from redun.store.gc.shallow import Missing, all_shallow
-from redun.store.objects import Objects
+from redun.store.objects import Objects, kind_of, size_of
 from redun.store.ports import Backend, ReadTransaction
 
 #: So many bytes of an id tell where in the sorted list of ids it is.
 _START: Final = 8
+#: Objects read in one transaction.
+_TOGETHER: Final = 1_000
 #: Objects that are kept in memory while what they point to is dealt with.
 _KEPT: Final = 256
 _REPAIR: Final = "redun fsck --repair"
@@ -74,6 +76,52 @@ class Source:
         kind, payload = self._objects.open(digest, env)
         return Loaded(kind, payload, self._points_to(digest, kind, payload))
 
+    def load_many(self, digests: Sequence[Digest]) -> dict[Digest, Loaded]:
+        """Returns objects, verified, read in one transaction; those that are not in the table are left out."""
+        rows = self._backend.read(lambda txn: txn.get_many("objects", sorted(digests)))
+        found = {}
+        for key, env in rows:
+            kind, payload = self._objects.open(key, env)
+            digest = Digest(key)
+            found[digest] = Loaded(kind, payload, self._points_to(digest, kind, payload))
+        return found
+
+    def points(self, digests: Sequence[Digest]) -> Iterator[Sequence[Digest]]:
+        """Yields what each object points to and is there, in the order asked. Payloads that point to nothing, and may
+        be large, are not read.
+
+        Raises:
+            StoreDamaged: as `load`.
+        """
+        for start in range(0, len(digests), _TOGETHER):
+            some = digests[start : start + _TOGETHER]
+            rows = dict(self._backend.read(lambda txn, some=some: txn.get_many("objects", sorted(some))))  # type: ignore[misc]
+            for digest in some:
+                env = rows.get(digest)
+                if env is None:
+                    yield self.load(digest).points_to
+                elif kind_of(env) != "blob":
+                    kind, payload = self._objects.open(digest, env)
+                    yield self._points_to(digest, kind, payload)
+
+    def size(self, digest: Digest) -> int:
+        """Returns the bytes that an object takes, compressed where it is; 0 where it is missing."""
+        env = self._backend.read(lambda txn: txn.get("objects", digest))
+        return 0 if env is None else size_of(env)
+
+    def kind(self, digest: Digest) -> str:
+        """Returns the kind of an object.
+
+        Raises:
+            StoreDamaged: if it is missing.
+        """
+        env = self._backend.read(lambda txn: txn.get("objects", digest))
+        return self.load(digest).kind if env is None else kind_of(env)
+
+    def declared(self, digest: Digest) -> Missing:
+        """Returns what of an execution may be missing."""
+        return self._declared.get(digest, Missing(0))
+
     def _points_to(self, digest: Digest, kind: str, payload: bytes | memoryview) -> Sequence[Digest]:
         if kind == "blob" or (isinstance(payload, bytes) and self._head not in payload):
             return ()
@@ -90,10 +138,15 @@ class Source:
         wanted = sorted(set(digests))
         return [Digest(found) for found in self._backend.read(lambda txn: txn.present("objects", wanted))]
 
-    def children_first(self, root: Digest, is_done: Callable[[Digest], bool]) -> Iterator[tuple[Digest, Loaded]]:
+    def children_first(
+        self, root: Digest, is_done: Callable[[Digest], bool], read: Mapping[Digest, Loaded] | None = None
+    ) -> Iterator[tuple[Digest, Loaded]]:
         """Returns what can be reached from an object and is not done, itself included, each after what it points to.
 
         The caller has to see to it that what it was given is done when it asks for the next one.
+
+        Args:
+            read: objects that were read before.
 
         Raises:
             StoreDamaged: as `load`.
@@ -105,7 +158,7 @@ class Source:
             if is_done(digest):
                 kept.pop(waiting.pop(), None)
                 continue
-            loaded = kept.pop(digest, None) or self.load(digest)
+            loaded = kept.pop(digest, None) or (read or {}).get(digest) or self.load(digest)
             before = [inner for inner in dict.fromkeys(loaded.points_to) if not is_done(inner)]
             if before:
                 waiting += before

@@ -147,6 +147,12 @@ class ObjectAccess:
             check_ids(some)
             raise
 
+    def absent(self, digests: Sequence[Digest]) -> list[Digest]:
+        """Returns those of the ids that name no object, in the order asked."""
+        some = sorted(set(digests))
+        there = set(self._backend.read(lambda txn: [*txn.present("objects", some), *txn.present("trash", some)]))
+        return [digest for digest in digests if digest not in there]
+
     def is_lost(self, digest: Digest) -> bool:
         """Returns whether an object is not there, and known not to be: a repair has found it damaged or missing."""
         return not self.has(digest) and bool(self._backend.read(lambda txn: lost.among(txn, [digest])))

@@ -37,6 +37,7 @@ TABLES: Final = (
     "ix.known",
     "ix.names",
     "ix.files",
+    "remotes",
 )
 
 #: Tables of rows of a fixed size, an ordered set of them for each key, and how many bytes a row has. A row costs little

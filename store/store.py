@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from redun.store.mending.records import Repaired
     from redun.store.packs import Writable
     from redun.store.statistics import Statistics
+    from redun.store.sync.parts import SyncParts
+    from redun.store.sync.sync import Sync
     from redun.store.transaction import Transaction
 
 Durability = Literal["normal", "durable"]
@@ -531,6 +533,29 @@ class Store(NameAccess):
         if isinstance(target, str | os.PathLike):
             return backup.write_file(parts, Path(target), progress)
         return backup.write(parts, target, progress)
+
+    @property
+    def sync(self) -> Sync:
+        """What moves objects between this store and others: remotes, push, fetch and pull."""
+        from redun.store.sync.sync import Sync
+
+        return Sync(self.sync_parts(), type(self).open)
+
+    def sync_parts(self) -> SyncParts:
+        """Returns what `redun.store.sync` works on."""
+        from redun.store.sync.parts import SyncParts
+
+        return SyncParts(
+            self._backend,
+            self._objects,
+            self.format,
+            self.id,
+            self.path,
+            self.read_only,
+            self._write,
+            self.get_many,
+            self.absent,
+        )
 
     def _gc_parts(self) -> Parts:
         from redun.store.gc.collect import Parts

@@ -29,7 +29,10 @@ def main(n: int = 1) -> list:
 """
 
 #: Commands that print nothing for programs, and why.
-NO_JSON = {"help": "it prints the help of a command, which is for people"}
+NO_JSON = {
+    "help": "it prints the help of a command, which is for people",
+    "serve": "what it writes is read by another redun",
+}
 
 #: Commands that do not show how far they have come, and why.
 NO_STEPS = {
@@ -42,7 +45,13 @@ NO_STEPS = {
     "help": "it prints text",
     "init": "it makes files, a few kilobytes",
     "pin": "it writes one row",
+    "remote add": "it writes one row",
+    "remote list": "it reads what it prints",
+    "remote remove": "it writes a row a ref",
+    "remote show": "it reads what it prints",
+    "remote trust": "it writes one row",
     "run": "it has a table of its own, with the jobs of each task",
+    "serve": "the side that asks shows how far it has come",
     "show": "it prints one screen",
     "tag add": "it writes a row a tag",
     "tag list": "it reads what it prints",
@@ -117,6 +126,15 @@ WORDS = {
     "prune": ["--keep-last", "1"],
     "gc": [],
     "fs cp": [FLOW, "copy.py"],
+    "remote add": ["origin", "other"],
+    "remote list": [],
+    "remote show": ["origin"],
+    "remote trust": ["origin", "cache"],
+    "push": ["--dry-run"],
+    "fetch": [],
+    "pull": [],
+    "clone": ["other", "third"],
+    "remote remove": ["origin"],
     "backup": ["b.pack"],
     "restore": ["b.pack", "--at", "elsewhere"],
     "convert": ["--to", "sha256"],
@@ -135,6 +153,7 @@ def test_what_commands_print_as_json_is_one_document(
         assert main(["-q", "run", FLOW, "main", "--n", number]) == 0
     with Store.open(tmp_path / ".redun" / "store") as store:
         new, old = (digest.hex() for digest, _ in store.executions())
+    Store.init(tmp_path / "other" / ".redun" / "store").close()
     capsys.readouterr()
     for name, words in ((name, WORDS[name]) for name in WORDS if name in ALL):
         assert main([*name.split(), "--json", *(word.format(new=new, old=old) for word in words)]) == 0, name

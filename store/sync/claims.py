@@ -1,0 +1,145 @@
+"""What the cache makes of executions that came in: entries for the calls that their jobs made.
+
+That a task gives a result on some arguments is a claim that no hash can check. It is taken over only from a remote that
+is trusted to make it, and where this store has an answer of its own, that stays.
+
+A claim needs no bytes of its own: its key is made of the call's task and arguments, and its footprint is on the job's
+row. A key that user classes among the arguments are part of is not found that way; then the job runs here once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from redun.core.digest import Digest, Key
+from redun.core.errors import MalformedObject, NotFound
+from redun.core.keys import call_key
+from redun.core.objects import (
+    CallRecord,
+    HeadRecord,
+    How,
+    JobRow,
+    JobsRecord,
+    Outcome,
+    Status,
+    TaskRecord,
+    TreeRecord,
+    parse_footprint,
+)
+from redun.store.memo import MemoTable, MemoUpdate
+from redun.store.ports import ReadTransaction, WriteTransaction
+from redun.store.sync.parts import SyncParts
+
+_UNKNOWN: Final = "unknown"
+
+
+class Claims:
+    """Takes over what the jobs of some pages claim.
+
+    Args:
+        parts: of the store.
+    """
+
+    def __init__(self, parts: SyncParts) -> None:
+        self._format = parts.format
+        self._write = parts.write
+        self._get_many = parts.get_many
+        self._memo = MemoTable(parts.format)
+        self._tasks: dict[Digest, str | None] = {}
+        self._heads: dict[Digest, bool] = {}
+
+    def take(self, pages: Sequence[Digest]) -> int:
+        """Returns how many entries the cache has got."""
+        return sum(self._page(page) for page in pages)
+
+    def _page(self, page: Digest) -> int:
+        [item] = self._get_many([page])
+        if item is None or item[0] != "jobs":
+            return 0
+        rows = [row for row in JobsRecord.parse(bytes(item[1])).rows if _is_answer(row)]
+        calls = [row.call for row in rows if row.call is not None]
+        heads = [row.head for row in rows if row.head is not None]
+        self._learn_heads(list(dict.fromkeys(heads)))
+        updates: dict[Key, MemoUpdate] = {}
+        for row, call in zip(rows, self._records(calls), strict=True):
+            update = None if call is None or row.head is None or row.call is None else self._update(row, call)
+            if update is not None:
+                updates[update.key] = update
+        return self._add(updates) if updates else 0
+
+    def _records(self, calls: Sequence[Digest]) -> list[CallRecord | None]:
+        found = self._get_many(calls)
+        return [None if item is None or item[0] != "call" else _call(item[1]) for item in found]
+
+    def _learn_heads(self, heads: Sequence[Digest]) -> None:
+        """Notes which footprints admit an answer: without flags."""
+        new = [head for head in heads if head not in self._heads]
+        for head, item in zip(new, self._get_many(new), strict=True):
+            record = None if item is None else parse_footprint(bytes(item[1]))
+            self._heads[head] = isinstance(record, HeadRecord) and not record.flags
+
+    def _update(self, row: JobRow, call: CallRecord) -> MemoUpdate | None:
+        target = call.reduction or call.result
+        name = self._task(call.task)
+        if name is None or target is None or call.outcome is not Outcome.VALUE or not self._heads.get(row.head):  # type: ignore[arg-type]
+            return None
+        key = call_key(self._format, call.task, self._arguments(call))
+        return MemoUpdate(key, name, target, call.reduction is not None, row.call, row.head)
+
+    def _arguments(self, call: CallRecord) -> Sequence[Digest]:
+        if len(call.args) != 1:
+            return call.args
+        [item] = self._get_many(call.args)
+        return self._leaves(call.args[0]) if item is not None and item[0] == "tree" else call.args
+
+    def _leaves(self, tree: Digest) -> list[Digest]:
+        [item] = self._get_many([tree])
+        if item is None:
+            return []
+        record = TreeRecord.parse(bytes(item[1]))
+        if record.level == 0:
+            return list(record.children)
+        return [leaf for child in record.children for leaf in self._leaves(child)]
+
+    def _task(self, digest: Digest) -> str | None:
+        """Returns the full name of a task whose calls may be remembered, or None."""
+        if digest not in self._tasks:
+            [item] = self._get_many([digest])
+            record = None if item is None else TaskRecord.parse(bytes(item[1]))
+            self._tasks[digest] = None if record is None or record.code == _UNKNOWN else record.fullname
+        return self._tasks[digest]
+
+    def _add(self, updates: dict[Key, MemoUpdate]) -> int:
+        """Adds what agrees with what is there."""
+
+        def write(txn: WriteTransaction) -> int:
+            some = self._fitting(txn, updates)
+            self._memo.apply(txn, some)
+            return len(some)
+
+        added: int = self._write(write)
+        return added
+
+    def _fitting(self, txn: ReadTransaction, updates: dict[Key, MemoUpdate]) -> list[MemoUpdate]:
+        keys = list(updates)
+        fitting = []
+        for key, known in zip(keys, self._memo.read(txn, keys), strict=True):
+            update = updates[key]
+            if known is None or (
+                known.reduction == update.reduction
+                and not any((call.call, call.head) == (update.call, update.head) for call in known.calls)
+            ):
+                fitting.append(update)
+        return fitting
+
+
+def _is_answer(row: JobRow) -> bool:
+    return row.status is Status.DONE and row.how is not How.JOINED and row.call is not None and row.head is not None
+
+
+def _call(payload: bytes) -> CallRecord | None:
+    try:
+        return CallRecord.parse(bytes(payload))
+    except (MalformedObject, NotFound):
+        return None

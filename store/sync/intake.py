@@ -1,0 +1,192 @@
+"""Taking objects in. What arrives is proven before it can be seen: its size, its bytes by its id, its form by a strict
+decoding, and that all it points to is there. A batch is one transaction; refs move after the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from redun.core import limits
+from redun.core.codec import POINTER_HEADS, references
+from redun.core.digest import Digest
+from redun.core.errors import DigestCollision, MalformedObject, NotFound, RemoteError
+from redun.core.frame import object_id
+from redun.core.objects import ExecRecord, check
+from redun.store import refs
+from redun.store.gc import shallow
+from redun.store.gc.shallow import Missing
+from redun.store.objects import Rows
+from redun.store.ports import ReadTransaction, WriteTransaction
+from redun.store.sync.parts import SyncParts
+from redun.store.sync.peers import Boundary, Item, Large, Sent, Taken, Update
+
+#: Executions that are looked at to see whether a chain goes on from where it was.
+_STEPS: Final = 1_000_000
+#: No object has more bytes; and none that is not a blob.
+_MOST_BYTES: Final = 1 << 40
+_MOST_STRUCTURE: Final = 64 * limits.MIB
+
+
+class Intake:
+    """Takes objects of another store into one.
+
+    Args:
+        parts: of the store.
+        sender: what errors call the other side.
+    """
+
+    def __init__(self, parts: SyncParts, sender: str) -> None:
+        self._backend = parts.backend
+        self._objects = parts.objects
+        self._format = parts.format
+        self._write = parts.write
+        self._sender = sender
+        self._head = POINTER_HEADS[parts.format.size]
+        self._boundaries: dict[Digest, Missing] = {}
+        self.pages: list[Digest] = []
+        self._count = 0
+        self._size = 0
+
+    def take(self, batches: Iterable[Sequence[Item]], updates: Sequence[Update]) -> Taken:
+        """Takes in all batches, and moves refs.
+
+        Raises:
+            RemoteError: if what came is not what it says, or leads to what is not there.
+            StoreFull, StoreReadOnly: as `Store.put`.
+        """
+        for batch in batches:
+            self._batch(batch)
+        moved = tuple([self._move(update) for update in updates])
+        return Taken(self._count, self._size, moved)
+
+    # -- objects ------------------------------------------------------------------------------------------------------
+
+    def _batch(self, batch: Sequence[Item]) -> None:
+        added: dict[Digest, tuple[str, bytes]] = {}
+        large: Rows = []
+        wanted: set[Digest] = set()
+        for item in batch:
+            if isinstance(item, Boundary):
+                self._boundaries[item.execution] = item.missing
+                continue
+            try:
+                payload = self._large(item, large) if isinstance(item, Large) else self._small(item, added)
+                if item.kind != "blob" and self._head in payload:
+                    wanted.update(self._needed(item.digest, item.kind, references(payload)))
+            except (MalformedObject, ValueError) as error:
+                raise self._lie(item, str(error)) from error
+            if item.kind == "jobs":
+                self.pages.append(item.digest)
+        self._check(wanted.difference(added, [Digest(digest) for digest, _ in large]))
+        self._put(added, large)
+
+    def _small(self, item: Sent, added: dict[Digest, tuple[str, bytes]]) -> bytes:
+        digest, kind, payload = item
+        if len(payload) > limits.INLINE_BYTES:
+            raise MalformedObject(f"it has {len(payload):,} bytes")
+        if object_id(self._format, kind, payload) != digest:
+            raise MalformedObject("its bytes do not fit its id")
+        check(kind, payload)
+        added[digest] = kind, payload
+        self._size += len(payload)
+        return payload
+
+    def _large(self, item: Large, rows: Rows) -> bytes:
+        if item.size > _MOST_BYTES or (item.kind != "blob" and item.size > _MOST_STRUCTURE):
+            raise MalformedObject(f"it has {item.size:,} bytes")
+        digest, row = self._objects.put_stream(item.kind, item.parts, item.size)
+        if digest != item.digest:
+            raise MalformedObject("its bytes do not fit its id")
+        rows += row
+        self._size += item.size
+        if item.kind == "blob":
+            return b""
+        view = self._objects.written(digest)
+        payload = b"" if view is None else bytes(view)
+        check(item.kind, payload)
+        return payload
+
+    def _needed(self, digest: Digest, kind: str, found: Sequence[Digest]) -> Iterable[Digest]:
+        """What has to be there of what an object points to."""
+        missing = self._boundaries.get(digest) if kind == "exec" else None
+        return found if not missing else ()
+
+    def _check(self, wanted: Iterable[Digest]) -> None:
+        """Checks that objects are there."""
+        some = sorted(wanted)
+        there = set(self._backend.read(lambda txn: txn.present("objects", some)))
+        for digest in some:
+            if digest not in there and not self._backend.read(lambda txn, one=digest: txn.present("trash", [one])):  # type: ignore[misc]
+                raise RemoteError(
+                    f"{self._sender} sent what leads to {digest.hex()}, which it did not send, and which is not here",
+                    hint="nothing of that was kept; redun fsck over there tells more",
+                )
+
+    def _put(self, added: dict[Digest, tuple[str, bytes]], large: Rows) -> None:
+        rows = sorted(self._objects.prepare(added) + large)
+        boundaries = [(digest, missing) for digest, missing in self._boundaries.items() if digest in added]
+
+        def write(txn: WriteTransaction) -> int:
+            before = txn.count("objects")
+            self._objects.add(txn, rows)
+            for digest, missing in boundaries:
+                shallow.add(txn, digest, missing)
+            return txn.count("objects") - before
+
+        try:
+            self._count += self._write(write)
+        except DigestCollision as error:
+            raise RemoteError(f"{self._sender} sent other bytes for an id: {error.message}", hint=error.hint) from error
+
+    def _lie(self, item: Sent | Large, why: str) -> RemoteError:
+        return RemoteError(
+            f"{self._sender} sent a {item.kind} as {item.digest.hex()}, and it is none: {why}",
+            hint="nothing of that was kept; redun fsck over there tells more",
+        )
+
+    # -- refs ---------------------------------------------------------------------------------------------------------
+
+    def _move(self, update: Update) -> tuple[str, str]:
+        """Moves a ref; a chain that has gone another way here goes under a name of its own."""
+
+        def write(txn: WriteTransaction) -> str:
+            at = refs.read(txn, refs.check_name(update.name))
+            if at == update.new:
+                return ""
+            name = update.name
+            if at is not None and not self._leads(txn, update.new, at):
+                if self._leads(txn, at, update.new):
+                    return ""  # this side is ahead
+                name = f"{update.name}-{update.new.hex()[:8]}"
+                at = refs.read(txn, refs.check_name(name))
+                if at == update.new:
+                    return name
+            refs.move(txn, name, update.new, expected=at, reason=f"sync with {self._sender}")
+            return name
+
+        try:
+            moved = self._write(write)
+        except NotFound as error:
+            raise RemoteError(f"{self._sender} moves {update.name} to what it did not send: {error.message}") from error
+        return update.name, moved
+
+    def _leads(self, txn: ReadTransaction, head: Digest, older: Digest) -> bool:
+        """Whether a chain leads from one execution to an older one."""
+        at: Digest | None = head
+        for _ in range(_STEPS):
+            if at is None or at == older:
+                return at is not None
+            env = txn.get("objects", at)
+            if env is None:
+                return False
+            kind, payload = self._objects.open(at, env)
+            if kind != "exec":
+                return False
+            at = ExecRecord.parse(bytes(payload)).parent
+        return False
+
+
+def moved_aside(taken: Taken) -> Mapping[str, str]:
+    """Returns the refs that were kept under another name: what was asked for, and that name."""
+    return {name: at for name, at in taken.refs if at and at != name}

@@ -1,0 +1,280 @@
+"""Push, fetch, pull and clone."""
+
+# Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Final, NamedTuple
+
+from redun.core.digest import Digest
+from redun.core.errors import NotFound, RemoteError
+from redun.core.objects import ExecRecord
+from redun.store.copying import Source
+from redun.store.locate import store_at
+from redun.store.problems import Progress, no_progress
+from redun.store.refs import EXECUTIONS, all_refs, move
+from redun.store.sync import remotes
+from redun.store.sync.addresses import address_of
+from redun.store.sync.claims import Claims
+from redun.store.sync.intake import Intake
+from redun.store.sync.local import LocalPeer, Trust
+from redun.store.sync.parts import Opener, SyncParts
+from redun.store.sync.peers import Item, Peer, Taken, Update
+from redun.store.sync.planning import plan
+from redun.store.sync.remotes import DEFAULT, Remote
+
+#: Refs below this name say where those of remotes were when they were last asked.
+TRACKING: Final = "remotes/"
+
+
+class Moved(NamedTuple):
+    """What went over.
+
+    Attributes:
+        remote: name or URL of the other side.
+        objects, size: objects that were new, and bytes of their payloads.
+        executions: chains that moved, by the name of their ref.
+        aside: chains that have gone another way, and are kept under these names beside those that were there.
+        claims: entries of the cache that were taken over.
+    """
+
+    remote: str
+    objects: int = 0
+    size: int = 0
+    executions: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
+    claims: int = 0
+
+
+class Sync:
+    """Moves objects between a store and others. `Store.sync` has one.
+
+    Args:
+        parts: those of the store, which is this side.
+        opener: opens another one.
+    """
+
+    def __init__(self, parts: SyncParts, opener: Opener) -> None:
+        self._parts = parts
+        self._opener = opener
+
+    # -- remotes ------------------------------------------------------------------------------------------------------
+
+    def remotes(self) -> dict[str, Remote]:
+        """Returns the remotes, by name."""
+        return remotes.all_remotes(self._parts.backend)
+
+    def add_remote(self, name: str, url: str, *, trust: Trust = "provenance") -> Remote:
+        """Gives a remote a name.
+
+        Raises:
+            StoreError: if there is one of that name, or name or URL cannot be one.
+        """
+        place = address_of(url)
+        kept = os.path.abspath(place.path) if not place.host else url
+        remote = Remote(name, kept, trust)
+        self._parts.write(lambda txn: remotes.put(txn, remote, new=True))
+        return remote
+
+    def set_trust(self, name: str, trust: Trust) -> Remote:
+        """Says what is believed of a remote from now on.
+
+        Raises:
+            NotFound: if there is none of that name.
+        """
+        remote = remotes.find(self._parts.backend, name)._replace(trust=trust)
+        self._parts.write(lambda txn: remotes.put(txn, remote, new=False))
+        return remote
+
+    def remove_remote(self, name: str) -> None:
+        """Forgets a remote, and where its refs were. What came from it stays as long as the history leads to it.
+
+        Raises:
+            NotFound: if there is none of that name.
+        """
+        if not self._parts.write(lambda txn: remotes.remove(txn, name)):
+            raise NotFound(f"there is no remote named {name!r}", hint="redun remote list")
+        for ref, at in all_refs(self._parts.backend, f"{TRACKING}{name}/").items():
+            self._forget(ref, at)
+
+    def _forget(self, ref: str, at: Digest) -> None:
+        self._parts.write(lambda txn: move(txn, ref, None, expected=at, reason="remote removed"))
+
+    def find(self, name: str) -> Remote:
+        """Returns the remote of that name, or one for a URL.
+
+        Raises:
+            NotFound: if there is none, and it is no URL.
+        """
+        if "/" in name or ":" in name:
+            return Remote(name, name)
+        return remotes.find(self._parts.backend, name)
+
+    @contextmanager
+    def _peer(self, remote: Remote, progress: Progress, *, read_only: bool) -> Iterator[Peer]:
+        with connected(remote, self._opener, progress, read_only=read_only) as peer:
+            if peer.hello.format != self._parts.format.name:
+                raise RemoteError(
+                    f"{remote.name} names objects by {peer.hello.format}, and this store by {self._parts.format.name}",
+                    remote=remote.name,
+                    hint=f"redun convert --to {peer.hello.format} here, or --to {self._parts.format.name} there",
+                )
+            if peer.hello.store_id == self._parts.store_id:
+                raise RemoteError(f"{remote.name} is this store itself, or a copy of its files", remote=remote.name)
+            yield peer
+
+    # -- moving -------------------------------------------------------------------------------------------------------
+
+    def push(self, name: str = DEFAULT, *, dry_run: bool = False, progress: Progress = no_progress) -> Moved:
+        """Gives a remote the history of this store, with all that it leads to and that is not there.
+
+        Args:
+            dry_run: whether to find out what would go, and leave it.
+
+        Raises:
+            RemoteError: if the remote cannot be reached, or refuses.
+        """
+        remote = self.find(name)
+        with self._peer(remote, progress, read_only=dry_run) as peer:
+            theirs = peer.refs(EXECUTIONS)
+            updates = [
+                Update(ref, theirs.get(ref), at)
+                for ref, at in all_refs(self._parts.backend, EXECUTIONS).items()
+                if theirs.get(ref) != at
+            ]
+            if not updates:
+                return Moved(remote.name)
+            roots = [update.new for update in updates]
+            if dry_run:
+                return self._planned(self._source(), roots, peer, remote, updates, progress)
+            mine = LocalPeer(self._parts, progress=progress)
+            taken = peer.take(mine.give(roots, peer.missing), updates)
+        return _moved(remote, taken)
+
+    def fetch(self, name: str = DEFAULT, *, dry_run: bool = False, progress: Progress = no_progress) -> Moved:
+        """Gets the history of a remote, with all that it leads to and that is not here, and notes where it is. The
+        history of this store is what it was, and so is the cache.
+
+        Raises:
+            RemoteError: if the remote cannot be reached, or sends what is not what it says.
+        """
+        remote = self.find(name)
+        known = all_refs(self._parts.backend, f"{TRACKING}{remote.name}/") if remote.name != remote.url else {}
+        with self._peer(remote, progress, read_only=True) as peer:
+            updates = []
+            for ref, at in peer.refs(EXECUTIONS).items():
+                mine = f"{TRACKING}{remote.name}/{ref}" if remote.name != remote.url else ref
+                if known.get(mine) != at:
+                    updates.append(Update(mine, known.get(mine), at))
+            if not updates:
+                return Moved(remote.name)
+            if dry_run:
+                absent = self._parts.absent([update.new for update in updates])
+                return Moved(remote.name, len(absent), executions=tuple([update.name for update in updates]))
+            roots = [update.new for update in updates]
+            me = LocalPeer(self._parts, trust="provenance", sender=remote.name, progress=progress)
+            taken = me.take(self._told(peer.give(roots, self._parts.absent), progress), updates)
+        return _moved(remote, taken)
+
+    def pull(self, name: str = DEFAULT, *, progress: Progress = no_progress) -> Moved:
+        """Fetches from a remote, and makes its history part of this one. What it computed is a hit here, where it is
+        trusted with that.
+
+        Raises:
+            RemoteError: as `fetch`.
+        """
+        remote = self.find(name)
+        moved = self.fetch(name, progress=progress)
+        if remote.name == remote.url:
+            return moved  # there is no name under which to note where it is: its history was taken over at once
+        prefix = f"{TRACKING}{remote.name}/"
+        before = all_refs(self._parts.backend, EXECUTIONS)
+        updates = [
+            Update(ref.removeprefix(prefix), before.get(ref.removeprefix(prefix)), at)
+            for ref, at in all_refs(self._parts.backend, prefix).items()
+        ]
+        fresh = [update for update in updates if update.old != update.new]
+        taken = Intake(self._parts, remote.name).take((), fresh)
+        claims = 0
+        if remote.trust != "provenance":
+            pages = [page for update in fresh for page in self._pages(update.new, update.old)]
+            claims = Claims(self._parts).take(pages)
+        merged = _moved(remote, taken)
+        return moved._replace(executions=merged.executions, aside=merged.aside, claims=claims)
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _source(self) -> Source:
+        return Source(self._parts.backend, self._parts.objects, self._parts.format)
+
+    def _planned(
+        self,
+        source: Source,
+        roots: Sequence[Digest],
+        peer: Peer,
+        remote: Remote,
+        updates: Sequence[Update],
+        progress: Progress,
+    ) -> Moved:
+        found = plan(source, roots, peer.missing, progress).objects
+        size = sum(source.size(digest) for digest in found)
+        return Moved(remote.name, len(found), size, tuple([update.name for update in updates]))
+
+    def _told(self, batches: Iterator[Sequence[Item]], progress: Progress) -> Iterator[Sequence[Item]]:
+        done = 0
+        for batch in batches:
+            yield batch
+            done += len(batch)
+            progress("objects", done, 0)
+
+    def _pages(self, head: Digest, old: Digest | None) -> Iterator[Digest]:
+        """Returns the pages of jobs of executions, from the head of a chain to where it was."""
+        at: Digest | None = head
+        while at is not None and at != old:
+            [found] = self._parts.get_many([at])
+            if found is None:
+                return
+            record = ExecRecord.parse(found[1])
+            yield from record.pages
+            at = record.parent
+
+
+@contextmanager
+def connected(remote: Remote, opener: Opener, progress: Progress, *, read_only: bool) -> Iterator[Peer]:
+    """Gives the peer that a remote names.
+
+    Args:
+        opener: opens a store on this machine.
+
+    Raises:
+        RemoteError: if it cannot be reached.
+        NotAStore: if there is none at a path.
+    """
+    address = address_of(remote.url)
+    if address.host:
+        from redun.store.sync.ssh import connect
+
+        far = connect(address, name=remote.name, read_only=read_only)
+        try:
+            yield far
+        finally:
+            far.close()
+        return
+    with closing(opener(store_at(address.path), read_only=read_only)) as store:
+        yield LocalPeer(store.sync_parts(), sender="the pushing store", progress=progress)
+
+
+def format_of(url: str, opener: Opener) -> str:
+    """Returns how the store at a URL names objects.
+
+    Raises:
+        RemoteError, NotAStore: if it cannot be reached, or is none.
+    """
+    with connected(Remote(url, url), opener, no_progress, read_only=True) as peer:
+        return peer.hello.format
+
+
+def _moved(remote: Remote, taken: Taken) -> Moved:
+    moved = tuple([at for _, at in taken.refs if at])
+    aside = tuple([at for name, at in taken.refs if at and at != name])
+    return Moved(remote.name, taken.objects, taken.size, moved, aside, taken.claims)
