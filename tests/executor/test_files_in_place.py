@@ -210,6 +210,30 @@ def test_two_tasks_that_write_one_path_are_told_of(flow: Flow):
     assert "write" in warnings[0]
 
 
+def test_bodies_that_write_one_path_at_once_are_told_of_and_answer_no_later_run(flow: Flow):
+    flow.load("""
+import threading
+
+meeting = threading.Barrier(2)
+
+@task()
+def write(text):
+    ran("write", text)
+    meeting.wait()
+    file = File("x.txt")
+    file.write(text)
+    meeting.wait()
+    return file
+
+@task()
+def main(): return [write("a"), write("b")]
+""")
+    for _ in range(2):
+        flow()
+        assert any("x.txt was written by several bodies at once" in warning for warning in flow.watcher.warnings)
+        assert flow.ran == ["write a", "write b"]
+
+
 def test_an_order_that_results_give_is_one(flow: Flow):
     _main(flow, "first = write('a')\n    return [edit(write('b' + read(first)), 'c')]")
     for _ in range(2):
