@@ -2,7 +2,7 @@
 
 A workflow may write a path and edit it later: of the states that its calls name, only the last is there in the end.
 Within a subtree whose calls made all of them, the earlier ones are *past*: a later run that finds the last one finds
-what a run from nothing would leave, and replays the subtree whole (decision 0030). That is not so where the first state
+what a run from nothing would leave, and replays the subtree whole (decision 0032). That is not so where the first state
 of a path was only met and not made, or where it changed in between without anybody naming it.
 
 Nothing is gathered here by runs whose calls name no files, and nothing is computed before a path has a second state.
