@@ -301,7 +301,7 @@ def _is_written(path: str, began: int) -> bool:
     if written_at(path) >= began:
         return True
     try:
-        changed = os.stat(path).st_ctime_ns
+        changed = os.stat(path).st_mtime_ns  # not of the ctime: another mode or link makes no content
     except (OSError, ValueError):  # also what lies elsewhere: what is not known to be made is met
         return False
     return changed >= time.time_ns() - (time.perf_counter_ns() - began)
