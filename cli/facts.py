@@ -22,6 +22,7 @@ from redun.core.display import pretty
 from redun.core.errors import MalformedObject
 from redun.core.forms import printable, type_name
 from redun.core.objects import CallRecord, How
+from redun.store.indexes.held_files import HeldSet, held
 
 #: Jobs and calls named in a list, lines of a value, and characters of a line.
 _LISTED: Final = 8
@@ -106,8 +107,17 @@ class CallFacts(NamedTuple):
     depends: Dependencies | None
 
 
+class FileFact(NamedTuple):
+    """A file that a value holds: its path, what it is compared by (None: it was missing), and the blob that keeps its
+    bytes."""
+
+    path: str
+    hash: str | None
+    archive: str | None
+
+
 class ValueFacts(NamedTuple):
-    """A value: its type and text, the jobs that gave it, those that took it."""
+    """A value: its type and text, the first files in it, the jobs that gave it, those that took it."""
 
     kind: str
     id: Digest
@@ -115,6 +125,8 @@ class ValueFacts(NamedTuple):
     size: int
     lines: tuple[str, ...]
     more_lines: int
+    files: tuple[FileFact, ...]
+    more_files: int
     made_by: Listed
     used_by: Listed
     depends: Dependencies | None
@@ -220,6 +232,7 @@ def value_facts(graph: Graph, digest: Digest, payload: bytes) -> ValueFacts:
     makers = sorted(gave, key=lambda holder: len(_called(holder.record)))
     places = _jobs_of(graph, makers[:_LISTED])
     lines = pretty(payload).split("\n")
+    files = list(_files(graph, payload))
     return ValueFacts(
         kind="value",
         id=digest,
@@ -227,10 +240,21 @@ def value_facts(graph: Graph, digest: Digest, payload: bytes) -> ValueFacts:
         size=len(payload),
         lines=tuple([line if len(line) <= _LINE else f"{line[: _LINE - 3]}..." for line in lines[:_LINES]]),
         more_lines=max(len(lines) - _LINES, 0),
+        files=tuple(files[:_LISTED]),
+        more_files=max(len(files) - _LISTED, 0),
         made_by=Listed(tuple([job_fact(graph, place) for place in places]), len(gave)),
         used_by=Listed(tuple(_takers(graph, took[:_LISTED], digest)), len(took)),
         depends=dependencies(graph, places[0][1][-1].row.head) if places else None,
     )
+
+
+def _files(graph: Graph, payload: bytes) -> Iterator[FileFact]:
+    """The files that a value holds, those in sets among them."""
+    for found in held(payload):
+        files = found.files(lambda digest: graph.payload(digest, "value")) if isinstance(found, HeldSet) else [found]
+        for file in files:
+            state, archive = (None if part is None else part.hex() for part in (file.state, file.archive))
+            yield FileFact(printable(file.path), state, archive)
 
 
 def _type(payload: bytes) -> str:

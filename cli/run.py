@@ -338,7 +338,7 @@ def _debug(expression: Any, task: Task[..., Any], found: Settings, lines: RunLin
         execution = _execute(expression, found, lines, wishes)
         code = _report(execution, task, lines, wishes)
         if execution.status is Status.FAILED and not post_mortem(execution.error):
-            lines.tell("There is no frame to look at: the error is of an earlier run; --no-cache runs all again")
+            lines.tell("There is no frame to look at: no body raised that in this run")
             lines.flush()
     return code
 

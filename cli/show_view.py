@@ -61,12 +61,25 @@ def show_value(facts: ValueFacts, paint: Paint) -> Iterator[str]:
     yield from indented(facts.lines)
     if facts.more_lines:
         yield f"  ... {facts.more_lines:,} more lines: redun cat-object {facts.id.hex()[:SHORT]}"
+    yield from _file_lines(facts, paint)
     yield from _listed("Made by", facts.made_by, paint)
     yield from _listed("Used by", facts.used_by, paint)
     if not facts.made_by.total and not facts.used_by.total:
         yield ""
         yield "No call in the history gave it or took it as an argument: it is part of something, or of code."
     yield from depends_lines(facts.depends, paint)
+
+
+def _file_lines(facts: ValueFacts, paint: Paint) -> Iterator[str]:
+    number = len(facts.files) + facts.more_files
+    if number:
+        yield ""
+        yield f"Holds {_count(number, 'file')}:"
+    for file in facts.files:
+        kept = "" if file.archive is None else f", kept as {paint(file.archive[:SHORT], 'id')}"
+        yield f"  {file.path} {'missing' if file.hash is None else file.hash[:SHORT]}{kept}"
+    if facts.more_files:
+        yield f"  ... {facts.more_files:,} more"
 
 
 def show_task(facts: TaskFacts, paint: Paint) -> Iterator[str]:

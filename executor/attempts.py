@@ -153,7 +153,7 @@ class Attempts:
         job.stopped = self._now()
         if stopped:
             fate = "its body was cancelled"
-        elif "script" in job.options:
+        elif job.task.is_script:
             fate = "its processes were ended"
         else:
             fate = "its thread runs on, and what comes of it is ignored"

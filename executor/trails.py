@@ -2,7 +2,7 @@
 
 A workflow may write a path and edit it later: of the states that its calls name, only the last is there in the end.
 Within a subtree whose calls made all of them, the earlier ones are *past*: a later run that finds the last one finds
-what a run from nothing would leave, and replays the subtree whole (decision 0030). That is not so where the first state
+what a run from nothing would leave, and replays the subtree whole (decision 0032). That is not so where the first state
 of a path was only met and not made, or where it changed in between without anybody naming it.
 
 Nothing is gathered here by runs whose calls name no files, and nothing is computed before a path has a second state.
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.files.places import Place, place_of
-from redun.core.files.written import written_at
+from redun.core.files.written import writers_since, written_at
 from redun.core.forms import short_id
 from redun.core.objects import How, job_id
 from redun.core.values import Encoder, External
@@ -76,6 +76,8 @@ class Trails:
         #: Whole replays whose files are not in the log: they matter once a body has named one.
         self._folded: list[Job] = []
         self._opened = False
+        #: Places that several bodies wrote at once, and the job of one of them.
+        self._raced: dict[Place, Job] = {}
         #: Jobs that wrote a place one after the other, by that and their tasks: the first of each.
         self._clashes: dict[tuple[Place, str, str], tuple[Job, Job]] = {}
 
@@ -100,6 +102,9 @@ class Trails:
             changed = before != state if before is not None else self._is_made(job, external, state, began)
             if changed:
                 made.add(state)
+                if writers_since(place.path, began) > 1:  # nobody knows whose state it is
+                    job.unkept = f"another body wrote {place.path} meanwhile"
+                    self._raced.setdefault(place, job)
             self._add(job, place, state, changed, before if changed else None)
         if made:
             job.wrote = frozenset(made)
@@ -138,6 +143,11 @@ class Trails:
 
     def warnings(self) -> Iterator[str]:
         """Yields what is to be told when the run ends: the first paths that jobs wrote in no order."""
+        for place, job in list(self._raced.items())[:_TOLD]:
+            yield (
+                f"{place.path} was written by several bodies at once, one of them that of {self._named(job)}, whose "
+                "result is not cached: give each a path of its own, or pass what one returns to the other"
+            )
         for (place, _, _), (first, second) in list(self._clashes.items())[:_TOLD]:
             yield (
                 f"{place.path} was written by {self._named(first)} and again by {self._named(second)}, and no result "
@@ -291,7 +301,7 @@ def _is_written(path: str, began: int) -> bool:
     if written_at(path) >= began:
         return True
     try:
-        changed = os.stat(path).st_ctime_ns
+        changed = os.stat(path).st_mtime_ns  # not of the ctime: another mode or link makes no content
     except (OSError, ValueError):  # also what lies elsewhere: what is not known to be made is met
         return False
     return changed >= time.time_ns() - (time.perf_counter_ns() - began)

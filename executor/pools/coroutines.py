@@ -45,6 +45,9 @@ class CoroutinePool:
         self._bodies: dict[int, asyncio.Task[None]] = {}
         #: Work that was begun and not answered, by its tag.
         self._begun: dict[Any, Work] = {}
+        #: By the `id` of the future that is to be given it, the tag of each body that waits for a value.
+        self._waiting: dict[int, Any] = {}
+        self._halted = False
         self._thread = threading.Thread(target=self._run, name="redun-async", daemon=True)
         self._thread.start()
 
@@ -65,13 +68,18 @@ class CoroutinePool:
         if self._begun.get(work.tag) is not work:
             return [], []
         if isinstance(said, Asked):
-            self._asked(work.tag, said.expression, said.future)
+            if self._halted:
+                self.cancel(work.tag)
+            else:
+                self._waiting[id(said.future)] = work.tag
+                self._asked(work.tag, said.expression, said.future)
             return [], []
         del self._begun[work.tag]
         return [said], []
 
     def tell(self, future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
         """Gives a body what it awaits."""
+        self._waiting.pop(id(future), None)
         self._loop.call_soon_threadsafe(_settle, future, value, error)
 
     def patience(self) -> float | None:
@@ -90,7 +98,11 @@ class CoroutinePool:
         return True
 
     def halt(self) -> None:
-        """All bodies have begun."""
+        """Cancels bodies that wait for a value: nothing is evaluated any more. Others may come to their end."""
+        self._halted = True
+        for tag in dict.fromkeys(self._waiting.values()):
+            self.cancel(tag)
+        self._waiting.clear()
 
     def close(self) -> None:
         """Cancels all bodies and ends the loop; does not wait for one that never awaits anything."""

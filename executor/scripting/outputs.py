@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -59,6 +60,8 @@ def leaves(value: Any) -> Iterator[Any]:
             stack.extend(reversed(item))
         elif isinstance(item, set | frozenset):
             stack.extend(item)
+        elif fields := _fields(item):
+            stack.extend(getattr(item, name) for name in reversed(fields))
         else:
             yield item
 
@@ -71,4 +74,14 @@ def replaced(value: Any, change: Callable[[Any], Any]) -> Any:
         return type(value)(*(replaced(item, change) for item in value))
     if isinstance(value, list | tuple | set | frozenset):
         return type(value)(replaced(item, change) for item in value)
+    if fields := _fields(value):
+        made = copy.copy(value)
+        for name in fields:
+            object.__setattr__(made, name, replaced(getattr(value, name), change))  # it may be frozen
+        return made
     return change(value)
+
+
+def _fields(value: Any) -> list[str]:
+    """The names of the fields of a dataclass; an expression has whatever it is asked for, so its class is asked."""
+    return list(getattr(type(value), "__dataclass_fields__", ()))

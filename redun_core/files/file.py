@@ -99,6 +99,13 @@ class File:
     def __fspath__(self) -> str:
         return self.path
 
+    def __reduce__(self) -> Any:
+        unread = (
+            self._state is _UNREAD or self._state is _DROPPED
+        )  # which are known by what they are, not by their bytes
+        kept = (None, {"_kept": True}) if getattr(self, "_kept", False) else None
+        return _restored, (type(self), self.path, self.by, unread, None if unread else self._state), kept
+
     @property
     def filesystem(self) -> Filesystem:
         """Where the file lies.
@@ -324,6 +331,10 @@ def chosen(kind: type[Any], by: str | None) -> str:
             f"{kind.__name__}(by={by!r}): it can be {ways}", hint="IFile and IDir are compared by their path"
         )
     return by
+
+
+def _restored(kind: type[File], path: str, by: str, unread: bool, state: bytes | None) -> File:
+    return kind.unread(path, by) if unread else kind.known(path, by, state)
 
 
 def unreadable(error: OSError | TaskError) -> CannotEncode:

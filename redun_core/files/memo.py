@@ -158,7 +158,8 @@ class StatMemo:
     def _keep(self, full: str, row: StatRow | None) -> bytes | None:
         if row is None:
             return None
-        if time.time_ns() - max(row[1], row[2]) > _SETTLED:
+        now = time.time_ns()
+        if now - row[2] > _SETTLED and abs(now - row[1]) > _SETTLED:
             self._rows[full] = self.fresh[full] = row
         return row[4]
 

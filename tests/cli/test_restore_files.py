@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from redun import File
 from redun.cli import exits
 from redun.store import Store
 from tests.cli.test_tags import Shell
@@ -21,7 +22,7 @@ FLOW = f"{MODULE}.py"
 LARGE = 3 << 20
 WORKFLOW = """
 import os
-from redun import Dir, File, Secret, task
+from redun import Dir, File, Secret, script, task
 
 @task(archive=True)
 def write(path: str, text: str) -> File:
@@ -71,6 +72,21 @@ def twice(text: str) -> list:
 @task(archive=True)
 def told() -> Secret:
     return Secret(write.func("out/secret", "nobody is to know"))
+
+@task(archive=True)
+async def later(path: str) -> File:
+    return plain.func(path)
+
+@task()
+def ways() -> list:
+    chosen = [plain.options(archive=True)("a"), plain.options(archive=True, executor="process")("b")]
+    return [*chosen, later("c"), script("printf plain > d", outputs=File("d"), archive=True), elsewhere()]
+
+@task(archive=True)
+def elsewhere() -> File:
+    made = File("memory://kept/e")
+    made.write("plain")
+    return made
 
 @task(archive="restore")
 def back(path: str, times: str) -> File:
@@ -137,6 +153,16 @@ def test_large_files_links_between_values_and_modes_are_kept_whoever_ran_the_bod
     shell("fsck", "--level", "4")
 
 
+def test_what_is_kept_of_a_value_is_shown_with_it(shell: Shell) -> None:
+    run(shell, "split", "--parts", "12")
+    jobs: Any = shell.json("log", "--jobs", "--task", "split")
+    shown = shell("show", jobs[0]["result"])
+    assert "Holds 12 files:\n  out/parts/0/0.txt 36b6f020, kept as " in shown
+    assert "  ... 4 more\n" in shown
+    document: Any = shell.json("show", jobs[0]["result"])
+    assert "part 0" in shell("cat-object", document["files"][0]["archive"])
+
+
 def test_equal_bytes_are_kept_once(shell: Shell) -> None:
     for path in ("a", "b", "c/d"):
         run(shell, "write", "--path", path, "--text", "the same")
@@ -196,6 +222,17 @@ def test_only_what_was_asked_for_is_kept(shell: Shell) -> None:
     os.remove("out/c.txt")
     shell("restore", "out/c.txt")
     assert text_of("out/c.txt") == "plain"
+
+
+def test_bytes_are_kept_however_a_body_runs_and_wherever_its_files_are(shell: Shell) -> None:
+    run(shell, "ways")
+    found: Any = shell.json("log", "--file")
+    assert [file["path"] for file in found] == ["a", "b", "c", "d", "memory://kept/e"]
+    assert len({file["archive"] for file in found}) == 1
+    assert found[0]["archive"] is not None
+    File("memory://kept/e").remove()
+    shell("restore", "memory://kept/e")
+    assert File("memory://kept/e").read() == "plain"
 
 
 def test_whether_bytes_are_kept_is_no_part_of_a_key(shell: Shell) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -228,24 +226,26 @@ def test_a_directory_that_may_not_be_written_to_is_an_error_that_names_the_file(
 # -- what changes meanwhile -------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_never_stays_the_same_while_it_is_read_is_an_error(tmp_path: Path):
-    program = (
-        "import os, sys\n"
-        "handle = os.open('f', os.O_WRONLY)\n"
-        "print('ready', flush=True)\n"
-        "while True: os.pwrite(handle, os.urandom(8), 0)\n"
-    )
+def test_a_file_that_never_stays_the_same_while_it_is_read_is_an_error():
     with open("f", "wb") as stream:
-        stream.truncate(24_000_000)
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=tmp_path) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        try:
-            with pytest.raises(OSError, match=r"Changed each time it was read: wait until .*: 'f'"):
-                StatMemo().content("f")
-            assert not File("f").is_valid()
-        finally:
-            child.kill()
+        stream.truncate(64_000_000)
+    going = threading.Event()
+
+    def write() -> None:
+        handle = os.open("f", os.O_WRONLY)
+        while not going.is_set():
+            os.pwrite(handle, os.urandom(8), 0)
+        os.close(handle)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        with pytest.raises(OSError, match=r"Changed each time it was read: wait until .*: 'f'"):
+            StatMemo().content("f")
+        assert not File("f").is_valid()
+    finally:
+        going.set()
+        thread.join()
     assert StatMemo().content("f") is not None
 
 

@@ -32,7 +32,7 @@ def test_a_store_that_is_out_of_reach_is_no_missing_file(s3: Server):
     file.write("one")
     assert file.hash
     with told({"s3": {**s3.settings["s3"], "endpoint_url": "http://127.0.0.1:1"}}):
-        for look in (file.is_valid, file.exists, file.read, Dir(s3.url).files):
+        for look in (file.is_valid, Dir(s3.url).files):
             with pytest.raises(RemoteFileError, match=r"s3://data.*endpoint"):
                 look()
 

@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redun.core.errors import TaskError
 from redun.core.files.file import File
-from redun.core.files.remote.urls import canonical, without_secrets
+from redun.core.files.remote.urls import canonical, scheme_of, without_secrets
 from redun.core.files.sets import Dir
 
 
@@ -70,6 +72,19 @@ def test_a_control_character_has_no_place_in_a_url():
 def test_one_scheme_at_a_time():
     with pytest.raises(TaskError, match="one scheme at a time"):
         File("simplecache::s3://bucket/key")
+
+
+SCHEMES = ["s3", "S3A", "gs", "http", "HTTPS", "sftp", "ssh", "ftp", "memory", "az", "other"]
+
+
+@given(st.sampled_from(SCHEMES), st.text("aB1:@/.?#[]%&= é-_~", max_size=30))
+def test_the_one_spelling_of_any_url_is_its_own(scheme: str, rest: str):
+    try:
+        url = canonical(f"{scheme}://{rest}")
+    except TaskError:
+        return
+    assert canonical(url) == url
+    assert url.startswith(f"{scheme_of(url)}://")
 
 
 @pytest.mark.parametrize("url", ["foo://x", "simplecache://x", "zip://x", "generic://x"])

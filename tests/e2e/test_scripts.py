@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -136,6 +140,28 @@ def test_the_example_of_the_page_on_scripts_runs_as_it_stands(folder: Path):
     done = redun(folder, "run", "colors.py", "main")
     assert (done.returncode, "'red': 2" in done.stdout, "b'3 colors.tsv" in done.stdout) == (0, True, True)
     assert (folder / "out/ranks.txt").read_text().split()[:2] == ["2", "red"]
+
+
+def test_lines_of_scripts_stand_above_the_table_that_redraws_itself(folder: Path):
+    (folder / "slow.py").write_text(
+        "from redun import task\n@task(script=True)\n"
+        "def main(): return 'for i in 1 2 3 4 5; do echo line $i >&2; sleep 0.3; done'\n"
+    )
+    ours, theirs = pty.openpty()
+    words = [*COMMAND, "run", "slow.py", "main"]
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # what the end of a terminal is
+            while data := os.read(ours, 65536):
+                shown += data
+    os.close(ours)
+    assert process.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", shown.decode())
+    assert "JOB STATUS" in text
+    lines = [line.rpartition("[redun] ")[2] for line in text.splitlines() if "| line" in line]
+    assert [line.split(" | ")[1] for line in lines] == [f"line {i}" for i in range(1, 6)]
+    assert len({line.split(" | ")[0] for line in lines}) == 1
 
 
 def test_a_dry_run_runs_no_script(folder: Path):

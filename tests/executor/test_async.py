@@ -216,6 +216,16 @@ def test_a_cancelled_wait_does_not_hang_the_run(store: Store):
     assert run(store, impatient()) == "went on"
 
 
+def test_a_failure_beside_a_body_that_waits_for_a_value_ends_the_run(store: Store):
+    @task(namespace=redun_namespace, version="1")
+    def beside() -> list[Any]:
+        return [gathered(3), chained(1), boom(1)]
+
+    execution = Scheduler(store).execute(beside())
+    assert isinstance(execution.error, ValueError)
+    assert execution.status.name == "FAILED"
+
+
 async def _wait() -> Any:
     return await double(1)  # type: ignore[misc]  # a call is typed as its value
 

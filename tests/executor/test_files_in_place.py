@@ -210,6 +210,58 @@ def test_two_tasks_that_write_one_path_are_told_of(flow: Flow):
     assert "write" in warnings[0]
 
 
+def test_a_file_whose_bytes_are_kept_may_be_edited_too(flow: Flow):
+    _main(flow, "return read(edit(write('a'), 'b'))")
+    for name in ("write", "edit"):
+        flow.edit(f"@task()\ndef {name}", f"@task(archive=True)\ndef {name}")
+    assert flow() == "ab"
+    flow.replay = "whole"
+    assert flow() == "ab"
+    assert flow.ran == []
+
+
+def test_an_input_whose_mode_a_task_sets_is_no_file_that_it_made(flow: Flow):
+    flow.load(f"""{WRITES}
+import os
+
+@task()
+def opened(name):
+    ran("opened")
+    os.chmod(name, 0o600 if os.stat(name).st_mode & 0o7 else 0o644)
+    return File(name)
+
+@task()
+def main(): return read(edit(opened("in.txt"), "b"))
+""")
+    Path("in.txt").write_text("a")
+    os.utime("in.txt", (1_600_000_000, 1_600_000_000))
+    assert [flow(), flow(), flow()] == ["ab", "abb", "abbb"]
+
+
+def test_bodies_that_write_one_path_at_once_are_told_of_and_answer_no_later_run(flow: Flow):
+    flow.load("""
+import threading
+
+meeting = threading.Barrier(2)
+
+@task()
+def write(text):
+    ran("write", text)
+    meeting.wait()
+    file = File("x.txt")
+    file.write(text)
+    meeting.wait()
+    return file
+
+@task()
+def main(): return [write("a"), write("b")]
+""")
+    for _ in range(2):
+        flow()
+        assert any("x.txt was written by several bodies at once" in warning for warning in flow.watcher.warnings)
+        assert flow.ran == ["write a", "write b"]
+
+
 def test_an_order_that_results_give_is_one(flow: Flow):
     _main(flow, "first = write('a')\n    return [edit(write('b' + read(first)), 'c')]")
     for _ in range(2):

@@ -8,6 +8,7 @@ import pytest
 
 from redun.core.errors import RemoteFileError
 from redun.core.files.file import File
+from redun.core.files.memo import STATS
 from redun.core.files.sets import Dir
 from redun.core.objects import Status
 from tests.executor.flows import Flow
@@ -125,6 +126,18 @@ def test_a_page_that_changed_is_read_again(flow: Flow, web: Web):
     assert flow(f"main({url!r})") == "one"
     assert flow.ran == []
     web.put("/a", b"two", ETag='"2"')
+    assert flow(f"main({url!r})") == "two"
+
+
+def test_a_page_without_a_tag_is_read_once_by_all_runs_and_processes(flow: Flow, web: Web):
+    flow.load(PAGE)
+    url = web.put("/a", b"one", Last_Modified="Mon, 01 Jan 2024 00:00:00 GMT")
+    assert flow(f"main({url!r})") == "one"
+    read = web.count("GET")
+    STATS._rows.clear()  # as a new process begins
+    assert flow(f"main({url!r})") == "one"
+    assert web.count("GET") == read
+    web.put("/a", b"two", Last_Modified="Mon, 01 Jan 2024 00:00:01 GMT")
     assert flow(f"main({url!r})") == "two"
 
 

@@ -157,6 +157,32 @@ def main():
     assert jobs(flow.execute())["redun.script"] == (1, 0)
 
 
+def test_outputs_may_stand_in_dataclasses_named_tuples_and_sets(flow: Flow):
+    flow.load(
+        HEADER
+        + """
+import dataclasses, typing
+@dataclasses.dataclass(frozen=True)
+class Made:
+    table: File
+    rest: dict
+class Pair(typing.NamedTuple):
+    one: File
+    other: int
+@task()
+def main():
+    outputs = Made(File("a"), {"pair": Pair(File("b").stage("l"), 3), "set": {File("c")}})
+    return script("echo a > a; echo b > l; echo c > c", outputs=outputs)
+"""
+    )
+    made = flow()
+    assert [made.table.read(), made.rest["pair"].one.read(), made.rest["pair"].other] == ["a\n", "b\n", 3]
+    assert [file.read() for file in made.rest["set"]] == ["c\n"]
+    assert flow() == made
+    Path("b").unlink()
+    assert (flow(), ran(flow)) == (made, 2)
+
+
 def test_without_outputs_there_is_nothing_but_that_it_ran(flow: Flow):
     flow.load(HEADER + "@task()\ndef main(): return [script('echo a', outputs=None), script('echo b', outputs=[])]")
     assert flow() == [None, []]

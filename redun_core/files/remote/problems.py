@@ -48,6 +48,7 @@ _BROKEN: Final = frozenset(
         "error_temp",
     }
 )
+_NOWHERE: Final = "ClientConnectorError"
 #: Errors of a place that are what they are wherever it is.
 _PLAIN: Final = frozenset(
     {
@@ -102,6 +103,8 @@ def problem_of(error: BaseException, url: str, doing: str) -> OSError:
         )
     # a connection that was closed meanwhile is an OSError of no number
     broken = bool(names & _BROKEN) or (type(error) is OSError and error.errno is None)
+    if _NOWHERE in names:  # nobody answers at all
+        broken = False
     passing = status in _PASSING or status >= 500 or broken
     why = f"the server answered {status} {text}" if status else text
     hint = "what was computed before stays as it is; try again when the server can be reached"
