@@ -29,7 +29,7 @@ def main(n: int = 1) -> list:
 """
 
 #: Commands that print nothing for programs, and why.
-NO_JSON = {"help": "it prints the help of a command, which is for people"}
+NO_JSON = {"help": "it prints the help of a command, which is for people", "repl": "it is a conversation"}
 
 #: Commands that do not show how far they have come, and why.
 NO_STEPS = {
@@ -43,6 +43,7 @@ NO_STEPS = {
     "init": "it makes files, a few kilobytes",
     "pin": "it writes one row",
     "replay": "it runs one body, which prints what it likes",
+    "repl": "it is a conversation",
     "run": "it has a table of its own, with the jobs of each task",
     "show": "it prints one screen",
     "tag add": "it writes a row a tag",
