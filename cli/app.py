@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "run": ("redun.cli.run", "run", "Run a task of a workflow, or show its tasks."),
     "log": ("redun.cli.log", "log", "Show executions, jobs, calls, tasks and values."),
     "replay": ("redun.cli.replay", "replay", "Run one recorded call again."),
+    "repl": ("redun.cli.repl", "repl", "Python with the store at hand."),
     "explain": ("redun.cli.explain", "explain", "Say how a job was answered, and why it ran."),
     "diff": ("redun.cli.diff", "diff", "What differs between two executions."),
     "show": ("redun.cli.show", "show", "One screen about anything."),

@@ -59,7 +59,7 @@ def replay(ctx: click.Context, debug: bool, as_json: bool, name: str, target: st
         job = lineage[-1]
         if job.call is None:
             raise NotFound(f"job {table.id(job)[:8]} has no call: it ended before its arguments were known")
-        load(target or _workflow_of(table.run.argv), _tell)
+        load(target or workflow_of(table.run.argv), _tell)
         info = JobInfo(_uuid(table.run.uuid), table.id(job))
         ready = prepare_replay(store, job.call, info)
         tell(f"Job {table.id(job)[:8]}: {graph.call_text(job.call)}")
@@ -102,8 +102,8 @@ def _place(graph: Graph, name: str, named: Any) -> Place:
     )
 
 
-def _workflow_of(argv: tuple[str, ...]) -> str:
-    """The workflow that a recorded command line names.
+def workflow_of(argv: tuple[str, ...]) -> str:
+    """Returns the workflow that a recorded command line names.
 
     Raises:
         UsageError: if that is none of `redun run`.

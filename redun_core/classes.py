@@ -253,7 +253,7 @@ def _read_instance(decoder: Decoder, items: Any) -> Any:
 
 
 def _needed(kind: Any) -> set[str]:
-    """Fields that every instance of a class of attrs or pydantic has: one that was stored without is of another class."""
+    """Fields that every instance of a class of attrs or pydantic has: what was stored without is of another class."""
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name for field in kind.__attrs_attrs__}
     return set(getattr(kind, "__pydantic_fields__", ()))

@@ -189,10 +189,12 @@ class LocalFilesystem:
 
 
 LOCAL: Final = LocalFilesystem()
+#: Times of more than 64 bits are those of files that say to be of the year 2262 or later.
+_BITS: Final = 2**64 - 1
 
 
 def _stat_state(size: int, changed: int) -> bytes:
-    return xxhash.xxh3_128_digest(struct.pack("<qq", size, changed))
+    return xxhash.xxh3_128_digest(struct.pack("<QQ", size & _BITS, changed & _BITS))
 
 
 def _without_scheme(path: str) -> str:

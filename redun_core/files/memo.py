@@ -21,6 +21,8 @@ _KIND: Final = 0o170000
 _CHUNK: Final = 1 << 20
 #: A file changed within this time (ns) could change again without its times moving, so its hash is not remembered.
 _SETTLED: Final = 50_000_000
+#: A file that says to be from the year 2200 or later is not remembered: its time may not fit in a row.
+_FAR: Final = 173 * 365 * 86_400 * 10**9
 #: How often a file that changes while it is read is read again.
 _TRIES: Final = 5
 #: Files are read in threads where there are this many, or bytes: starting threads takes longer than reading a few.
@@ -159,7 +161,7 @@ class StatMemo:
         if row is None:
             return None
         now = time.time_ns()
-        if now - row[2] > _SETTLED and abs(now - row[1]) > _SETTLED:
+        if now - row[2] > _SETTLED and _SETTLED < abs(now - row[1]) < _FAR:
             self._rows[full] = self.fresh[full] = row
         return row[4]
 

@@ -33,6 +33,7 @@ NO_JSON = {
     "help": "it prints the help of a command, which is for people",
     "serve": "what it writes is read by another redun",
 }
+NO_JSON = {"help": "it prints the help of a command, which is for people", "repl": "it is a conversation"}
 
 #: Commands that do not show how far they have come, and why.
 NO_STEPS = {
@@ -51,6 +52,7 @@ NO_STEPS = {
     "remote show": "it reads what it prints",
     "remote trust": "it writes one row",
     "replay": "it runs one body, which prints what it likes",
+    "repl": "it is a conversation",
     "run": "it has a table of its own, with the jobs of each task",
     "serve": "the side that asks shows how far it has come",
     "show": "it prints one screen",

@@ -25,6 +25,7 @@ from redun.core.files.file import File, IFile
 from redun.core.files.memo import STATS, StatMemo
 from redun.core.files.sets import Dir
 from redun.core.values import Encoder
+from redun.store import Batch, Store
 
 #: Old enough that what is read of a file is remembered.
 OLD = 1_600_000_000
@@ -215,13 +216,26 @@ def test_contents_remembered_by_another_process_are_taken_while_the_file_is_as_i
 
 def test_a_file_from_the_future_is_remembered_once_it_was_left_alone():
     _written("a")
-    os.utime("f.txt", (2**33, 2**33))
+    os.utime("f.txt", (2**32, 2**32))
     memo = StatMemo()
     while not memo.fresh:
         assert memo.content("f.txt") == hashlib.sha256(b"a").digest()
         assert time.time_ns() < os.stat("f.txt").st_ctime_ns + 10**10
     Path("f.txt").write_text("b")
     assert memo.content("f.txt") == hashlib.sha256(b"b").digest()
+
+
+@pytest.mark.parametrize("year", [-300, 300, 410])
+def test_a_file_dated_centuries_away_is_a_file_like_others(year: int):
+    _written("a")
+    os.utime("f.txt", (1_800_000_000 + year * 31_556_952,) * 2)
+    for by in ("content", "stat"):
+        decoded = _round_trip(File("f.txt", by=by))
+        assert decoded.is_valid()
+    memo = StatMemo()
+    assert memo.content("f.txt") == hashlib.sha256(b"a").digest()
+    with Store.memory() as store:
+        store.commit(Batch(stats=memo.fresh))
 
 
 def test_a_file_that_was_just_changed_is_not_remembered():

@@ -101,6 +101,7 @@ LATE = {
     "redun.cli.progress": "a pipe draws nothing live",
     "redun.cli.queries": "lists of jobs and calls have no executions",
     "redun.cli.run_options": "few runs are given a file of context",
+    "redun.cli.repl": "help loads no store",
     "redun.cli.replay": "help loads no store",
     "redun.cli.results": "a run that prints nothing needs no printer",
     "redun.cli.run": "help of the command and usage errors load no executor",
