@@ -31,9 +31,9 @@ def main(n: int = 1) -> list:
 #: Commands that print nothing for programs, and why.
 NO_JSON = {
     "help": "it prints the help of a command, which is for people",
+    "repl": "it is a conversation",
     "serve": "what it writes is read by another redun",
 }
-NO_JSON = {"help": "it prints the help of a command, which is for people", "repl": "it is a conversation"}
 
 #: Commands that do not show how far they have come, and why.
 NO_STEPS = {
