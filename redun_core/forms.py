@@ -292,7 +292,7 @@ def _file_set(items: list[Any]) -> Form:
     is_directory = name.endswith("Dir") or (":" in items[0] and not _WILD.intersection(_path(items[1])))
     label = "path" if is_directory else "pattern"
     _, pattern, hidden, digest, count, _ = items[:6]
-    hidden = ", hidden" if hidden else ""
+    hidden = ", hidden=True" if hidden else ""
     shown = f", files={int(count)}, hash={short_id(digest)}" if digest else ""
     return Form(f"{name}({label}={_path(pattern)}{hidden}{way}{shown})", style="name")
 

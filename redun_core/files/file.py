@@ -79,10 +79,11 @@ class File:
 
     def __repr__(self) -> str:
         state = self._state
-        name = type(self).__name__
+        way = "" if self.by == self._by else f", by={self.by}"
         if state is _UNREAD or state is _DROPPED or self.by == "path":
-            return f"{name}(path={self.path})"
-        return f"{name}(path={self.path}, hash={'missing' if state is None else state.hex()[:8]})"
+            return f"{type(self).__name__}(path={self.path}{way})"
+        shown = "missing" if state is None else state.hex()[:8]
+        return f"{type(self).__name__}(path={self.path}{way}, hash={shown})"
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -100,9 +101,8 @@ class File:
         return self.path
 
     def __reduce__(self) -> Any:
-        unread = (
-            self._state is _UNREAD or self._state is _DROPPED
-        )  # which are known by what they are, not by their bytes
+        # these two are known by being themselves, which pickle does not keep
+        unread = self._state is _UNREAD or self._state is _DROPPED
         kept = (None, {"_kept": True}) if getattr(self, "_kept", False) else None
         return _restored, (type(self), self.path, self.by, unread, None if unread else self._state), kept
 

@@ -88,10 +88,12 @@ class FileSet:
         return base or ".", rest
 
     def __repr__(self) -> str:
-        name = type(self).__name__
+        name = f"{type(self).__name__}({self._shown()}{', hidden=True' if self.hidden else ''}"
+        if self.by != self._by:
+            name += f", by={self.by}"
         if self._members is None or self.by == "path":
-            return f"{name}({self._shown()})"
-        return f"{name}({self._shown()}, files={len(self._members)}, hash={self.hash[:8]})"
+            return f"{name})"
+        return f"{name}, files={len(self._members)}, hash={self.hash[:8]})"
 
     def _shown(self) -> str:
         return f"pattern={self.pattern}"
