@@ -88,17 +88,8 @@ def _banner(desk: Desk, found: Settings, name: str | None) -> str:
 
 
 def _talk(known: dict[str, Any], banner: str, *, plain: bool) -> None:
-    if not plain:
-        try:
-            from IPython import start_ipython
-            from traitlets.config import Config
-        except ImportError:
-            pass
-        else:
-            config = Config()
-            config.TerminalInteractiveShell.banner1 = banner + "\n" if banner else ""
-            start_ipython(argv=["--no-confirm-exit"], user_ns=known, config=config)
-            return
+    if not plain and _talk_in_ipython(known, banner):
+        return
     from code import InteractiveConsole
 
     class Console(InteractiveConsole):
@@ -113,6 +104,26 @@ def _talk(known: dict[str, Any], banner: str, *, plain: bool) -> None:
 
     _complete(known)
     Console(known, filename="<redun>").interact(banner, "")
+
+
+def _talk_in_ipython(known: dict[str, Any], banner: str) -> bool:
+    """Talks in IPython; returns whether it is installed."""
+    try:
+        from IPython.terminal import ipapp
+    except ImportError:
+        return False
+
+    def tell(shell: Any, kind: Any, error: BaseException, trace: Any, tb_offset: Any = None) -> list[str]:
+        _tell(f"{type(error).__name__}: {error}")
+        return []
+
+    application: Any = ipapp.TerminalIPythonApp.instance(user_ns=known)
+    application.initialize(["--no-banner"])
+    application.shell.set_custom_exc((RedunError,), tell)
+    if banner:
+        _tell(banner)
+    application.start()
+    return True
 
 
 def _complete(known: dict[str, Any]) -> None:

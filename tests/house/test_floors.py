@@ -153,6 +153,7 @@ CARRIERS = {
     "redun.core.files.remote.writing": {"fsspec"},
     "redun.cli.testing.plugin": {"pytest"},
     "redun.cli.notebook.extension": {"IPython"},
+    "redun.cli.repl": {"IPython"},
 }
 
 #: Packages of the core, which do nothing.
