@@ -21,8 +21,8 @@ def command_text(command: Any) -> str:
         return quote(command)
     if not isinstance(command, str):
         raise TaskError(
-            f"the command of a script is text or a list of words, not a {type(command).__name__}",
-            hint="a lazy command is one that a task returned; plain values are needed here",
+            f"the command of a script is text or a list of words, not {type(command).__name__}",
+            hint='write "ls -l" or ["ls", "-l"]',
         )
     text = textwrap.dedent(command).strip("\n").rstrip()
     if not text.strip():

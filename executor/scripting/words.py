@@ -62,7 +62,7 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
         return _word(values[name], name)
 
     if not isinstance(template, str):
-        raise TaskError(f"sh() takes text, not a {type(template).__name__}")
+        raise TaskError(f"sh() takes text, not {type(template).__name__}")
     text = _PLACE.sub(fill, textwrap.dedent(template).strip())
     if unused:
         name = min(unused)
@@ -82,7 +82,7 @@ def _word(value: Any, name: str) -> str:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         text = repr(value)
     else:
-        raise TaskError(f"{name}: a {type(value).__name__} is no word of a shell", hint="give text, a path or a number")
+        raise TaskError(f"{name}: {type(value).__name__} is no word of a shell", hint="give text, a path or a number")
     if "\0" in text:
         raise TaskError(f"{name}: no word of a shell can hold a NUL")
     return shlex.quote(text)

@@ -61,9 +61,9 @@ def test_the_indentation_of_the_template_goes_and_that_of_values_stays():
         ("cat {data}", {}, "nothing is given for {data}"),
         ("cat data", {"data": 1}, "the command has no {data}"),
         ("cat ${data}", {"data": 1}, "the command has no {data}"),
-        ("cat {data}", {"data": None}, "a NoneType is no word"),
-        ("cat {data}", {"data": True}, "a bool is no word"),
-        ("cat {data}", {"data": {"a": 1}}, "a dict is no word"),
+        ("cat {data}", {"data": None}, "NoneType is no word"),
+        ("cat {data}", {"data": True}, "bool is no word"),
+        ("cat {data}", {"data": {"a": 1}}, "dict is no word"),
         ("cat {data}", {"data": "a\0b"}, "can hold a NUL"),
     ],
 )

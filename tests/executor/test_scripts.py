@@ -562,7 +562,7 @@ def test_a_script_task_without_a_command_says_so(flow: Flow):
         + "@task(script=True)\ndef main(): return None\n@task()\ndef f(): return 'x'\n"
         + "@task(script=True)\ndef lazy(): return f()"
     )
-    with pytest.raises(TaskError, match="text or a list of words, not a NoneType"):
+    with pytest.raises(TaskError, match="text or a list of words, not NoneType"):
         flow()
     with pytest.raises(TaskError, match="a script task returned a lazy value"):
         flow("lazy()")
