@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import redun
 from redun.cli.app import main
 from redun.cli.graph import Graph
 from redun.cli.job_table import JobTable, Place, place_of
@@ -47,7 +46,7 @@ class Desk:
             TaskError: if a workflow that is named cannot be loaded.
         """
         place = None if name is None else self._place(name)
-        known: dict[str, Any] = {"redun": redun, "store": self._store, "it": None, "tasks": self.tasks}
+        known: dict[str, Any] = {"redun": sys.modules["redun"], "store": self._store, "it": None, "tasks": self.tasks}
         if target is not None:
             known |= self._load(target, tell)
         elif place is not None:
