@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from redun.core import codes
-from redun.core.codec import ExtType, Pointer, pack, unpack
+from redun.core.codec import ExtType, pack, unpack
 from redun.core.display import Fetch
+from redun.executor.value_columns import elements, first_difference, inner_column, text_column_change
 
 #: A text shorter than this is shown whole.
 _SHORT: Final = 60
-#: Characters or bytes shown before the first difference and from it on, and those compared at a time.
+#: Characters or bytes shown before the first difference and from it on.
 _LEAD: Final = 10
 _SHOWN: Final = 120
-_CHUNK: Final = 1 << 16
 #: Bytes of text in which characters are counted: a place further on is not numbered.
 _COUNTED: Final = 1 << 26
 
@@ -46,7 +46,7 @@ def text_change(old: Any, new: Any, fetch: Fetch) -> LeafChange | None:
     right = after[1]
     if max(len(left), len(right)) <= _SHORT:
         return None
-    place = max(_first_difference(left, right) - _LEAD, 0)
+    place = max(first_difference(left, right) - _LEAD, 0)
     index = place
     if kind == "str":
         while place and left[place] & 0xC0 == 0x80:  # not the first byte of its character
@@ -70,18 +70,6 @@ def _bytes_of(item: Any, fetch: Fetch) -> tuple[str, memoryview] | None:
     return None
 
 
-def _first_difference(old: memoryview, new: memoryview) -> int:
-    """The first index at which they differ; compared chunk by chunk, since Python compares those at the speed of C."""
-    length = min(len(old), len(new))
-    start = 0
-    while start < length and old[start : start + _CHUNK] == new[start : start + _CHUNK]:
-        start += _CHUNK
-    for place in range(start, min(start + _CHUNK, length)):
-        if old[place] != new[place]:
-            return place
-    return length
-
-
 def _excerpt(kind: str, data: memoryview, place: int) -> Any:
     part = data[place : place + _SHOWN]
     if kind == "str":
@@ -98,6 +86,9 @@ def array_change(old: Any, new: Any, fetch: Fetch) -> LeafChange | None:
     Raises:
         RedunError: if the bytes of one are an object of their own and cannot be read.
     """
+    texts = text_column_change(old, new, fetch)
+    if texts is not None:
+        return LeafChange(f"[{texts[0]}]", *texts[1:], more=True)
     before, after = _array(old), _array(new)
     if before is None or after is None or before[:2] != after[:2]:
         return None
@@ -105,10 +96,10 @@ def array_change(old: Any, new: Any, fetch: Fetch) -> LeafChange | None:
     size = int(descr[2:]) if type(descr) is str and descr[2:].isdigit() else 0
     if descr[1:2] == "U":
         size *= 4  # four bytes a character
-    left, right = _elements(before[2], fetch), _elements(after[2], fetch)
+    left, right = elements(before[2], fetch), elements(after[2], fetch)
     if not size or len(left) != len(right) or not len(left):
         return None
-    place = _first_difference(left, right) // size * size
+    place = first_difference(left, right) // size * size
     rest = place + size
     more = bool(left[rest:] != right[rest:])
     name = f"numpy.{_KINDS.get(descr[1:2], 'element')}{8 * size}"
@@ -125,19 +116,13 @@ def _array(item: Any) -> list[Any] | None:
     if type(item) is not ExtType or item.code != codes.ADAPTED:
         return None
     code, state = unpack(item.data)
-    if code != "numpy.ndarray":
-        return None
-    array: list[Any] = state[:3]
-    return array
-
-
-def _elements(data: Any, fetch: Fetch) -> memoryview:
-    """The bytes of an array: in its state, in a value of their own, or in a blob."""
-    if type(data) is Pointer:
-        data = unpack(fetch(data.digest)[1])
-    if type(data) is ExtType:
-        return memoryview(fetch(unpack(data.data)[1].digest)[1])
-    return memoryview(data)
+    if code == "numpy.ndarray":
+        array: list[Any] = state[:3]
+        return array
+    column = inner_column(item)
+    if type(column) is list and column[0] == "fixed" and column[4] is None:
+        return [column[1].partition("[")[0], [column[2]], column[3][0]]
+    return None
 
 
 def _index(number: int, shape: list[int]) -> list[int]:

@@ -11,6 +11,7 @@ from redun.core.digest import Digest
 from redun.core.display import Fetch
 from redun.core.errors import MalformedObject
 from redun.core.objects import TreeRecord
+from redun.executor.value_columns import columns_of
 
 
 class _Absent:
@@ -135,6 +136,9 @@ def _adapted(items: list[Any]) -> Parts | None:
         return Parts(code, None, {b"": ("", state[1]), b"factory": (".default_factory", state[0])})
     if code == "collections.deque":
         return Parts(code, None, {b"": ("", state[0]), b"maxlen": (".maxlen", state[1])})
+    columns = columns_of(code, state)
+    if columns is not None:
+        return Parts(code, None, {pack(step): (step, item) for step, item in columns})
     if code.partition(".")[0] in _WHOLE or type(state) not in (list, dict, ExtType):
         return None
     return Parts(code, None, {b"": ("", state)})

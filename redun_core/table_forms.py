@@ -216,6 +216,18 @@ def _frame(_: str, state: Any) -> Form:
     return _table("DataFrame", int(rows), found, len(columns), first)
 
 
+def column_names(code: str, state: Any) -> list[str] | None:
+    """Returns the names of a table's columns, None where its bytes do not have them."""
+    if code == "pandas.DataFrame":
+        _rows, names, _index, columns, _more = state
+        found = _index_items(names, len(columns)) if isinstance(names, list) and isinstance(columns, list) else []
+        return found if isinstance(columns, list) and len(found) == len(columns) else None
+    held = state[1] if code == "polars.DataFrame" else state[0]
+    if not isinstance(held, list) or not isinstance(state[-1], list):
+        return None
+    return [str(part[0]) for part in held] if all(isinstance(part, list) for part in held) else None
+
+
 def _pandas_series(_: str, state: Any) -> Form:
     name, index, held_by, _more = state
     column = _pandas_column("" if name is None else _cell(name), held_by, _ROWS)

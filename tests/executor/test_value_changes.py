@@ -152,6 +152,34 @@ def test_arrays_are_told_by_the_first_element_that_differs() -> None:
     assert "shape=(3,)" in texts(numpy.zeros(3), numpy.zeros(4))[0]
 
 
+def test_tables_are_told_by_column_and_by_the_first_item_that_differs() -> None:
+    pandas = pytest.importorskip("pandas")
+    old = pandas.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"], "c": [0.0, 1.0, 2.0]})
+    new = old.copy()
+    new.loc[1, "b"] = "Q"
+    assert texts([old], [new]) == ["v[0]['b'][1]: 'y' -> 'Q'"]
+    new.loc[2, "c"] = 9.0
+    assert texts(old, new) == ["v['b'][1]: 'y' -> 'Q'", "v['c'][2]: float64(2.0) -> float64(9.0)"]
+    assert texts(old, old.assign(d=1)) == ["v['d']: added array([1, 1, 1], 3 rows, dtype=int64)"]
+    assert texts(old, old.set_axis([5, 6, 7])) == [
+        "v.index: RangeIndex(0, 3, 1) -> Index([5, 6, 7], 3 rows, dtype=int64)"
+    ]
+    assert "v['a']: array([1, 2, 3], 3 rows, dtype=int64) -> array([1, 2], 2 rows" in texts(old, old.head(2))[0]
+
+
+def test_large_columns_are_told_apart_in_their_blobs() -> None:
+    polars, arrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    words = [f"t{i}" for i in range(50_000)]
+    changed = [*words[:777], None, *words[778:]]
+    assert texts(polars.Series("s", words), polars.Series("s", changed)) == ["v[777]: 't777' -> None"]
+    one, two = (arrow.table({"a": ["x"] * 30_000 + [end], "n": range(30_001)}) for end in "yz")
+    assert texts(one, two) == ["v['a'][30000]: 'y' -> 'z'"]
+    numbers = polars.DataFrame({"n": range(50_000)})
+    assert texts(numbers, numbers.with_columns(n=numbers["n"].replace(41_000, -1))) == [
+        "v['n'][41000]: int64(41000) -> int64(-1)"
+    ]
+
+
 def test_long_lists_are_compared_by_the_segments_that_they_do_not_share() -> None:
     old = list(range(300_000))
     new = [*old[:200_000], -1, *old[200_001:]]
