@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from redun.core.errors import ConfigError, RemoteFileDenied, RemoteFileError
 from redun.core.files.file import File
+from redun.core.files.remote import options
 from redun.core.files.sets import Dir, FileSet
 from tests.servers.running import Server, s3_server, sftp_server, told
 
@@ -62,6 +66,30 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_read_as_a_mixture(s3: S
         file.write(b"2" * (12 << 20))
         with pytest.raises(OSError, match=r"s3://data/big\.bin"):
             stream.read()
+
+
+def test_a_writer_that_is_killed_leaves_nothing_here_and_what_was_there(s3: Server, tmp_path: Path):
+    file = File(f"{s3.url}/killed.txt")
+    file.write("whole")
+    code = f"""
+from redun.core.files.file import File
+from redun.core.files.remote import options
+options.configure(options.from_text({options.to_text(options.current())!r}))
+stream = File("{file.path}").open("w")
+stream.write("half" * 1_000_000)
+stream.flush()
+print("half", flush=True)
+input()
+"""
+    command = [sys.executable, "-c", code]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half\n"
+        process.kill()
+        process.wait()
+    assert list(tmp_path.iterdir()) == []
+    assert file.read() == "whole"
 
 
 def test_an_object_whose_name_is_no_path_is_named(s3: Server):

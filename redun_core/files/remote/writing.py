@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import posixpath
 import tempfile
@@ -34,7 +35,10 @@ class Uploads(Protocol):
 
 
 class RemoteWriter:
-    """A stream into a file of this machine, which is sent when the stream is closed without an error."""
+    """A stream into a file of this machine, which is sent when the stream is closed without an error.
+
+    That file has no name: of a process that is killed nothing is left.
+    """
 
     def __init__(self, filesystem: Uploads, path: str, mode: str, encoding: str | None) -> None:
         self._filesystem = filesystem
@@ -42,22 +46,20 @@ class RemoteWriter:
         self.name = path
         if "x" in mode and filesystem.exists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), without_secrets(path))
-        handle, self._gathered = tempfile.mkstemp(prefix="redun-")
+        gathered = tempfile.TemporaryFile()  # noqa: SIM115  `close`
         try:
-            os.close(handle)
             if "a" in mode or "r" in mode:
-                self._fetch(must="r" in mode)
-            local = mode.replace("x", "w")
-            text = None if "b" in mode else (encoding or "utf-8")
-            self._stream: IO[Any] = open(self._gathered, local, encoding=text)  # noqa: SIM115  `close`
+                self._fetch(gathered, must="r" in mode)
+            if "r" in mode:
+                gathered.seek(0)
+            self._stream: IO[Any] = gathered if "b" in mode else io.TextIOWrapper(gathered, encoding or "utf-8")
         except BaseException:
-            self.discard()
+            gathered.close()
             raise
 
-    def _fetch(self, *, must: bool) -> None:
+    def _fetch(self, gathered: IO[bytes], *, must: bool) -> None:
         try:
-            with open(self._gathered, "wb") as before:
-                self._filesystem.download(self._path, before.write)
+            self._filesystem.download(self._path, gathered.write)
         except FileNotFoundError:
             if must:
                 raise
@@ -88,8 +90,8 @@ class RemoteWriter:
         if self._stream.closed:
             return
         try:
-            self._stream.close()
-            self._filesystem.upload(self._path, self._gathered)
+            self._stream.flush()
+            self._filesystem.upload(self._path, f"/proc/self/fd/{self._stream.fileno()}")
         finally:
             self.discard()
 
@@ -97,8 +99,6 @@ class RemoteWriter:
         """Closes the stream and sends nothing."""
         with contextlib.suppress(OSError, AttributeError):
             self._stream.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._gathered)
 
     def __del__(self) -> None:
         if hasattr(self, "_stream") and not self._stream.closed:
