@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.files.places import Place, place_of
@@ -25,10 +25,15 @@ from redun.core.values import Encoder, External
 from redun.executor.inputs import Ids
 from redun.executor.jobs import Job, Unit
 
+if TYPE_CHECKING:
+    from redun.core.files.sets import FileSet
+
 #: Of a run's values: id, the value, whether a body made it whatever there was before.
 Found = tuple[Digest, External, bool]
 #: Paths told of when a run ends.
 _TOLD: Final = 5
+#: Members of the largest set that is followed when one of them is written alone.
+_FOLLOWED: Final = 10_000
 _NOTHING: Final[frozenset[Digest]] = frozenset()
 
 
@@ -40,6 +45,7 @@ class Mention(NamedTuple):
         state: id of the value.
         made: whether the job's body brought the place to that state, whatever it was before; else it only met it.
         after: the state that the body was given and changed, where it was one of its arguments.
+        files: of a set, it as it was then.
     """
 
     order: int
@@ -47,6 +53,7 @@ class Mention(NamedTuple):
     made: bool
     after: Digest | None
     job: Job
+    files: FileSet | None = None
 
 
 #: Mentions with the number of the unit that they came by, -1 for the job itself.
@@ -76,6 +83,9 @@ class Trails:
         #: Whole replays whose files are not in the log: they matter once a body has named one.
         self._folded: list[Job] = []
         self._opened = False
+        #: Sets of files that bodies have made, as they were last, and ids of states of sets that no value names.
+        self._sets: dict[Place, Mention] = {}
+        self._unnamed: set[Digest] = set()
         #: Places that several bodies wrote at once, and the job of one of them.
         self._raced: dict[Place, Job] = {}
         #: Jobs that wrote a place one after the other, by that and their tasks: the first of each.
@@ -105,7 +115,9 @@ class Trails:
                 if writers_since(place.path, began) > 1:  # nobody knows whose state it is
                     job.unkept = f"another body wrote {place.path} meanwhile"
                     self._raced.setdefault(place, job)
-            self._add(job, place, state, changed, before if changed else None)
+            self._add(job, place, external, changed, before if changed else None)
+            if changed and self._sets and not place.many:
+                self._change_sets(job, place, external)
         if made:
             job.wrote = frozenset(made)
 
@@ -115,8 +127,7 @@ class Trails:
         for external in externals:
             place = place_of(external)
             if place is not None:
-                state = self.id(external)
-                self._add(job, place, state, state in made, None)
+                self._add(job, place, external, self.id(external) in made, None)
         if made:
             job.wrote = made
 
@@ -164,11 +175,9 @@ class Trails:
     def _is_made(self, job: Job, external: External, state: Digest, began: int) -> bool:
         """Whether a body made a state whatever there was before: another one was there when the job was looked up, or
         it was written since the body began."""
-        if any(before == state for before, _ in job.stale):
-            return True
         place = place_of(external)
         if place is None or not place.many:
-            return _is_written(external.describe(), began)
+            return any(before == state for before, _ in job.stale) or _is_written(external.describe(), began)
         paths = [file.path for file in external]  # type: ignore[attr-defined]  # a set gives its files
         return bool(paths) and all(_is_written(path, began) for path in paths)
 
@@ -180,23 +189,67 @@ class Trails:
             self._folded.clear()
 
     def _unfold(self, job: Job) -> None:
-        found: dict[Place, tuple[Digest, bool]] = {}
-        for state, external, made in () if job.head is None else self._inside(job.head):
+        found: dict[Place, tuple[External, bool]] = {}
+        for _, external, made in () if job.head is None else self._inside(job.head):
             place = place_of(external)
             if place is not None:
-                found[place] = state, made or found.get(place, (state, False))[1]
-        for place, (state, made) in found.items():
-            self._add(job, place, state, made, None)
+                found[place] = external, made or found.get(place, (external, False))[1]
+        for place, (external, made) in found.items():
+            self._add(job, place, external, made, None)
 
-    def _add(self, job: Job, place: Place, state: Digest, made: bool, after: Digest | None) -> None:
+    def _change_sets(self, job: Job, place: Place, external: External) -> None:
+        """A body has made a file: where that is a member of sets that bodies of this run have made, they are in another
+        state now, which nobody has named yet."""
+        for _, files, name in list(self._sets_with(place)):
+            members = dict(files.members())
+            state = external.state()  # type: ignore[attr-defined]  # a file has one
+            if members[name] == state:
+                continue
+            if state is None:
+                del members[name]
+            else:
+                members[name] = state
+            now = type(files).known(files.pattern, files.hidden, files.by, members)
+            set_place = place_of(now)
+            assert set_place is not None
+            before = self.id(files)
+            self._unnamed.add(self.id(now))
+            self._add(job, set_place, now, True, before)
+
+    def _sets_with(self, place: Place) -> Iterator[tuple[Mention, FileSet, str]]:
+        """Yields sets that bodies have made, and that a file is in, with the name of that there."""
+        for mention in self._sets.values():
+            files = mention.files
+            if files is None or files.by != place.by or len(files.members()) > _FOLLOWED:
+                continue
+            base = files.base
+            name = place.path.removeprefix("" if base == "." else base.rstrip("/") + "/")
+            if name in files.members():
+                yield mention, files, name
+
+    def _made_with(self, place: Place, external: External, state: Digest) -> list[Mention]:
+        """The mention of a file that is met first as member of a set that a body has made."""
+        for mention, files, name in self._sets_with(place):
+            if files.members()[name] == external.state():  # type: ignore[attr-defined]  # a file has one
+                found = Mention(mention.order, state, True, None, mention.job)
+                mention.job.mentions.append((place, found))
+                return [found]
+        return []
+
+    def _add(self, job: Job, place: Place, external: External, made: bool, after: Digest | None) -> None:
         self._orders += 1
-        mention = Mention(self._orders, state, made, after, job)
+        state = self.id(external)
+        files: FileSet | None = external if place.many else None  # type: ignore[assignment]  # that is what many are
+        mention = Mention(self._orders, state, made, after, job, files)
+        if files is not None and made:
+            self._sets[place] = mention
         if not job.mentions:
             job.mentions = []
         job.mentions.append((place, mention))
         log = self._log.get(place)
         if log is None:
-            self._log[place] = [mention]
+            known = self._made_with(place, external, state) if self._sets and not (made or place.many) else []
+            self._log[place] = [*known, mention]
             return
         if place not in self._contested and log[-1].state != state:
             self._contested.add(place)
@@ -223,12 +276,12 @@ class Trails:
 
     # -- what comes of it ---------------------------------------------------------------------------------------------
 
-    def past(self, job: Job, units: Sequence[Unit | None], own: Sequence[Digest]) -> tuple[Digest, ...]:
+    def past(self, job: Job, units: Sequence[Unit | None], own: list[Digest]) -> tuple[Digest, ...]:
         """Returns which values are past in the subtree of a job that has ended and is being recorded.
 
         Args:
             units: what it called.
-            own: its own external values.
+            own: its own external values; what its subtree has left, and no value of it names, is added.
         """
         if not self._contested:
             return ()
@@ -240,6 +293,8 @@ class Trails:
         for place, trail in trails.items():
             if self._is_consistent(trail):
                 found.update((state, None) for state in _earlier(trail))
+                if trail[-1][0].state in self._unnamed:
+                    own.append(trail[-1][0].state)
                 self._compare(job, place, trail)
         known = [self._past.get(origin, _NOTHING) for origin in sources.values()]
         self._past[job] = frozenset(found).union(*known)
@@ -278,10 +333,18 @@ class Trails:
         return trails, sources
 
     def _is_consistent(self, trail: _Trail) -> bool:
-        """Whether all states were made here, one after the other."""
+        """Whether all states were made here, one after the other. Whoever makes a set of files names with it what lies
+        there besides: so the last state may have no members that an earlier one has not."""
         state: Digest | None = None
+        last = trail[-1][0].files
         for mention, _ in trail:
             if mention.state != state and not mention.made:
+                return False
+            if (
+                last is not None
+                and mention.files is not None
+                and last.members().keys() - mention.files.members().keys()
+            ):
                 return False
             state = mention.state
         return True

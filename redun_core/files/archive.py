@@ -22,6 +22,8 @@ from redun.core.frame import stream_id
 from redun.core.values import Encoder, Ready
 
 _CHUNK: Final = 1 << 20
+#: Bytes of small files that wait in memory to be written with the rest of a value.
+_IN_MEMORY: Final = 32 * limits.MIB
 _LOCAL: Final = "local"
 _FSCK: Final = "redun fsck tells what else is damaged"
 
@@ -110,10 +112,16 @@ def _check(filesystem: Filesystem, path: str, by: str, state: bytes, parts: Sequ
 
 
 def _put(encoder: Encoder, digest: Digest, data: bytes | memoryview) -> None:
-    if isinstance(data, bytes) or encoder.write_blob is None:
-        encoder.add({digest: ("blob", bytes(data))})
-    else:
+    """Adds the blob to what is to be written, or writes its file at once where it is large or there are many."""
+    count, size = encoder.kept
+    if len(encoder.objects) < count:  # those were written meanwhile
+        size = 0
+    size += len(data)
+    if encoder.write_blob is not None and (not isinstance(data, bytes) or size > _IN_MEMORY):
         encoder.write_blob(digest, data)
+    else:
+        encoder.add({digest: ("blob", bytes(data))})
+        encoder.kept = len(encoder.objects), size
 
 
 def bring_back(fmt: ObjectFormat, blob: Digest, data: memoryview, path: str, *, executable: bool) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -21,6 +22,8 @@ PART_END: Final = ".redun-part"
 _NAME_BYTES: Final = 200
 #: By this a file without a name can be given one.
 _HANDLES: Final = "/proc/self/fd"
+#: Seconds after which a name beside a target is nobody's any more.
+_LEFT_AFTER: Final = 60
 _OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 _NO_NAMELESS: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS})
 
@@ -144,15 +147,24 @@ class AtomicWriter:
                 return
             if self._new:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._target)
-            part = _part_name(self._target, f".{os.urandom(8).hex()}")
-            self._link(part)
-            self._part = part
+            self._part = self._linked_part()
         elif self._new:
             os.link(self._part, self._target)
             self._unlink()
             return
         os.replace(self._part, self._target)
         self._part = None
+
+    def _linked_part(self) -> str:
+        """Gives the nameless file a name beside the target, which it has for one system call."""
+        part = _part_name(self._target, "")
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - os.stat(part).st_ctime > _LEFT_AFTER:
+                os.unlink(part)  # who made it was killed just then
+        if not self._link(part):
+            part = _part_name(self._target, f".{os.urandom(8).hex()}")
+            self._link(part)
+        return part
 
     def _link(self, name: str) -> bool:
         """Gives the nameless file a name; says whether that was free."""

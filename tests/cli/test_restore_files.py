@@ -51,6 +51,13 @@ def split(parts: int) -> Dir:
         made.file(f"{part % 10}/{part}.txt").write(f"part {part}")
     return made
 
+@task(archive=True, executor="process")
+def heavy(parts: int) -> Dir:
+    made = Dir("out/heavy")
+    for part in range(parts):
+        made.file(f"{part}").write(bytes([part]) * (1 << 20))
+    return made
+
 @task()
 def plain(path: str) -> File:
     made = File(path)
@@ -161,6 +168,16 @@ def test_what_is_kept_of_a_value_is_shown_with_it(shell: Shell) -> None:
     assert "  ... 4 more\n" in shown
     document: Any = shell.json("show", jobs[0]["result"])
     assert "part 0" in shell("cat-object", document["files"][0]["archive"])
+
+
+def test_what_is_kept_of_many_files_does_not_pile_up_in_memory(shell: Shell) -> None:
+    run(shell, "heavy", "--parts", "40")
+    files = [path for path in Path(".redun/store/blobs").rglob("*") if path.is_file()]
+    assert 0 < len(files) < 40
+    shutil.rmtree("out")
+    shell("restore", "out/heavy")
+    assert all(Path(f"out/heavy/{part}").read_bytes() == bytes([part]) * (1 << 20) for part in range(40))
+    shell("fsck", "--level", "4")
 
 
 def test_equal_bytes_are_kept_once(shell: Shell) -> None:

@@ -89,6 +89,14 @@ def test_a_part_that_a_killed_writer_left_is_taken_over_by_the_next():
     assert os.listdir(".") == ["f"]
 
 
+def test_a_name_that_a_killed_writer_left_is_in_nobodys_way():
+    Path("f").write_text("old")
+    Path(f".f{PART_END}").write_text("left, or another writer's")
+    File("f").write("new")
+    assert Path("f").read_text() == "new"
+    assert sorted(os.listdir(".")) == [f".f{PART_END}", "f"]  # it is too young to be known as left
+
+
 def test_parts_of_two_writers_do_not_meet(writer: type[AtomicWriter]):
     one, two = writer("f", "w", "utf-8"), writer("f", "w", "utf-8")
     one.write("one")

@@ -198,6 +198,67 @@ def main(): return grow(make("a"))
     assert flow.ran == []
 
 
+DIRECTORY = f"""{WRITES}
+from redun.core.files.sets import Dir
+
+@task()
+def make():
+    ran("make")
+    for name in "ab":
+        File(f"out/{{name}}.txt").write(name)
+    return Dir("out")
+
+@task()
+def change(folder):
+    ran("change")
+    {{change}}
+
+@task()
+def main():
+    folder = make()
+    return [folder, change(folder)]
+"""
+
+
+def _change(flow: Flow, text: str) -> None:
+    flow.load(DIRECTORY.replace("{change}", text))
+
+
+def test_a_file_that_is_edited_in_a_directory_that_another_task_made_is_left_alone(flow: Flow):
+    _change(flow, "return edit(File('out/a.txt'), '!')")
+    flow()
+    flow.replay = "whole"
+    flow()
+    assert flow.ran == []
+    for name in ("a", "b"):
+        Path(f"out/{name}.txt").write_text("spoilt")
+        flow()
+        assert "make" in flow.ran
+        assert "edit !" in flow.ran
+        assert (_text("out/a.txt"), _text("out/b.txt")) == ("a!", "b")
+        flow()
+        assert flow.ran == []
+
+
+def test_a_file_that_is_removed_from_a_directory_that_another_task_made_is_left_alone(flow: Flow):
+    _change(flow, "return remove(File('out/a.txt'))")
+    flow()
+    flow.replay = "whole"
+    flow()
+    assert flow.ran == []
+    assert os.listdir("out") == ["b.txt"]
+
+
+def test_a_file_that_is_added_to_a_directory_is_seen_by_who_names_the_directory(flow: Flow):
+    """So it is without a store: the second run finds it there."""
+    _change(flow, "return write('new', 'out/z.txt')")
+    assert len(flow()[0].members()) == 2
+    assert len(flow()[0].members()) == 3
+    flow.replay = "whole"
+    assert len(flow()[0].members()) == 3
+    assert flow.ran == []
+
+
 # -- where nothing says in which order --------------------------------------------------------------------------------
 
 
