@@ -26,10 +26,10 @@ def audit(source: Source, progress: Progress) -> Iterator[Problem]:
     """Returns what is wrong with the indexes of a store; nothing where there are none. Executions that are not in them
     yet are none of it."""
     row = source.backend.read(lambda txn: txn.get(layout.STATE, State.key()))
-    if row is None:
+    if row is None or State.is_foreign(row):  # then they are made when they are asked
         return
     if State.of(row) is None:
-        yield _problem(layout.STATE, "does not say how far the indexes are")  # or is of another version, made anew too
+        yield _problem(layout.STATE, "does not say how far the indexes are")
         return
     yield from _damaged_runs(source.backend)
     yield from _Audit(source, progress).problems()

@@ -109,6 +109,12 @@ class State(NamedTuple):
         return cls(int.from_bytes(body[2 : 2 + JOB], "big"), bool(body[1]), removals)
 
     @staticmethod
+    def is_foreign(row: bytes) -> bool:
+        """Returns whether a row is sound and of another version: the tables will be made anew."""
+        body = body_of(_STATE_KEY, row)
+        return body is not None and body[:1] != bytes((VERSION,))
+
+    @staticmethod
     def key() -> bytes:
         """Returns the key of the one row."""
         return _STATE_KEY

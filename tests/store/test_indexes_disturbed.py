@@ -17,6 +17,7 @@ from redun.core.digest import Digest
 from redun.core.errors import StoreReadOnly
 from redun.core.objects import JobRow
 from redun.store import Store
+from redun.store.checksums import with_checksum
 from redun.store.gc.collect import GcOptions
 from redun.store.indexes.catch_up import CatchUp
 from redun.store.indexes.forget import forget
@@ -190,6 +191,14 @@ def test_where_nothing_may_be_written_much_goes_to_a_temporary_file(
 
 def test_tables_of_another_version_are_made_anew(store: Store) -> None:
     store._backend.write(lambda txn: [txn.put("ix.state", b"state", b"of long ago"), txn.clear("ix.tasks")])
+    check_answers(store, store.index())
+
+
+def test_tables_of_an_earlier_version_are_no_damage(store: Store) -> None:
+    store.index()
+    row = with_checksum(b"state", bytes((1, 0)) + bytes(10))
+    store._backend.write(lambda txn: txn.put("ix.state", b"state", row))
+    assert [problem for problem in store.check(level=3) if problem.what == "derived"] == []
     check_answers(store, store.index())
 
 
