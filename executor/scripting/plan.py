@@ -56,7 +56,8 @@ class Plan:
         wants_stdout = any(output.path == STDOUT for output in outputs)
         with self._directory() as directory:
             copy_all(self._staged(directory))
-            seen = {id(output): _look(output.path) for output in outputs if directory and output.kind is File}
+            in_place = [output for output in outputs if output.local is None and issubclass(output.kind, File)]
+            seen = {id(output): _look(output.path) for output in in_place}
             for output in outputs:
                 _make_place(output, directory)
             ended = self._execute(directory, keeps=wants_stdout)
@@ -151,11 +152,11 @@ class Plan:
         written = output.path if output.local is None else output.local
         here = os.path.join(directory, written) if filesystem_of(written) is LOCAL else written
         if _is_there(here, is_file):
-            note_written(output.path)
+            if output.local is None and before != _look(output.path):
+                note_written(output.path)
             return file_pairs(here, output.path) if is_file else tree_pairs(here, output.path, hidden=output.hidden)
         in_place = directory and output.local is None and not filesystem_of(here).exists(here)
-        is_new = _is_there(output.path, is_file) and (before is None or before != _look(output.path))
-        if not (in_place and is_new):
+        if not (in_place and _is_there(output.path, is_file) and before != _look(output.path)):
             raise self._missing(written, here, is_file)
         note_written(output.path)
         return []

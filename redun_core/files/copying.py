@@ -12,7 +12,7 @@ from redun.core.files.filesystems import Filesystem, filesystem_of
 from redun.core.files.local import LOCAL
 from redun.core.files.written import note_written
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 4 << 20
 _THREADS: Final = 16
 _ALL: Final = "**"
 
@@ -49,6 +49,13 @@ def copy_path(
     Raises:
         OSError: if it cannot be read or written.
     """
+    copied = _copied(source, target, skip_if_exists, told)
+    if copied:
+        note_written(target)
+    return copied
+
+
+def _copied(source: str, target: str, skip_if_exists: bool, told: Callable[[int], None] | None = None) -> bool:
     here, there = filesystem_of(source), filesystem_of(target)
     if skip_if_exists and there.is_file(target):
         return False
@@ -57,7 +64,6 @@ def copy_path(
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
         return False
     _copy(here, source, there, target, told)
-    note_written(target)
     return True
 
 
@@ -97,10 +103,12 @@ def copy_paths(
     places = {filesystem_of(path) for pair in pairs[:1] for path in pair}
     threads = min([_THREADS, max(1, len(pairs)), *(getattr(place, "parallel", _THREADS) for place in places)])
     with ThreadPoolExecutor(threads, "redun-copy") as pool:
-        futures = [pool.submit(copy_path, source, target, skip_if_exists) for source, target in pairs]
+        futures = [pool.submit(_copied, source, target, skip_if_exists) for source, target in pairs]
         try:
-            for done, future in enumerate(futures, 1):
-                copied += future.result()
+            for done, (future, (_, target)) in enumerate(zip(futures, pairs, strict=True), 1):
+                if future.result():
+                    copied += 1
+                    note_written(target)  # here: it is this thread's body that writes, whoever copies for it
                 if told is not None:
                     told(done)
         except BaseException:

@@ -19,7 +19,6 @@ from redun.core.files.file import ContentFile, File, IFile
 from redun.core.files.filesystems import filesystem_of
 from redun.core.files.local import LOCAL
 from redun.core.files.sets import ContentDir, Dir, FileSet, IDir
-from redun.core.files.written import note_written
 from redun.core.values import Encoder
 
 F = TypeVar("F", File, Dir)
@@ -249,8 +248,6 @@ def copy_all(pairs: Pairs) -> None:
         copy_path(*pairs[0])
     elif pairs:
         copy_paths(pairs)
-    for _, target in pairs:
-        note_written(target)
 
 
 # -- outputs ----------------------------------------------------------------------------------------------------------

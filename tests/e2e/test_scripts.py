@@ -83,6 +83,7 @@ def runs(done: subprocess.CompletedProcess[str]) -> list[str]:
 def test_programs_over_a_data_file(folder: Path):
     done = redun(folder, "run", "--json", "s.py", "main")
     assert json.loads(done.stdout)["total"]["done"] == 9
+    assert "Warning" not in done.stderr
     assert (folder / "out/ranks.txt").read_text().split() == ["2", "red", "1", "it's"]
     assert (folder / "out/ranks.txt.notes").read_text() == "sorting ...\n"
     assert sorted(path.name for path in folder.iterdir()) == [".redun", "my data.tsv", "out", "s.py"]
