@@ -285,6 +285,7 @@ def main():
     )
     value = flow()
     assert [file.read() for file in value[::100]] == [f"{i}\n" for i in range(1, 1001, 100)]
+    assert (flow() == value, ran(flow), flow.watcher.warnings) == (True, 1, [])
 
 
 def test_in_a_directory_of_its_own_a_file_is_written_by_its_path(flow: Flow):
