@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from redun.core.errors import MalformedObject
 from redun.core.forms import ADAPTED, FAMILIES, Form, base_name, items_of, printable
 
 #: Numbers of an array that are written.
@@ -151,6 +152,18 @@ def _named(code: str, state: Any) -> Form:
     return Form(f"<{printable(code.rpartition('.')[0])}.{printable(state)}>", style="name")
 
 
+def safely(write: Callable[[str, Any], Form]) -> Callable[[str, Any], Form]:
+    """Returns the same writer for states of strangers: what `struct` cannot take, or is far too large, is malformed."""
+
+    def safe(code: str, state: Any) -> Form:
+        try:
+            return write(code, state)
+        except (struct.error, RecursionError, MemoryError) as error:
+            raise MalformedObject(f"an array or a table that makes no sense: {error}") from None
+
+    return safe
+
+
 _WRITERS: Final[dict[str, Callable[[str, Any], Form]]] = {
     "numpy.ndarray": _numpy_array,
     "numpy.objects": _objects,
@@ -166,5 +179,5 @@ _WRITERS: Final[dict[str, Callable[[str, Any], Form]]] = {
     "torch.Tensor": _tensor,
     "torch.dtype": _named,
 }
-ADAPTED.update(_WRITERS)
-FAMILIES["numpy"] = _scalar
+ADAPTED.update({code: safely(write) for code, write in _WRITERS.items()})
+FAMILIES["numpy"] = safely(_scalar)

@@ -12,9 +12,8 @@ from itertools import islice, pairwise
 from typing import Any, Final, NamedTuple
 
 from redun.core import codes
-from redun.core.array_forms import dtype_name, first_items, held
+from redun.core.array_forms import dtype_name, first_items, held, safely
 from redun.core.codec import ExtType, unpack
-from redun.core.errors import MalformedObject
 from redun.core.forms import ADAPTED, Form, items_of, leaf, printable
 
 #: Rows that are written, on one line and as a table.
@@ -349,18 +348,6 @@ def _arrow_schema(_: str, state: Any) -> Form:
     return Form("Schema(", fields, ")")
 
 
-def _safely(write: Callable[[str, Any], Form]) -> Callable[[str, Any], Form]:
-    """The same, for bytes that struct cannot take."""
-
-    def safe(code: str, state: Any) -> Form:
-        try:
-            return write(code, state)
-        except (struct.error, RecursionError) as error:
-            raise MalformedObject(f"a table that makes no sense: {error}") from None
-
-    return safe
-
-
 _WRITERS: Final[dict[str, Callable[[str, Any], Form]]] = {
     "pandas.DataFrame": _frame,
     "pandas.Series": _pandas_series,
@@ -380,4 +367,4 @@ _WRITERS: Final[dict[str, Callable[[str, Any], Form]]] = {
     "pyarrow.Schema": _arrow_schema,
     "pyarrow.DataType": lambda _, state: Form(_arrow_type(state), style="name"),
 }
-ADAPTED.update({code: _safely(write) for code, write in _WRITERS.items()})
+ADAPTED.update({code: safely(write) for code, write in _WRITERS.items()})

@@ -160,13 +160,23 @@ def _bits(bits: Any) -> Any:
 
 
 def read_column(column: Any, kind: Any) -> Any:
-    """Returns the array of a type that a column holds."""
+    """Returns the array of a type that a column holds.
+
+    Raises:
+        ValueError: if its offsets or positions lead out of it: whoever used such an array would read beyond its bytes.
+    """
+    array = _read_column(column, kind)
+    array.validate(full=column[0] in ("text", "list", "codes"))
+    return array
+
+
+def _read_column(column: Any, kind: Any) -> Any:
     form = column[0]
     if form == "null":
         return pa.nulls(column[1])
     if form == "codes":
         codes, held = read_column(column[1], kind.index_type), read_column(column[2], kind.value_type)
-        return pa.DictionaryArray.from_arrays(codes, held, ordered=kind.ordered, safe=False)
+        return pa.DictionaryArray.from_arrays(codes, held, ordered=kind.ordered)
     if form == "text":
         return _read_text(column, kind)
     if form == "struct":

@@ -141,7 +141,7 @@ def _read_index(state: Any) -> Any:
     if kind == "multi":
         levels, columns, names = parts
         codes = [read_fixed(column).items.copy() for column in columns]
-        return pd.MultiIndex([_read_index(level) for level in levels], codes, names=names, verify_integrity=False)
+        return pd.MultiIndex([_read_index(level) for level in levels], codes, names=names)
     held, name, freq = parts
     array = _read(held)
     index = pd.Index(array, dtype=array.dtype, name=name, copy=False)
