@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, cast
 
 import redun.executor.dropped  # noqa: F401  it listens
 from redun.core.concealed import redacted
-from redun.core.errors import ConfigError, RunError
+from redun.core.errors import ConfigError, NoCurrentScheduler, RunError
 from redun.core.objects import Status
 from redun.core.tasks import running
 from redun.core.version import VERSION
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from redun.executor.config.records import ExecutorSettings, ProjectSettings
 
 _DEFAULT_THREADS: Final = 20
+#: The schedulers that are running something in this process, in the order in which they began.
+_RUNNING: Final[list[Scheduler]] = []
+#: What `set_current_scheduler` has put in their place.
+_CHOSEN: Final[list[Scheduler]] = []
 Result = TypeVar("Result")
 
 
@@ -144,6 +148,7 @@ class Scheduler:
         read = self._cache if cache is None else cache
         observer = WATCHERS[-1]() if self._observer is None and WATCHERS else self._observer
         pools = Pools(self._threads, self._executors, self._here(observer) if self._debug else None)
+        _RUNNING.append(self)
         try:
             run = Run(
                 self.store,
@@ -163,6 +168,9 @@ class Scheduler:
             raise
         finally:
             pools.close()
+            _RUNNING.reverse()  # the latest of its runs ends first
+            _RUNNING.remove(self)
+            _RUNNING.reverse()
 
     def _here(self, observer: Observer | None) -> Callable[[Any], Any]:
         # Here and not at the top: few runs are debugged.
@@ -178,6 +186,24 @@ class Scheduler:
         names = {name for name, _ in tags}
         configured = () if self.settings is None else self.settings.tags.items()
         return tuple(sorted({*tags, *(pair for pair in configured if pair[0] not in names)}))
+
+
+def get_current_scheduler(required: bool = True) -> Scheduler | None:
+    """Returns the scheduler that is running in this process, the one that began last where there are several: in a
+    body, the one that runs it. A body in another process has none.
+
+    Raises:
+        NoCurrentScheduler: if there is none and one is `required`.
+    """
+    found = _CHOSEN or _RUNNING
+    if not found and required:
+        raise NoCurrentScheduler("no scheduler is running here", hint="Scheduler().run(expression)")
+    return found[-1] if found else None
+
+
+def set_current_scheduler(scheduler: Scheduler | None) -> None:
+    """Makes a scheduler the current one, whatever is running; None: the one that is running again."""
+    _CHOSEN[:] = [] if scheduler is None else [scheduler]
 
 
 def _settings(config: Config | ProjectSettings | Mapping[str, Any]) -> ProjectSettings:
@@ -227,4 +253,12 @@ def _user() -> str:
         return ""
 
 
-__all__ = ["Execution", "FailedJob", "JobEvent", "Observer", "Scheduler"]
+__all__ = [
+    "Execution",
+    "FailedJob",
+    "JobEvent",
+    "Observer",
+    "Scheduler",
+    "get_current_scheduler",
+    "set_current_scheduler",
+]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from redun.core.tasks import PartialTask, Task, get_task_registry, task
     from redun.core.version import VERSION as __version__  # noqa: N811 (the name that Python knows it by)
     from redun.core.version import VERSION as version  # noqa: N811
-    from redun.executor.scheduler import Scheduler
+    from redun.executor.scheduler import Scheduler, get_current_scheduler, set_current_scheduler
     from redun.executor.scripting.script import script
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "cond",
     "get_context",
     "get_current_namespace",
+    "get_current_scheduler",
     "get_task_registry",
     "load_ipython_extension",
     "merge_handles",
@@ -57,6 +58,7 @@ __all__ = [
     "run",
     "scheduler_task",
     "script",
+    "set_current_scheduler",
     "task",
     "throw",
     "unload_ipython_extension",
@@ -82,11 +84,13 @@ _HOMES = {
     "load_ipython_extension": ("redun.cli.notebook.extension", "load_ipython_extension"),
     "get_context": ("redun.core.context", "get_context"),
     "get_current_namespace": ("redun.core.namespace", "get_current_namespace"),
+    "get_current_scheduler": ("redun.executor.scheduler", "get_current_scheduler"),
     "get_task_registry": ("redun.core.tasks", "get_task_registry"),
     "merge_handles": ("redun.core.handles", "merge_handles"),
     "namespace": ("redun.core.namespace", "namespace"),
     "scheduler_task": ("redun.core.scheduler_tasks", "scheduler_task"),
     "script": ("redun.executor.scripting.script", "script"),
+    "set_current_scheduler": ("redun.executor.scheduler", "set_current_scheduler"),
     "task": ("redun.core.tasks", "task"),
     "throw": ("redun.core.functional", "throw"),
     "unload_ipython_extension": ("redun.cli.notebook.extension", "unload_ipython_extension"),

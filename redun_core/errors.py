@@ -146,6 +146,10 @@ class TaskError(RedunError):
     """A task that is declared or called in a way that has no meaning."""
 
 
+class NoCurrentScheduler(TaskError):
+    """Somebody asked for the scheduler that is running, and none is."""
+
+
 class UnknownTask(TaskError):
     """No task of that name is registered."""
 

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redun.core.digest import DEFAULT_FORMAT, OBJECT_FORMATS
+from redun.core.errors import NoCurrentScheduler
 from redun.core.frame import object_id
 from redun.core.objects import Status
 from redun.core.tasks import task
 from redun.core.values import Encoder
-from redun.executor.scheduler import Scheduler
+from redun.executor.scheduler import Scheduler, get_current_scheduler, set_current_scheduler
 from redun.store import Store
 from tests.core.sample_values import SAMPLES, alike
 from tests.executor.flows import Flow, Watcher
@@ -309,3 +310,25 @@ def main():
     assert len(texts) == 15
     assert not any("one()" in text or "Task" in text for text in texts)
     assert all("1" in text for text in texts)
+
+
+def test_a_body_finds_the_scheduler_that_runs_it(flow: Flow):
+    flow.load("""
+from redun.scheduler import get_current_scheduler
+
+@task()
+def inner(x): return x + 1
+
+@task(version="1")
+def main():
+    return get_current_scheduler().run(inner(1))
+""")
+    assert flow() == 2
+    assert get_current_scheduler(required=False) is None
+    with pytest.raises(NoCurrentScheduler, match="no scheduler is running"):
+        get_current_scheduler()
+    scheduler = Scheduler()
+    set_current_scheduler(scheduler)
+    assert get_current_scheduler() is scheduler
+    set_current_scheduler(None)
+    assert get_current_scheduler(required=False) is None
