@@ -35,16 +35,9 @@ ARROW = pa.table({
     "d": pa.array(["x", "y"]).dictionary_encode(),
     "m": pa.array([[("k", 1)], None], pa.map_(pa.string(), pa.int8())),
 })  # fmt: skip
-VALUES = [
-    FRAME,
-    FRAME["t"],
-    FRAME.index,
-    POLARS,
-    ARROW,
-    np.arange(5),
-    np.ma.array([1, 2], mask=[0, 1]),
-    np.array([1, "a"]),
-]
+MASKED: Any = np.ma.array(np.arange(2), mask=np.array([False, True]))
+OBJECTS: Any = np.array([1, "a"], dtype=object)
+VALUES: list[Any] = [FRAME, FRAME["t"], FRAME.index, POLARS, ARROW, np.arange(5), MASKED, OBJECTS]
 JUNK: list[Any] = [None, -1, 0, 2**63, "", "fixed", "text", b"", b"\xff" * 3, [], {}, [1], 1.5, True]
 JUNK += ["<i8", "|V16[e-2]", "[", "<i8[xx]", -(2**63), 10**6, ["codes", ["null", 1], ["null", 1]]]
 
