@@ -58,7 +58,7 @@ def _mutated(item: Any, chance: random.Random) -> Any:
 def test_any_state_is_shown_and_read_or_refused(value: Any):
     chance = random.Random(1)
     code, state = _state(value)
-    for _ in range(150):
+    for _ in range(60):
         other = _mutated(_mutated(state, chance), chance)
         data = pack(ExtType(codes.ADAPTED, pack([code, other])))
         show(data)
