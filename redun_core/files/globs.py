@@ -30,9 +30,14 @@ def split_pattern(pattern: str) -> tuple[str, str]:
     while literal < len(parts) - 1 and not _MAGIC.intersection(parts[literal]):
         literal += 1
     base = "/".join(parts[:literal])
-    if not base and literal:  # the pattern begins with a slash
-        base = "/"
+    if (not base and literal) or (base.endswith(":/") and "://" in pattern):  # the root, here or elsewhere
+        base += "/"
     return base, "/".join(part for part in parts[literal:] if part not in ("", "."))
+
+
+def joined(base: str, path: str) -> str:
+    """Returns the path of what lies at a path below a directory."""
+    return path if base == "." else base + path if base.endswith("/") else f"{base}/{path}"
 
 
 def is_literal(pattern: str) -> bool:

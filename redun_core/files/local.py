@@ -15,7 +15,7 @@ import xxhash
 from redun.core.errors import TaskError
 from redun.core.files.atomic import AtomicWriter, make_parent
 from redun.core.files.cloning import clone
-from redun.core.files.globs import find
+from redun.core.files.globs import find, joined
 from redun.core.files.memo import STATS, size_and_time
 
 _SCHEME: Final = "file://"
@@ -98,7 +98,7 @@ class LocalFilesystem:
         if expected is not None and len(names) != len(expected):
             return dict.fromkeys(names, b"")
         known = None if expected is None else [expected.get(name) for name in names]
-        prefix = "" if base == "." else base.rstrip("/") + "/"
+        prefix = joined(base, "")
         states = self.states([prefix + name for name in names], by, known)
         # what has gone since the directory was read is no member
         return {name: state for name, state in zip(names, states, strict=True) if state is not None}

@@ -15,7 +15,7 @@ from redun.core.errors import MalformedObject, RemoteFileError, TaskError
 from redun.core.files.copying import copy_paths, pairs_below
 from redun.core.files.file import ContentFile, File, IFile, chosen, unreadable
 from redun.core.files.filesystems import Filesystem, filesystem_of
-from redun.core.files.globs import is_literal, split_pattern
+from redun.core.files.globs import is_literal, joined, split_pattern
 from redun.core.files.kinds import read_kind, register_kinds, write_kind
 from redun.core.files.members import check, digest_of, packed, pieces
 from redun.core.files.places import Place
@@ -81,7 +81,7 @@ class FileSet:
         if ".." in rest.split("/"):
             raise TaskError(f"{pattern!r} has `..` behind a wildcard", hint="write the path without `..`")
         base = filesystem.canonical(base or ".")
-        return rest if base == "." else f"{base.rstrip('/')}/{rest}"
+        return joined(base, rest)
 
     def _split(self) -> tuple[str, str]:
         base, rest = split_pattern(self.pattern)
@@ -152,8 +152,7 @@ class FileSet:
         return list(self)
 
     def _prefix(self) -> str:
-        base = self.base
-        return "" if base == "." else base.rstrip("/") + "/"
+        return joined(self.base, "")
 
     # -- what it stands for -------------------------------------------------------------------------------------------
 

@@ -164,6 +164,30 @@ def test_patterns_name_the_files_that_pythons_own_glob_names():
     check()
 
 
+@pytest.mark.parametrize("start", ["memory://", "memory:///"])
+def test_the_root_of_another_filesystem_is_a_directory_like_others(start: str):
+    pytest.importorskip("fsspec")
+    File("memory://sets-a.txt").write("a")
+    File("memory://sets/b.txt").write("b")
+    try:
+        for pattern, expected in [
+            ("sets*.txt", ["sets-a.txt"]),
+            ("sets/*", ["sets/b.txt"]),
+            ("**/b.txt", ["sets/b.txt"]),
+        ]:
+            files = FileSet(start + pattern)
+            assert files.pattern == f"memory://{pattern}"
+            assert _paths(files) == [f"memory://{path}" for path in expected]
+            assert files.is_valid()
+        root = Dir(start)
+        assert root.file("sets/b.txt").read() == "b"
+        assert root.rel_path(root.file("sets/b.txt").path) == "sets/b.txt"
+        assert set(root.members()) >= {"sets-a.txt", "sets/b.txt"}
+    finally:
+        File("memory://sets-a.txt").remove()
+        Dir("memory://sets").rmdir(recursive=True)
+
+
 def test_redun_has_names_for_parts_of_it():
     _tree("d/a", "d/b")
     assert glob_file("d/*") == ["d/a", "d/b"]

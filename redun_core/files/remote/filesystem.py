@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import IO, Any, Final, TypeVar
 
 from redun.core.errors import RemoteFileError
+from redun.core.files.globs import joined
 from redun.core.files.memo import STATS
 from redun.core.files.remote.connections import Place, attempt, library_of, path_of
 from redun.core.files.remote.patterns import depth_of, matcher
@@ -106,11 +107,10 @@ class FsspecFilesystem:
             return dict.fromkeys(found, b"")
         if by == "path":
             return dict.fromkeys(found, _ALWAYS)
-        top = base.rstrip("/")
 
         def state(item: tuple[str, Mapping[str, Any]]) -> bytes | None:
             try:
-                return self._state(f"{top}/{item[0]}", item[1], by)
+                return self._state(joined(base, item[0]), item[1], by)
             except FileNotFoundError:  # what has gone since is no member
                 return None
 
