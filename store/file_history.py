@@ -33,7 +33,7 @@ class FileState(NamedTuple):
         kind: the class of the value.
         archive: the blob with its bytes, where these were kept.
         executable: whether it could be executed when they were.
-        values: ids of the values that hold it so.
+        groups: ids of the values that hold it so, those together that hold it in the same part of a set.
     """
 
     path: str
@@ -41,7 +41,12 @@ class FileState(NamedTuple):
     kind: str
     archive: Digest | None
     executable: bool
-    values: tuple[Digest, ...]
+    groups: tuple[tuple[Digest, ...], ...]
+
+    @property
+    def values(self) -> tuple[Digest, ...]:
+        """Ids of the values that hold it so."""
+        return tuple(dict.fromkeys(value for group in self.groups for value in group))
 
 
 class FileCalls(NamedTuple):
@@ -75,12 +80,13 @@ class FileHistory:
     def states(self, pattern: str) -> Iterator[FileState]:
         """Yields the states of all files whose path fits a pattern, as in `Index.files`, in the order of paths."""
         members = sorted(self._sets.fitting(pattern), key=_path)
-        for _, found in groupby(merge(self._index.files(pattern), members, key=_path), _path):
+        singles: Iterator[Found] = (((value,), file) for value, file in self._index.files(pattern))
+        for _, found in groupby(merge(singles, members, key=_path), _path):
             yield from _grouped(found)
 
     def states_of(self, path: str) -> list[FileState]:
         """Returns the states of the file of that path, that with the newest job first."""
-        singles = (found for found in self._index.files(escape(path)) if _path(found) == path)
+        singles = (((value,), file) for value, file in self._index.files(escape(path)) if file.path == path)
         found = _grouped([*singles, *self._sets.at(path)])
         return sorted(found, key=lambda state: -(self.when(state) or 0))
 
@@ -179,14 +185,13 @@ def _path(found: Found) -> str:
 def _grouped(found: Iterable[Found]) -> list[FileState]:
     """The states that a file of one path was found in."""
     states: dict[tuple[bytes | None, str], FileState] = {}
-    for value, file in found:
+    for values, file in found:
         by = compared_by(file.kind)
         known = states.get((file.state, by))
         if known is None:
-            states[file.state, by] = FileState(*file, (value,))
+            states[file.state, by] = FileState(*file, (values,))
             continue
         if known.archive is None:
             known = known._replace(archive=file.archive, executable=file.executable)
-        values = known.values if value in known.values else (*known.values, value)
-        states[file.state, by] = known._replace(values=values)
+        states[file.state, by] = known._replace(groups=(*known.groups, values))
     return list(states.values())

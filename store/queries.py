@@ -14,8 +14,9 @@ from redun.core.digest import Digest
 from redun.core.objects import How, JobRow, JobsRecord, Outcome, Status, TreeRecord, job_id
 from redun.store.call_graph import CallGraph
 from redun.store.indexes.extract import pointers_of
-from redun.store.indexes.held_files import fits, held_files
+from redun.store.indexes.held_files import HeldFile, fits, held
 from redun.store.indexes.index import FoundJob, Index
+from redun.store.indexes.set_members import SetMembers
 from redun.store.lookup_names import Run, runs
 from redun.store.problems import Progress, no_progress
 from redun.store.store import Store
@@ -277,6 +278,7 @@ class _Files:
         self._pattern = pattern
         self._values: dict[Digest, bool] = {}
         stack = [found.value for found in index.files(pattern)]
+        stack += [value for values, _ in SetMembers(index).fitting(pattern) for value in values]
         while stack:
             value = stack.pop()
             if value not in self._values:
@@ -295,9 +297,20 @@ class _Files:
         if known is None:
             found = self._store.get_many([value])[0]
             payload = bytes(found[1]) if found is not None and found[0] in ("value", "tree") else b""
-            known = any(fits(file.path, self._pattern) for file in held_files(payload))
+            known = any(fits(file.path, self._pattern) for file in self._files_in(payload))
             self._values[value] = known or any(self.holds(inner) for inner in pointers_of(payload))
         return self._values[value]
+
+    def _files_in(self, payload: bytes) -> Iterator[HeldFile]:
+        for found in held(payload):
+            if isinstance(found, HeldFile):
+                yield found
+            else:
+                yield from found.files(self._payload)
+
+    def _payload(self, digest: Digest) -> bytes | None:
+        found = self._store.get_many([digest])[0]
+        return bytes(found[1]) if found is not None and found[0] == "value" else None
 
 
 class _Tagged:

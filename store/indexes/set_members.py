@@ -13,8 +13,8 @@ from redun.store.indexes.index import Index
 
 _WILD: Final = "*?["
 
-Found = tuple[Digest, HeldFile]
-"""A file, and the value that its path and state are in: the set's own, or one that it points to."""
+Found = tuple[tuple[Digest, ...], HeldFile]
+"""A file, and the values that hold the sets that it is a member of."""
 
 
 class SetMembers:
@@ -26,40 +26,48 @@ class SetMembers:
         self._firsts: dict[Digest, str] = {}
 
     def fitting(self, pattern: str) -> Iterator[Found]:
-        """Yields the members whose path fits a pattern, in no order, some of them more than once."""
+        """Yields the members whose path fits a pattern, in no order, some of them more than once. Sets that have a part
+        in common are told together."""
         fixed = pattern[: min([len(pattern), *(pattern.find(wild) for wild in _WILD if wild in pattern)])]
-        seen: set[tuple[str, Digest, bool]] = set()
 
         def wanted(base: str) -> bool:
             prefix = HeldSet("", base, {}).prefix
             return prefix.startswith(fixed) or fixed.startswith(prefix)
 
+        holders: dict[tuple[str, str, Digest, Digest | None], list[Digest]] = {}
         for value, found in self._index.sets(wanted):
             parts = _parts(value, found)
-            for number, place in enumerate(parts):
-                about = (found.prefix, place, bool(found.archives))
-                if place == value or about not in seen:
-                    seen.add(about)
-                    part, archives = self._part(value, found, number, parts)
-                    yield from ((place, file) for file in found.listed(part, archives) if fits(file.path, pattern))
+            if parts == [value]:
+                yield from self._fitting(pattern, (value,), found, value, _archive(found, 0, parts))
+            else:
+                for number, part in enumerate(parts):
+                    key = (found.kind, found.base, part, _archive(found, number, parts))
+                    holders.setdefault(key, []).append(value)
+        for (kind, base, part, archive), values in holders.items():
+            yield from self._fitting(pattern, tuple(values), HeldSet(kind, base, []), part, archive)
+
+    def _fitting(
+        self, pattern: str, values: tuple[Digest, ...], found: HeldSet, part: Digest, archive: Digest | None
+    ) -> Iterator[Found]:
+        members = found.members if isinstance(found.members, dict) else self._read(part)
+        if isinstance(members, dict):
+            kept = None if archive is None else self._read(archive)
+            yield from ((values, file) for file in found.listed(members, kept) if fits(file.path, pattern))
 
     def at(self, path: str) -> Iterator[Found]:
         """Yields what sets say of the file of one path."""
         for value, found in self._index.sets(lambda base: _lies_below(path, HeldSet("", base, {}).prefix)):
             parts, name = _parts(value, found), path.removeprefix(found.prefix)
             number = self._number(parts, name) if parts != [value] else 0
-            if number >= 0:
-                part, archives = self._part(value, found, number, parts)
-                if name in part:  # nearly always: no other has to be made
-                    kept = archives[list(part).index(name)] if _fits(archives, part) else None
-                    part, archives = {name: part[name]}, [kept]
-                yield from ((parts[number], file) for file in found.listed(part, archives) if file.path == path)
-
-    def _part(self, value: Digest, found: HeldSet, number: int, parts: Sequence[Digest]) -> tuple[dict[Any, Any], Any]:
-        """The members in one of the parts, and what is said of their bytes."""
-        archives = self._read(found.archives[number]) if len(found.archives) == len(parts) else None
-        part = found.members if parts == [value] else self._read(parts[number])
-        return part if isinstance(part, dict) else {}, archives
+            part = found.members if parts == [value] else self._read(parts[number]) if number >= 0 else None
+            if not isinstance(part, dict):
+                continue
+            archive = _archive(found, number, parts)
+            archives: Any = None if archive is None else self._read(archive)
+            if name in part:  # nearly always: no other has to be made
+                kept = archives[list(part).index(name)] if _fits(archives, part) else None
+                part, archives = {name: part[name]}, [kept]
+            yield from (((value,), file) for file in found.listed(part, archives) if file.path == path)
 
     def _number(self, parts: Sequence[Digest], name: str) -> int:
         """Which of the parts, which are in the order of paths, a name would be in; -1 for none."""
@@ -91,6 +99,11 @@ def _parts(value: Digest, found: HeldSet) -> list[Digest]:
     if isinstance(found.members, dict):
         return [value]
     return [pointer.digest for pointer in found.members if isinstance(pointer, Pointer)]
+
+
+def _archive(found: HeldSet, number: int, parts: Sequence[Digest]) -> Digest | None:
+    """The value with what is said of the bytes of the members in one of the parts."""
+    return found.archives[number] if len(found.archives) == len(parts) and number >= 0 else None
 
 
 def _fits(archives: Any, part: dict[Any, Any]) -> bool:

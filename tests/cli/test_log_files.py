@@ -56,6 +56,16 @@ def edit(path: str, parts: Dir) -> Dir:
     return Dir("parts")
 
 @task()
+def copied(parts: Dir) -> Dir:
+    for part in parts:
+        File(part.path.replace("parts", "copy")).write(part.read())
+    return Dir("copy")
+
+@task()
+def copies(parts: int) -> Dir:
+    return copied(split(parts))
+
+@task()
 def sets(parts: int = 3) -> int:
     made = split(parts)
     return total(edit("00001.txt", made), FileSet("*.c"))
@@ -174,6 +184,21 @@ def test_files_in_sets_are_found_also_where_these_are_written_in_parts(shell: Sh
     assert states(shell, os.path.join("parts", "00002.txt")) == [(["split"], ["total", "edit"])]
     assert states(shell, "prog.c")[0][1] == ["total", "compile"]
     assert "no execution took or gave" in shell("log", "parts/x.txt", code=exits.MISSING)
+
+
+def test_jobs_are_found_by_a_member_of_a_directory_that_they_took_or_gave(shell: Shell) -> None:
+    shell("-q", "run", FLOW, "sets", "--parts", "3000")
+    for path in ("parts/00001.txt", "parts/0000?.txt"):
+        found: Any = shell.json("log", "--jobs", "--file", path)
+        assert {job["task"] for job in found} == {"split", "edit", "total"}
+    assert shell.json("log", "--jobs", "--file", "parts/x") == []
+
+
+def test_a_copy_of_a_directory_is_another_one(shell: Shell) -> None:
+    shell("-q", "run", FLOW, "copies", "--parts", "3000")
+    for path, task in (("parts/00001.txt", "split"), ("copy/00001.txt", "copied")):
+        assert states(shell, path)[0][0] == [task]
+        assert listed(shell, path) == [(path, "rw" if task == "split" else "w")]
 
 
 def test_members_of_sets_have_no_rows_in_the_index(shell: Shell) -> None:
