@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -46,6 +46,7 @@ class Mention(NamedTuple):
         made: whether the job's body brought the place to that state, whatever it was before; else it only met it.
         after: the state that the body was given and changed, where it was one of its arguments.
         files: of a set, it as it was then.
+        named: whether a value names the state; else it follows from what was done to a member.
     """
 
     order: int
@@ -54,6 +55,7 @@ class Mention(NamedTuple):
     after: Digest | None
     job: Job
     files: FileSet | None = None
+    named: bool = True
 
 
 #: Mentions with the number of the unit that they came by, -1 for the job itself.
@@ -83,9 +85,8 @@ class Trails:
         #: Whole replays whose files are not in the log: they matter once a body has named one.
         self._folded: list[Job] = []
         self._opened = False
-        #: Sets of files that bodies have made, as they were last, and ids of states of sets that no value names.
-        self._sets: dict[Place, Mention] = {}
-        self._unnamed: set[Digest] = set()
+        #: Sets of files that bodies have made, as they were last, with their first members.
+        self._sets: dict[Place, tuple[Mention, Mapping[str, bytes]]] = {}
         #: Places that several bodies wrote at once, and the job of one of them.
         self._raced: dict[Place, Job] = {}
         #: Jobs that wrote a place one after the other, by that and their tasks: the first of each.
@@ -203,60 +204,65 @@ class Trails:
         for _, files, name in list(self._sets_with(place)):
             members = dict(files.members())
             state = external.state()  # type: ignore[attr-defined]  # a file has one
-            if members[name] == state:
+            if members.get(name) == state:
                 continue
             if state is None:
                 del members[name]
             else:
                 members[name] = state
-            now = type(files).known(files.pattern, files.hidden, files.by, members)
+            now = type(files).known(files.pattern, files.hidden, files.by, dict(sorted(members.items())))
             set_place = place_of(now)
             assert set_place is not None
             before = self.id(files)
-            self._unnamed.add(self.id(now))
-            self._add(job, set_place, now, True, before)
+            self._add(job, set_place, now, True, before, named=False)
 
     def _sets_with(self, place: Place) -> Iterator[tuple[Mention, FileSet, str]]:
-        """Yields sets that bodies have made, and that a file is in, with the name of that there."""
-        for mention in self._sets.values():
+        """Yields sets that bodies have made, and that a file is or was in, with the name of that there."""
+        for mention, names in self._sets.values():
             files = mention.files
             if files is None or files.by != place.by or len(files.members()) > _FOLLOWED:
                 continue
             base = files.base
             name = place.path.removeprefix("" if base == "." else base.rstrip("/") + "/")
-            if name in files.members():
+            if name in names:
                 yield mention, files, name
 
     def _made_with(self, place: Place, external: External, state: Digest) -> list[Mention]:
-        """The mention of a file that is met first as member of a set that a body has made."""
+        """The mention of a file that is met, and that a body has made as member of a set."""
         for mention, files, name in self._sets_with(place):
-            if files.members()[name] == external.state():  # type: ignore[attr-defined]  # a file has one
+            if files.members().get(name) == external.state():  # type: ignore[attr-defined]  # a file has one
                 found = Mention(mention.order, state, True, None, mention.job)
                 mention.job.mentions.append((place, found))
                 return [found]
         return []
 
-    def _add(self, job: Job, place: Place, external: External, made: bool, after: Digest | None) -> None:
+    def _add(
+        self, job: Job, place: Place, external: External, made: bool, after: Digest | None, *, named: bool = True
+    ) -> None:
         self._orders += 1
         state = self.id(external)
         files: FileSet | None = external if place.many else None  # type: ignore[assignment]  # that is what many are
-        mention = Mention(self._orders, state, made, after, job, files)
+        mention = Mention(self._orders, state, made, after, job, files, named)
         if files is not None and made:
-            self._sets[place] = mention
+            names = self._sets[place][1] if place in self._sets else files.members()
+            self._sets[place] = mention, names
         if not job.mentions:
             job.mentions = []
         job.mentions.append((place, mention))
-        log = self._log.get(place)
-        if log is None:
-            known = self._made_with(place, external, state) if self._sets and not (made or place.many) else []
-            self._log[place] = [*known, mention]
-            return
-        if place not in self._contested and log[-1].state != state:
+        log = self._log.setdefault(place, [])
+        fresh = [mention]
+        if self._sets and not (made or place.many) and (not log or log[-1].state != state):
+            fresh = [*self._made_with(place, external, state), mention]
+        for each in fresh:
+            self._append(log, place, each)
+
+    def _append(self, log: list[Mention], place: Place, mention: Mention) -> None:
+        if log and place not in self._contested and log[-1].state != mention.state:
             self._contested.add(place)
             for earlier in log:
                 self._push(place, earlier)
         log.append(mention)
-        if place in self._contested and job.how is How.WHOLE:
+        if place in self._contested and (mention.job.how is How.WHOLE or mention.job.head is not None):
             self._push(place, mention)
 
     def _push(self, place: Place, mention: Mention) -> None:
@@ -293,7 +299,7 @@ class Trails:
         for place, trail in trails.items():
             if self._is_consistent(trail):
                 found.update((state, None) for state in _earlier(trail))
-                if trail[-1][0].state in self._unnamed:
+                if not trail[-1][0].named:
                     own.append(trail[-1][0].state)
                 self._compare(job, place, trail)
         known = [self._past.get(origin, _NOTHING) for origin in sources.values()]
@@ -340,11 +346,8 @@ class Trails:
         for mention, _ in trail:
             if mention.state != state and not mention.made:
                 return False
-            if (
-                last is not None
-                and mention.files is not None
-                and last.members().keys() - mention.files.members().keys()
-            ):
+            files = mention.files if mention.named else None
+            if last is not None and files is not None and last.members().keys() - files.members().keys():
                 return False
             state = mention.state
         return True

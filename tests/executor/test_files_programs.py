@@ -22,9 +22,11 @@ from redun.core.values import Encoder
 from redun.store import Store
 from tests.executor.flows import Flow, flow_in
 
-PATHS = ("a.txt", "b.txt")
+PATHS = ("w/a.txt", "w/b.txt")
 
 TASKS = """
+from redun.core.files.sets import Dir
+
 K = {constant}
 
 def num(file): return int(file.read()) if file.exists() else 7
@@ -58,6 +60,18 @@ def remove(file, after):
 def name(path, after):
     ran("name", path)
     return File(path)
+
+@task()
+def fill(number, after):
+    ran("fill", number)
+    File("w/a.txt").write(str(number))
+    File("w/b.txt").write(str((number + K) % 4))
+    return Dir("w")
+
+@task()
+def look(folder):
+    ran("look")
+    return [file.read() for file in folder]
 
 @task()
 def read(file, after):
@@ -159,8 +173,14 @@ def _do(scope: Scope, op: Op) -> None:
     path, other = op.path, 1 - op.path
     file = scope.files.get(path)
     kind = op.kind
-    if file is None and kind not in ("write", "name"):
+    if file is None and kind not in ("write", "name", "fill"):
         kind = "write"
+    if kind == "fill":
+        token = scope.new(f"look(fill({op.number}, {scope.tokens(0, 1)}))")
+        scope.after = {place: [token] for place in range(len(PATHS))}
+        for place, name in enumerate(PATHS):
+            scope.settle(place, scope.new(f"name({name!r}, [{token}])"))
+        return
     if kind == "name" and file is not None:
         kind = "edit"
     if kind == "copy" and file is not None:
@@ -182,7 +202,7 @@ def _do(scope: Scope, op: Op) -> None:
 
 # -- strategies -------------------------------------------------------------------------------------------------------
 
-KINDS = ["write", "write", "edit", "edit", "edit", "copy", "read", "remove", "name"]
+KINDS = ["write", "write", "edit", "edit", "edit", "copy", "read", "remove", "name", "fill"]
 ops = st.builds(Op, st.sampled_from(KINDS), st.integers(0, 1), st.integers(0, 3), st.booleans())
 programs = st.builds(Program, st.lists(ops, min_size=2, max_size=7).map(tuple), st.integers(0, 1))
 #: Between runs: what is done to which path, and the content; and what becomes of the program.
@@ -220,7 +240,7 @@ class Evaluator:
     def __init__(self, flow: Flow, folder: Path, store: Store, replay: Literal["whole", "step"]) -> None:
         self._flow, self.folder, self._store = flow, folder, store
         self._replay: Literal["whole", "step"] = replay
-        folder.mkdir()
+        (folder / "w").mkdir(parents=True)
         for path in PATHS:
             (folder / path).write_text("1")
 
@@ -233,7 +253,7 @@ class Evaluator:
 
     def files(self) -> dict[str, str]:
         """Returns what is in the folder."""
-        return {path.name: path.read_text() for path in self.folder.iterdir()}
+        return {path.name: path.read_text() for path in (self.folder / "w").iterdir()}
 
     def change(self, what: str, path: str, content: int) -> None:
         """Does something to a file."""
