@@ -139,30 +139,7 @@ class _Wishes(NamedTuple):
 @click.argument("target", metavar="FILE_OR_MODULE")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[TASK [--ARG VALUE ...]]")
 @click.pass_context
-def run(
-    ctx: click.Context,
-    no_cache: bool,
-    jobs: int | None,
-    as_json: bool,
-    options: tuple[str, ...],
-    replay: Literal["whole", "step"],
-    dry_run: bool,
-    dry_run_old: bool,
-    explain: bool,
-    debug: bool,
-    accepted: tuple[str, ...],
-    withdrawn: tuple[str, ...],
-    hidden: bool,
-    tags: tuple[str, ...],
-    project: str | None,
-    doc: str | None,
-    user: str | None,
-    keep_going: bool,
-    context_words: tuple[str, ...],
-    context_file: str | None,
-    target: str,
-    words: tuple[str, ...],
-) -> int:
+def run(ctx: click.Context, /, target: str, words: tuple[str, ...], **given: Any) -> int:
     """Run a task of a workflow, with arguments made from its parameters.
 
     Options of redun run stand before the file; all that follows the task belongs to the task. The result goes to
@@ -180,26 +157,10 @@ def run(
     # Here and not at the top, as all of the engine: `redun run --help` does without.
     from redun.cli.surroundings import kept_streams, stoppable
 
-    wishes = _Wishes(
-        _argv(ctx),
-        options,
-        not no_cache,
-        jobs,
-        as_json,
-        replay,
-        dry_run or dry_run_old,
-        accepted,
-        withdrawn,
-        hidden,
-        explain,
-        debug,
-        _tags(tags, {"project": project, "doc": doc, "user": user}),
-        keep_going,
-        _context(context_file, context_words),
-    )
+    wishes = _wishes(_argv(ctx), given)
     _check(wishes)
     found = settings(ctx)
-    found.jobs = jobs
+    found.jobs = wishes.jobs
     with stoppable(), kept_streams() as streams:
         return _run(target, words, found, wishes, streams)
 
@@ -230,6 +191,31 @@ def _run(target: str, words: Sequence[str], found: Settings, wishes: _Wishes, st
         return _run_task(task, words[1:], found, lines, wishes._replace(out=streams.out), settle)
     finally:
         lines.close()
+
+
+def _wishes(argv: list[str], given: Mapping[str, Any]) -> _Wishes:
+    """Returns the command's own options, read from what click has made of them.
+
+    Raises:
+        UsageError: for tags and values of the context that make no sense.
+    """
+    return _Wishes(
+        argv=argv,
+        options=given["options"],
+        cache=not given["no_cache"],
+        jobs=given["jobs"],
+        as_json=given["as_json"],
+        replay=given["replay"],
+        dry_run=given["dry_run"] or given["dry_run_old"],
+        accepted=given["accepted"],
+        withdrawn=given["withdrawn"],
+        hidden=given["hidden"],
+        explain=given["explain"],
+        debug=given["debug"],
+        tags=_tags(given["tags"], {name: given[name] for name in ("project", "doc", "user")}),
+        keep_going=given["keep_going"],
+        context=_context(given["context_file"], given["context_words"]),
+    )
 
 
 def _check(wishes: _Wishes) -> None:
