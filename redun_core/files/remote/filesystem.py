@@ -30,7 +30,7 @@ R = TypeVar("R")
 _THREADS: Final = 16
 #: ssh servers turn away those who knock while ten others do.
 _CONNECTIONS: Final = 4
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 4 << 20
 #: Stores without directories: where nothing lies there is nothing to make or to remove.
 _FLAT: Final = frozenset({"s3", "gs", "az", "abfs", "abfss", "oss", "oci"})
 #: Parts of names that no path has: stores take any key.

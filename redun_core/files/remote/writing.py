@@ -134,13 +134,20 @@ def _callback(told: Callable[[int], None] | None) -> Any:
 def _put_and_rename(place: Place, source: str, callback: Any) -> None:
     directory, name = posixpath.split(place.path)
     part = posixpath.join(directory, f".{name[:100]}.{os.urandom(8).hex()}{PART_END}")
-    place.fs.makedirs(directory, exist_ok=True)
-    if place.fs.isdir(place.path):
-        raise IsADirectoryError(errno.EISDIR, "Is a directory, where a file was meant", place.path)
     try:
-        place.fs.put_file(source, part, callback=callback)
+        for again in (True, True, False):
+            try:
+                place.fs.put_file(source, part, callback=callback)
+                break
+            except Exception:  # no such directory, perhaps; to look first takes as long as all the rest
+                if not again:
+                    raise
+                with contextlib.suppress(Exception):  # somebody else may be making it
+                    place.fs.makedirs(directory, exist_ok=True)
         place.fs.mv(part, place.path)
     except BaseException:
         with contextlib.suppress(Exception):
             place.fs.rm_file(part)
+        if place.fs.isdir(place.path):
+            raise IsADirectoryError(errno.EISDIR, "Is a directory, where a file was meant", place.path) from None
         raise
