@@ -18,10 +18,16 @@ def redun(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([REDUN, *words], cwd=cwd, capture_output=True, text=True, check=False)
 
 
+def copy_of(name: str, directory: Path) -> Path:
+    """Copies an example, without what running it there has left."""
+    ignored = shutil.ignore_patterns(".redun", "__pycache__")
+    return Path(shutil.copytree(EXAMPLES / name, directory / name, ignore=ignored))
+
+
 @pytest.fixture
 def hello(tmp_path: Path) -> Path:
     """A copy of the example."""
-    return Path(shutil.copytree(EXAMPLES / "hello_world", tmp_path / "hello_world"))
+    return copy_of("hello_world", tmp_path)
 
 
 def test_every_example_has_a_readme_is_listed_and_has_a_test_here():
@@ -70,7 +76,7 @@ def test_a_task_of_hello_world_can_be_run_by_itself(hello: Path):
 @pytest.fixture
 def flow(tmp_path: Path) -> Path:
     """A copy of the example of control flow."""
-    return Path(shutil.copytree(EXAMPLES / "control_flow", tmp_path / "control_flow"))
+    return copy_of("control_flow", tmp_path)
 
 
 def test_control_flow_recovers_from_a_broken_sensor_and_remembers_that(flow: Path):
