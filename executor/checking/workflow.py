@@ -23,6 +23,7 @@ from redun.executor.checking.expressions import Expressions, Report
 from redun.executor.checking.remarks import Remark, is_silenced
 from redun.executor.checking.values import Value, joined
 from redun.executor.checking.world import asked
+from redun.executor.code_changes import use_name
 
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 #: What a fingerprint says of code that the check finds itself, with its line.
@@ -84,21 +85,19 @@ class _Check:
             for module, _ in used:
                 if own.owns_module(module):
                     self._add(module)
-            self._doubts(task, home, found.untracked)
+            self._doubts(task, home, found.record)
         for user in users:
             self._users.setdefault(user, {})[task.fullname] = None
 
-    def _doubts(self, task: Task[..., Any], home: tuple[str, str], lines: Iterable[str]) -> None:
+    def _doubts(self, task: Task[..., Any], home: tuple[str, str], record: TaskRecord) -> None:
         module = self._modules.get(home[0])
         function = None if module is None else module.everything.get(home[1])
         if module is None or function is None:
             return
-        for line in lines:
-            name, _, why = line.partition(": ")
-            if not why.startswith(_FOUND_HERE):
-                said = f"not tracked: {line}" if name != task.fullname else f"not tracked: {why}"
-                hint = "redun doctor says what is tracked of each task"
-                self._said.append((module, _line(function), said, hint))
+        for use in record.uses:
+            if use.how == "untracked" and not use.detail.startswith(_FOUND_HERE):
+                said = f"not tracked: {use_name(use)}: {use.detail}"
+                self._said.append((module, _line(function), said, "redun doctor says what is tracked of each task"))
 
     def _add(self, name: str) -> None:
         loaded = sys.modules.get(name)
