@@ -256,7 +256,8 @@ def _needed(kind: Any) -> set[str]:
     """Fields that every instance of a class of attrs or pydantic has: what was stored without is of another class."""
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name for field in kind.__attrs_attrs__}
-    return set(getattr(kind, "__pydantic_fields__", ()))
+    # (`model_fields` before pydantic 2.10)
+    return set(getattr(kind, "model_fields", ())) if hasattr(kind, "__pydantic_validator__") else set()
 
 
 def rebuilt(kind: Any, arguments: list[Any], state: Any, elements: Any, pairs: Any) -> Any:

@@ -112,7 +112,7 @@ def _write_text(encoder: Encoder, array: Any, valid: Numbers | None) -> list[Any
     is_utf8 = (
         pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type)
     )
-    large = array.cast(pa.large_string() if is_utf8 else pa.large_binary())
+    large = _cast(array, pa.large_string() if is_utf8 else pa.large_binary())
     if valid is not None:
         large = large.fill_null("" if is_utf8 else b"")
     kind = "utf8" if is_utf8 else "bytes"
@@ -216,7 +216,15 @@ def _read_text(column: Any, kind: Any) -> Any:
         offsets = offsets.astype("<i4")
     parts = [_bits(column[5]), pa.py_buffer(offsets), pa.py_buffer(column[4][0])]
     array = pa.Array.from_buffers(kind if narrow else wide, count, parts)
-    return array if array.type == kind else array.cast(kind)
+    return array if array.type == kind else _cast(array, kind)
+
+
+def _cast(array: Any, kind: Any) -> Any:
+    """The same texts as another type of text."""
+    try:
+        return array.cast(kind)
+    except pa.ArrowNotImplementedError:  # views, before pyarrow 18
+        return pa.array(array.to_pylist(), type=kind)
 
 
 def _read_list(column: Any, kind: Any) -> Any:

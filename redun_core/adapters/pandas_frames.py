@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from redun.core.adapters.columns import read_fixed, read_items, text_of, write_fixed, write_text
-from redun.core.adapters.pandas_types import dtype_state, read_dtype
+from redun.core.adapters.pandas_types import PANDAS, dtype_state, read_dtype
 from redun.core.adapters.registry import register
 from redun.core.decoding import Decoder
 from redun.core.errors import CannotEncode
@@ -59,7 +59,7 @@ def _fixed(encoder: Encoder, plain: Any) -> list[Any]:
 
 
 def _texts(encoder: Encoder, array: Any) -> list[Any]:
-    if array.dtype.storage == "pyarrow":
+    if array.dtype.storage != "python":
         from redun.core.adapters.arrow_tables import whole, write_column
 
         return write_column(encoder, whole(array.__arrow_array__()))
@@ -111,15 +111,21 @@ def _read_numbers(column: Any) -> Any:
 
 
 def _read_texts(dtype: Any, column: Any) -> Any:
-    if dtype.storage == "pyarrow":
+    if dtype.storage != "python":
         import pyarrow as pa
 
         from redun.core.adapters.arrow_tables import read_column
 
-        return dtype.construct_array_type()(pa.chunked_array([read_column(column, pa.large_string())]), dtype=dtype)
+        array = pa.chunked_array([read_column(column, pa.large_string())])
+        return dtype.construct_array_type()(array, **_typed(dtype))
     items = np.array([*read_items(column), None], dtype=object)[:-1]
     items[[item is None for item in items]] = dtype.na_value
-    return dtype.construct_array_type()(items, dtype=dtype)
+    return dtype.construct_array_type()(items, **_typed(dtype))
+
+
+def _typed(dtype: Any) -> dict[str, Any]:
+    """How an array of texts is told its type: before pandas 3 each class had but one."""
+    return {"dtype": dtype} if PANDAS >= 3 else {}
 
 
 # -- indexes ----------------------------------------------------------------------------------------------------------

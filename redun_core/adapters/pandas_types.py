@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,9 @@ from redun.core.adapters.registry import register
 from redun.core.decoding import Decoder
 from redun.core.errors import CannotDecode, CannotEncode
 from redun.core.values import Encoder
+
+#: The version of pandas.
+PANDAS: Final = int(pd.__version__.partition(".")[0])
 
 
 def dtype_state(dtype: Any) -> Any:
@@ -61,9 +64,9 @@ def read_dtype(state: Any) -> Any:
 
 
 def _string_dtype(storage: str, missing: str) -> Any:
-    if missing == "NA":
+    if missing == "NA" or storage == "pyarrow_numpy":  # which was the name of the other one before pandas 3
         return pd.StringDtype(storage)
-    if int(pd.__version__.partition(".")[0]) < 3:
+    if PANDAS < 3:
         raise CannotDecode("a column of the text type of pandas 3", hint="upgrade pandas")
     return pd.StringDtype(storage, na_value=np.nan)  # type: ignore[call-arg]  # from pandas 3 on
 

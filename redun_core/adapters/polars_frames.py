@@ -130,11 +130,15 @@ def _write_text(encoder: Encoder, lengths: Any, data: bytes, valid: Numbers | No
 
 
 def _write_list(encoder: Encoder, series: Any, valid: Numbers | None) -> list[Any]:
+    held = series if valid is None else series.filter(series.is_not_null())
     if isinstance(series.dtype, pl.Array):
-        series = series.arr.to_list()
-    lengths = series.list.len().fill_null(0)
-    inner = series.filter(lengths > 0).explode()
-    offsets = buffer(encoder, offsets_of(lengths.to_numpy()))
+        size = series.dtype.size
+        lengths = np.full(len(series), size) if valid is None else np.where(valid, size, 0)
+        inner = held.arr.to_list().explode() if size and len(held) else pl.Series([], dtype=series.dtype.inner)
+    else:
+        lengths = series.list.len().fill_null(0).to_numpy()
+        inner = held.filter(held.list.len() > 0).explode()  # which would make a null of an empty list
+    offsets = buffer(encoder, offsets_of(lengths))
     return ["list", len(series), offsets, _write_column(encoder, inner), write_valid(encoder, valid)]
 
 

@@ -27,6 +27,7 @@ _HOMES: Final = {
     "datetime": "redun.core.adapters.times",
     "zoneinfo": "redun.core.adapters.times",
     "time": "redun.core.adapters.times",
+    "pytz": "redun.core.adapters.pytz_zones",
     "decimal": "redun.core.adapters.numbers",
     "fractions": "redun.core.adapters.numbers",
     "statistics": "redun.core.adapters.numbers",

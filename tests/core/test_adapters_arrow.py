@@ -20,7 +20,7 @@ compute: Any = pyarrow.compute  # whose functions are made at run time
 ARRAYS: list[Any] = [
     pa.array([1, None, 3]),
     pa.array([1, 2], pa.int8()),
-    pa.array([1.5, None], pa.float16()),
+    pa.array(np.array([1.5, 2], dtype="f2")),
     pa.array([float("nan"), None, -0.0]),
     pa.array([True, None, False]),
     pa.array(["a", None, "é"]),

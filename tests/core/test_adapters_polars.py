@@ -27,7 +27,7 @@ SERIES: list[Any] = [
     pl.Series([dt.time(1, 2), None]),
     pl.Series([dt.timedelta(1), None]),
     pl.Series([Decimal("1.20"), None]),
-    pl.Series([2**100, None], dtype=pl.Int128),
+    *([pl.Series([2**100, None], dtype=pl.Int128)] if hasattr(pl, "Int128") else []),
     pl.Series(["a", "b", "a", None], dtype=pl.Categorical),
     pl.Series(["a", "b", None], dtype=pl.Enum(["b", "a"])),
     pl.Series([[1], None, [], [2, None]]),

@@ -44,7 +44,7 @@ CORE_ORDER = """
     scheduler_tasks wrapping
     functional context awaiting handles tools
     adapters.arrays adapters.builtin adapters.callables adapters.containers adapters.identifiers adapters.numbers
-        adapters.paths adapters.texts adapters.times adapters.typings constants reduction secrets
+        adapters.paths adapters.pytz_zones adapters.texts adapters.times adapters.typings constants reduction secrets
         value_protocol
     adapters.arrow_types adapters.columns adapters.tensors
     adapters.arrow_tables adapters.polars_frames
@@ -142,6 +142,7 @@ ADAPTED = {
     "redun.core.adapters.pandas_frames": {"numpy", "pandas", "pyarrow"},
     "redun.core.adapters.pandas_types": {"numpy", "pandas"},
     "redun.core.adapters.polars_frames": {"numpy", "polars"},
+    "redun.core.adapters.pytz_zones": {"pytz"},
     "redun.core.adapters.tensors": {"torch"},
 }
 #: What is loaded only where the library is there: carriers when a job wants them, the plugin by pytest.
