@@ -411,6 +411,7 @@ class Expressions:
         rule = _BY_BUILTIN[name]
         values = self._arguments(node)
         places = node.args[1:] if name in ("map", "filter") else node.args
+        asks = name in ("any", "all", *_COMPARES) and all(keyword.arg != "key" for keyword in node.keywords)
         for argument, value in zip(node.args, values, strict=False):
             if argument not in places or isinstance(argument, ast.Starred):
                 continue
@@ -418,7 +419,7 @@ class Expressions:
                 self._misused(name, rule, argument, value, alone=len(node.args) == 1)
             elif rule == "text" and (lazy := holds_lazy(value)) is not None:
                 self.complain(argument, "text", lazy, "what it holds has no text yet")
-            elif name in ("any", "all", *_COMPARES) and isinstance(item := item_of(value), Lazy):
+            elif asks and isinstance(item := item_of(value), Lazy):
                 self.complain(argument, "truth", item, f"{name}() asks whether what it holds is true")
         if name in _KEPT:
             return Listed(item_of(values[0])) if values else Listed(None)

@@ -310,6 +310,7 @@ RIGHT: Final = {
         box.x = size("b")
         things = []
         things.append(size("c"))
+        things = sorted(things, key=id)
         _ = n
         return kept, box.x, things
     """,
