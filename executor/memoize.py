@@ -195,6 +195,8 @@ class Memoizer:
         if job.leader is not None:
             job.leader = self._evaluator.leader(job)  # another may have taken the lead since
             if self._shares(job, job.leader):
+                if job.leader.result is not None:
+                    self._trails.met(job, job.leader.result.externals)
                 self._evaluator.join(job)
                 return True
             self._evaluator.lead(job)

@@ -323,6 +323,11 @@ class Trails:
                 trails.setdefault(place, []).append((mention, -1))
         for number, unit in enumerate(units):
             origin = _origin(unit)
+            if isinstance(unit, Job) and unit is not origin:  # what it shares was looked at once more
+                for place, mention in unit.mentions:
+                    if place in self._contested:
+                        trails.setdefault(place, []).append((mention, number))
+                        sources[number] = origin or unit
             below = None if origin is None else self._trails.get(origin)
             if origin is None or below is None:
                 continue
