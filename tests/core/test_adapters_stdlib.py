@@ -13,6 +13,7 @@ import re
 import statistics
 import string
 import struct
+import sys
 import time
 import types
 import typing
@@ -69,7 +70,7 @@ VALUES: list[Any] = [
     ipaddress.ip_interface("10.0.0.1/8"),
     array.array("d", [1, 2]),
     array.array("i", []),
-    array.array("u", "hé"),
+    array.array("u" if sys.version_info < (3, 13) else "w", "hé"),
     types.SimpleNamespace(a=1, b=[2]),
     types.MappingProxyType({"a": 1}),
     time.gmtime(0),
