@@ -13,7 +13,7 @@ compares.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol, cast
 
 import msgpack
@@ -55,6 +55,10 @@ class Pointer(bytes):
     def digest(self) -> Digest:
         """The id that it points to."""
         return Digest(bytes(self))
+
+
+#: What holds no extensions.
+_SIMPLE: Final = frozenset({type(None), bool, int, float, str, bytes, Pointer})
 
 
 def _default(obj: Any) -> Any:
@@ -124,8 +128,12 @@ def unpack(payload: bytes | memoryview) -> Any:
     Raises:
         MalformedObject: if the bytes are not one msgpack value.
     """
+    return _unpacked(payload, _ext_hook)
+
+
+def _unpacked(payload: bytes | memoryview, hook: Callable[[int, bytes], Any]) -> Any:
     try:
-        return msgpack.unpackb(payload, ext_hook=_ext_hook, strict_map_key=False)
+        return msgpack.unpackb(payload, ext_hook=hook, strict_map_key=False)
     except MalformedObject:
         raise
     except RecursionError:
@@ -141,6 +149,8 @@ def unpack_strict(payload: bytes | memoryview) -> Any:
         MalformedObject: if packing the result again gives other bytes.
     """
     record = _canonical(payload)
+    if type(record) in _SIMPLE:
+        return record
     pending = [(record, 0)]
     while pending:
         item, depth = pending.pop()
@@ -192,31 +202,43 @@ def references(payload: bytes | memoryview) -> list[Digest]:
     Raises:
         MalformedObject: if the bytes are not one msgpack value, or structured extensions nest without end.
     """
-    found: list[Digest] = []
-    try:
-        _collect(unpack(payload), found, 0)
-    except RecursionError:
-        raise MalformedObject("payload is nested too deep") from None
-    return found
-
-
-def _collect(record: Any, found: list[Digest], depth: int) -> None:
-    stack = [record]
-    while stack:
-        item = stack.pop()
-        kind = type(item)
-        if kind is Pointer:
-            found.append(Digest(bytes(item)))
-        elif kind is list:
-            stack.extend(reversed(item))
-        elif kind is dict:
-            for key, value in reversed(item.items()):
-                stack.append(value)
-                stack.append(key)
-        elif kind is ExtType and item.code < FIRST_OPAQUE_CODE:
-            if depth >= _EXTENSION_DEPTH:
+    found, is_plain = _collected(payload)
+    if is_plain:
+        return found  # type: ignore[return-value]  # nothing but ids
+    pointers: list[Digest] = []
+    # Not from inside the hook: each unpacking takes room on the C stack, and these may nest hundreds of times.
+    pending = [iter(found)]
+    while pending:
+        item = next(pending[-1], None)
+        if item is None:
+            pending.pop()
+        elif type(item) is tuple:
+            if len(pending) > _EXTENSION_DEPTH:
                 raise MalformedObject("payload is nested too deep")
-            _collect(unpack(item.data), found, depth + 1)
+            pending.append(iter(_collected(item[0])[0]))
+        else:
+            pointers.append(cast(Digest, item))
+    return pointers
+
+
+def _collected(payload: bytes | memoryview) -> tuple[list[bytes | tuple[bytes]], bool]:
+    """Returns the pointers in a payload and, each in a tuple, the data of its structured extensions, in the order of
+    its bytes; and whether there are pointers alone."""
+    found: list[bytes | tuple[bytes]] = []
+    is_plain = True
+
+    def note(code: int, data: bytes) -> None:
+        nonlocal is_plain
+        if code == POINTER_CODE:
+            if len(data) not in POINTER_HEADS:
+                raise MalformedObject(f"a pointer of {len(data)} bytes")
+            found.append(data)
+        elif code < FIRST_OPAQUE_CODE:
+            is_plain = False
+            found.append((data,))
+
+    _unpacked(payload, note)
+    return found, is_plain
 
 
 def array_header(count: int) -> bytes:
