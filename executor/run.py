@@ -400,7 +400,7 @@ class Run:
             self._evaluator.returned(job, answer.value)
             if job.reduction is not None and job.reduction.externals:
                 self._handles.returned(job)
-                self._trails.returned(job, answer.started)
+                self._trails.returned(job, answer.started, answer.stopped)
             self._inputs.ended(job)
             return
         self._inputs.ended(job)

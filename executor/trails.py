@@ -94,8 +94,8 @@ class Trails:
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
-    def returned(self, job: Job, began: int) -> None:
-        """A body has returned external values. `began`: when it did, on the performance counter."""
+    def returned(self, job: Job, began: int, ended: int) -> None:
+        """A body has returned external values. `began`, `ended`: when it did, on the performance counter."""
         assert job.reduction is not None
         given: dict[Place, Digest] = {}
         for arg in job.args:
@@ -113,7 +113,7 @@ class Trails:
             changed = before != state if before is not None else self._is_made(job, external, state, began)
             if changed:
                 made.add(state)
-                if writers_since(place.path, began) > 1:  # nobody knows whose state it is
+                if writers_since(place.path, began) > 1 or written_at(place.path) > ended:  # whose state is it?
                     job.unkept = f"another body wrote {place.path} meanwhile"
                     self._raced.setdefault(place, job)
             self._add(job, place, external, changed, before if changed else None)
