@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -9,12 +10,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from redun.core import limits
-from redun.core.codec import unpack
 from redun.core.concealed import redacted
 from redun.core.decoding import Decoder
 from redun.core.digest import Digest
 from redun.core.errors import NotFound
-from redun.core.forms import short_id, type_name
+from redun.core.forms import short_id
 from redun.core.keys import call_key
 from redun.core.objects import CallRecord, TaskRecord, job_id
 from redun.core.replays import inner_calls, made_by
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 #: Stored values that are kept for being shown again.
 _SHOWN: Final = 64
-#: First bytes of msgpack's ext forms, and the libraries whose values are shown by their bytes.
-_EXTENSIONS: Final = frozenset(bytes([head]) for head in (*range(0xC7, 0xCA), *range(0xD4, 0xD9)))
-_TABLES: Final = frozenset({"numpy", "pandas", "polars", "pyarrow", "torch"})
+#: Codes of the adapters of tables and arrays, and the bytes in which one is looked for.
+_TABLES: Final = re.compile(rb"(?:numpy\.(?:ndarray|objects|texts)|pandas\.|polars\.|pyarrow\.|torch\.)")
+_LOOKED_AT: Final = 4096
 
 
 class Teller:
@@ -146,8 +146,8 @@ class Teller:
 
     def _readable(self, payload: bytes) -> Any:
         """Returns a value to be shown, or what reads like it where its class is not imported or will not be made, or
-        where it is a table: to make one takes as much memory as it has."""
-        if payload[:1] in _EXTENSIONS and type_name(unpack(payload)).partition(".")[0] in _TABLES:
+        where a table is in it: to make one takes as much memory as it has."""
+        if _TABLES.search(payload, 0, _LOOKED_AT):
             # Here and not at the top: hardly any run needs it.
             from redun.core.display import show
 

@@ -142,6 +142,10 @@ class Value(_Common):
         _prepare(cls)
         choose(cls, _name_of(cls), _encode_value, functools.partial(_decode_value, cls), cls)
 
+    def __repr__(self) -> str:
+        parts = (f"{name}={value!r}" for name, value in getattr(self, "__dict__", {}).items())
+        return f"{type(self).__name__}({', '.join(parts)})"
+
     def _stored(self) -> Any:
         return _parts(self)
 
