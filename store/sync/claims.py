@@ -28,6 +28,7 @@ from redun.core.objects import (
     parse_footprint,
 )
 from redun.store.memo import MemoTable, MemoUpdate
+from redun.store.objects import kind_of
 from redun.store.ports import ReadTransaction, WriteTransaction
 from redun.store.sync.parts import SyncParts
 
@@ -42,6 +43,7 @@ class Claims:
     """
 
     def __init__(self, parts: SyncParts) -> None:
+        self._backend = parts.backend
         self._format = parts.format
         self._write = parts.write
         self._get_many = parts.get_many
@@ -61,9 +63,11 @@ class Claims:
         calls = [row.call for row in rows if row.call is not None]
         heads = [row.head for row in rows if row.head is not None]
         self._learn_heads(list(dict.fromkeys(heads)))
+        records = self._records(calls)
+        trees = self._trees([call.args[0] for call in records if call is not None and len(call.args) == 1])
         updates: dict[Key, MemoUpdate] = {}
-        for row, call in zip(rows, self._records(calls), strict=True):
-            update = None if call is None or row.head is None or row.call is None else self._update(row, call)
+        for row, call in zip(rows, records, strict=True):
+            update = None if call is None or row.head is None or row.call is None else self._update(row, call, trees)
             if update is not None:
                 updates[update.key] = update
         return self._add(updates) if updates else 0
@@ -79,19 +83,20 @@ class Claims:
             record = None if item is None else parse_footprint(bytes(item[1]))
             self._heads[head] = isinstance(record, HeadRecord) and not record.flags
 
-    def _update(self, row: JobRow, call: CallRecord) -> MemoUpdate | None:
+    def _update(self, row: JobRow, call: CallRecord, trees: set[Digest]) -> MemoUpdate | None:
         target = call.reduction or call.result
         name = self._task(call.task)
         if name is None or target is None or call.outcome is not Outcome.VALUE or not self._heads.get(row.head):  # type: ignore[arg-type]
             return None
-        key = call_key(self._format, call.task, self._arguments(call))
+        arguments = self._leaves(call.args[0]) if len(call.args) == 1 and call.args[0] in trees else call.args
+        key = call_key(self._format, call.task, arguments)
         return MemoUpdate(key, name, target, call.reduction is not None, row.call, row.head)
 
-    def _arguments(self, call: CallRecord) -> Sequence[Digest]:
-        if len(call.args) != 1:
-            return call.args
-        [item] = self._get_many(call.args)
-        return self._leaves(call.args[0]) if item is not None and item[0] == "tree" else call.args
+    def _trees(self, digests: Sequence[Digest]) -> set[Digest]:
+        """Returns those of some objects that are lists of arguments."""
+        some = sorted(set(digests))
+        rows = self._backend.read(lambda txn: txn.get_many("objects", some))
+        return {Digest(digest) for digest, env in rows if kind_of(env) == "tree"}
 
     def _leaves(self, tree: Digest) -> list[Digest]:
         [item] = self._get_many([tree])

@@ -1,18 +1,19 @@
 """Taking objects in. What arrives is proven before it can be seen: its size, its bytes by its id, its form by a strict
-decoding, and that all it points to is there. A batch is one transaction; refs move after the last.
+decoding, and that all it points to is there. Several batches are one transaction; refs move after the last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Final
 
 from redun.core import limits
-from redun.core.codec import POINTER_HEADS, references
+from redun.core.arrivals import arrived
 from redun.core.digest import Digest
 from redun.core.errors import DigestCollision, MalformedObject, NotFound, RemoteError
 from redun.core.frame import object_id
-from redun.core.objects import ExecRecord, check
+from redun.core.objects import ExecRecord
 from redun.store import refs
 from redun.store.gc import shallow
 from redun.store.gc.shallow import Missing
@@ -26,6 +27,11 @@ _STEPS: Final = 1_000_000
 #: No object has more bytes; and none that is not a blob.
 _MOST_BYTES: Final = 1 << 40
 _MOST_STRUCTURE: Final = 64 * limits.MIB
+#: What is written in one transaction at most: ids are as good as random, so that each is a page of its own to write
+#: unless many come together. And how long what has come may wait for more: that much is to be sent again.
+_OBJECTS: Final = 20_000
+_BYTES: Final = 16 * limits.MIB
+_WAIT_S: Final = 2.0
 
 
 class Intake:
@@ -42,11 +48,15 @@ class Intake:
         self._format = parts.format
         self._write = parts.write
         self._sender = sender
-        self._head = POINTER_HEADS[parts.format.size]
         self._boundaries: dict[Digest, Missing] = {}
         self.pages: list[Digest] = []
         self._count = 0
         self._size = 0
+        self._added: dict[Digest, tuple[str, bytes]] = {}
+        self._large_rows: Rows = []
+        self._wanted: set[Digest] = set()
+        self._waiting_bytes = 0
+        self._written_at = monotonic()
 
     def take(self, batches: Iterable[Sequence[Item]], updates: Sequence[Update]) -> Taken:
         """Takes in all batches, and moves refs.
@@ -55,62 +65,78 @@ class Intake:
             RemoteError: if what came is not what it says, or leads to what is not there.
             StoreFull, StoreReadOnly: as `Store.put`.
         """
-        for batch in batches:
+        arriving = iter(batches)
+        while True:
+            try:
+                batch = next(arriving, None)
+            except Exception:
+                self._flush()  # what has come is whole, and need not come again
+                raise
+            if batch is None:
+                break
             self._batch(batch)
+            if (
+                len(self._added) >= _OBJECTS
+                or self._waiting_bytes >= _BYTES
+                or monotonic() - self._written_at > _WAIT_S
+            ):
+                self._flush()
+        self._flush()
         moved = tuple([self._move(update) for update in updates])
         return Taken(self._count, self._size, moved)
 
     # -- objects ------------------------------------------------------------------------------------------------------
 
     def _batch(self, batch: Sequence[Item]) -> None:
-        added: dict[Digest, tuple[str, bytes]] = {}
-        large: Rows = []
-        wanted: set[Digest] = set()
+        """Proves what can be proven of each object by itself."""
         for item in batch:
             if isinstance(item, Boundary):
                 self._boundaries[item.execution] = item.missing
                 continue
+            digest, kind = item.digest, item.kind
             try:
-                payload = self._large(item, large) if isinstance(item, Large) else self._small(item, added)
-                if item.kind != "blob" and self._head in payload:
-                    wanted.update(self._needed(item.digest, item.kind, references(payload)))
+                points_to = self._small(item) if type(item) is Sent else self._large(item)  # type: ignore[arg-type]
             except (MalformedObject, ValueError) as error:
                 raise self._lie(item, str(error)) from error
-            if item.kind == "jobs":
-                self.pages.append(item.digest)
-        self._check(wanted.difference(added, [Digest(digest) for digest, _ in large]))
-        self._put(added, large)
+            if points_to and not (kind == "exec" and self._boundaries.get(digest)):
+                self._wanted.update(points_to)
+            if kind == "jobs":
+                self.pages.append(digest)
 
-    def _small(self, item: Sent, added: dict[Digest, tuple[str, bytes]]) -> bytes:
+    def _small(self, item: Sent) -> Sequence[Digest]:
         digest, kind, payload = item
         if len(payload) > limits.INLINE_BYTES:
             raise MalformedObject(f"it has {len(payload):,} bytes")
         if object_id(self._format, kind, payload) != digest:
             raise MalformedObject("its bytes do not fit its id")
-        check(kind, payload)
-        added[digest] = kind, payload
-        self._size += len(payload)
-        return payload
+        points_to = arrived(kind, payload, self._format.size)
+        self._added[digest] = kind, payload
+        self._waiting_bytes += len(payload)
+        return points_to
 
-    def _large(self, item: Large, rows: Rows) -> bytes:
+    def _large(self, item: Large) -> Sequence[Digest]:
         if item.size > _MOST_BYTES or (item.kind != "blob" and item.size > _MOST_STRUCTURE):
             raise MalformedObject(f"it has {item.size:,} bytes")
         digest, row = self._objects.put_stream(item.kind, item.parts, item.size)
         if digest != item.digest:
             raise MalformedObject("its bytes do not fit its id")
-        rows += row
-        self._size += item.size
+        self._large_rows += row
+        self._waiting_bytes += item.size
         if item.kind == "blob":
-            return b""
+            return ()
         view = self._objects.written(digest)
-        payload = b"" if view is None else bytes(view)
-        check(item.kind, payload)
-        return payload
+        return arrived(item.kind, b"" if view is None else bytes(view), self._format.size)
 
-    def _needed(self, digest: Digest, kind: str, found: Sequence[Digest]) -> Iterable[Digest]:
-        """What has to be there of what an object points to."""
-        missing = self._boundaries.get(digest) if kind == "exec" else None
-        return found if not missing else ()
+    def _flush(self) -> None:
+        """Writes what has come, after a look that it leads to nothing that is not there."""
+        added, large, wanted = self._added, self._large_rows, self._wanted
+        self._added, self._large_rows, self._wanted = {}, [], set()
+        if added or large:
+            self._check(wanted.difference(added, [Digest(digest) for digest, _ in large]))
+            self._put(added, large)
+            self._size += self._waiting_bytes
+        self._waiting_bytes = 0
+        self._written_at = monotonic()
 
     def _check(self, wanted: Iterable[Digest]) -> None:
         """Checks that objects are there."""

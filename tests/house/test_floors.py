@@ -22,6 +22,7 @@ CORE_ORDER = """
     table_forms
     history job_links kinds
     objects
+    arrivals
     values display json_form replays uses
     handle_states
     decoding expressions static_uses class_bodies readings
