@@ -36,6 +36,8 @@ TITLES: Final = {
     "root": "The expression that was run; it is not a call that could be looked up",
 }
 
+_HITS: Final = ("whole", "step", "result", "error", "inner")
+
 
 class Answer(NamedTuple):
     """How a job was answered.
@@ -47,6 +49,7 @@ class Answer(NamedTuple):
         with_job: the job of the same execution that it joined, or whose replay it is part of.
         below: the jobs below it that ran, where it was replayed one step; at most the first that are looked at.
         depends: what its subtree depended on, where that is recorded.
+        remote: the remote that it came from, in the run itself or before.
     """
 
     how: str
@@ -55,6 +58,7 @@ class Answer(NamedTuple):
     with_job: Place | None = None
     below: tuple[tuple[Job, Reason], ...] = ()
     depends: Dependencies | None = None
+    remote: str = ""
 
 
 class Answers:
@@ -73,6 +77,11 @@ class Answers:
 
     def answer(self, place: Place) -> Answer:
         """Returns how a job was answered."""
+        remote = place[1][-1].row.remote
+        answer = self._answer(place)
+        return answer._replace(remote=remote or _remote(answer.made_by)) if answer.how in _HITS else answer
+
+    def _answer(self, place: Place) -> Answer:
         table, lineage = place
         job = lineage[-1]
         if job.inner:
@@ -209,6 +218,10 @@ class Answers:
             ):
                 return "an option on the command line"
         return "an option of the task"
+
+
+def _remote(place: Place | None) -> str:
+    return "" if place is None else place[0].run.remote
 
 
 def made_by(graph: Graph, call: Digest, later: Run | None = None) -> Place | None:

@@ -18,7 +18,7 @@ from redun.cli.context import common_options, open_store, settings
 from redun.cli.dependencies import depends_lines
 from redun.cli.exits import OK
 from redun.cli.graph import Graph
-from redun.cli.history_view import SHORT, clock, full_uuid, run_header
+from redun.cli.history_view import SHORT, came_from, clock, full_uuid, run_header
 from redun.cli.job_lines import job_line, lineage_text, state_name
 from redun.cli.job_table import Job, JobTable, Place, place_of
 from redun.cli.log_json import json_text
@@ -27,6 +27,7 @@ from redun.cli.parts import indented, trace_lines
 from redun.cli.reason_view import miss_lines, reason_json, reason_lines
 from redun.cli.search import jobs_of_call
 from redun.core.errors import NotFound
+from redun.core.forms import printable
 from redun.core.json_form import record_to_json
 from redun.executor.reasons import Reason
 from redun.store.lookup_names import JobName, Named, ObjectName, Run, TaskName, find
@@ -114,6 +115,9 @@ def _other_jobs(graph: Graph, answer: Answer, paint: Paint) -> Iterator[str]:
         yield ""
         yield "Compared with:" if answer.how == "ran" else "It ran in:"
         yield f"  {place_text(graph, answer.made_by, paint)}"
+    elif answer.remote:
+        yield ""
+        yield f"It came from {printable(answer.remote)} when it was asked for; redun fetch gets the history of that"
     elif answer.reason is not None and answer.reason.compared is not None:
         yield ""
         yield "Compared with:"
@@ -127,7 +131,8 @@ def place_text(graph: Graph, place: Place, paint: Paint) -> str:
     job = lineage[-1]
     run = paint(full_uuid(table.run)[:SHORT], "id")
     when = clock(table.run.start + job.row.start)
-    return f"Job {paint(table.id(job)[:SHORT], 'id')} of Exec {run}, {when}: {graph.call_text(job.call)}"
+    came = f" (from {came_from(table.run)})" if table.run.remote else ""
+    return f"Job {paint(table.id(job)[:SHORT], 'id')} of Exec {run}, {when}: {graph.call_text(job.call)}{came}"
 
 
 def _below_lines(graph: Graph, table: JobTable, answer: Answer, paint: Paint) -> Iterator[str]:
@@ -168,6 +173,7 @@ def _document(graph: Graph, named: Run | Place, most: int | None) -> dict[str, A
         "how": answer.how,
         "reason": None if answer.reason is None else reason_json(answer.reason),
         "made_by": None if answer.made_by is None else place_json(graph, answer.made_by),
+        "remote": answer.remote or None,
         "with_job": None if answer.with_job is None else place_json(graph, answer.with_job),
         "ran_below": below,
         "depends": None if answer.depends is None else record_to_json(answer.depends),
@@ -178,6 +184,7 @@ def place_json(graph: Graph, place: Place) -> dict[str, Any]:
     """Returns a job in its execution as plain data."""
     table, lineage = place
     job = lineage[-1]
+    facts = dict(table.run.info)
     return {
         "job": table.id(job),
         "execution": full_uuid(table.run),
@@ -185,6 +192,9 @@ def place_json(graph: Graph, place: Place) -> dict[str, Any]:
         "call": None if job.call is None else job.call.hex(),
         "status": state_name(job),
         "start": (table.run.start + job.row.start) / 1_000_000,
+        "remote": table.run.remote or None,
+        "user": facts.get("user"),
+        "host": facts.get("host"),
     }
 
 

@@ -84,7 +84,15 @@ def run_line(run: Run, paint: Paint, *, full: bool = False) -> str:
     """Returns the line of an execution."""
     name = full_uuid(run) if full else full_uuid(run)[:SHORT]
     tags = f" ({tags_text(run.tags)})" if run.tags else ""
-    return f"Exec {paint(name, 'id')} {run_state(run, paint)} {clock(run.start)}:  {command_text(run)}{tags}"
+    came = f" (from {came_from(run)})" if run.remote else ""
+    return f"Exec {paint(name, 'id')} {run_state(run, paint)} {clock(run.start)}:  {command_text(run)}{tags}{came}"
+
+
+def came_from(run: Run) -> str:
+    """Returns `origin: ada@host` for an execution that came by a remote: its name, and who ran it where."""
+    facts = dict(run.info)
+    who = "@".join(filter(None, (facts.get("user", ""), facts.get("host", ""))))
+    return printable(": ".join(filter(None, (run.remote, who))))
 
 
 def tags_text(tags: Iterable[tuple[str, str]]) -> str:

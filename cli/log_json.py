@@ -79,6 +79,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "duration": run_duration(run) / 1_000_000,
         "argv": list(run.argv),
         "info": dict(run.info),
+        "remote": run.remote or None,
         "tags": [list(tag) for tag in run.tags],
         "root": _hex(run.root),
         "counts": [record_to_json(count) for count in run.counts],

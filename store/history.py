@@ -15,10 +15,21 @@ from redun.store.problems import Progress
 from redun.store.refs import EXECUTIONS, all_refs
 
 Get = Callable[[Digest], tuple[str, bytes]]
+#: What orders an execution, its id, the ref of its chain, and the execution.
+_Entry = tuple[int, Digest, str, ExecRecord]
 
 
 def executions(backend: Backend, get: Get) -> Iterator[tuple[Digest, ExecRecord]]:
     """Returns every execution that was not pruned, newest first.
+
+    Raises:
+        StoreDamaged: if a chain leads to something that is not an execution.
+    """
+    return ((digest, record) for _, digest, record in chained(backend, get))
+
+
+def chained(backend: Backend, get: Get) -> Iterator[tuple[str, Digest, ExecRecord]]:
+    """Returns every execution that was not pruned, newest first, each with the ref of the chain that led to it.
 
     Chains are merged by the time at which runs started; inside a chain its order counts, whatever the clocks said.
 
@@ -29,19 +40,19 @@ def executions(backend: Backend, get: Get) -> Iterator[tuple[Digest, ExecRecord]
     """
     shallow = all_shallow(backend)
     refs = all_refs(backend).items()
-    heads = [_entry(get, digest) for name, digest in refs if name.startswith(EXECUTIONS)]
+    heads = [_entry(get, digest, name) for name, digest in refs if name.startswith(EXECUTIONS)]
     heapq.heapify(heads)
     seen: set[Digest] = set()
     while heads:
-        _, digest, record = heapq.heappop(heads)
+        _, digest, name, record = heapq.heappop(heads)
         if digest in seen:
             continue  # two refs lead here
         seen.add(digest)
         missing = shallow.get(digest, Missing(0))
         if not missing & Missing.CONTENTS:
-            yield digest, record
+            yield name, digest, record
         parent = None if missing & Missing.PARENT else present(backend, record.parent)
-        older = None if parent is None else _older(backend, get, digest, parent)
+        older = None if parent is None else _older(backend, get, digest, parent, name)
         if older is not None:
             heapq.heappush(heads, older)
 
@@ -59,10 +70,10 @@ def present(backend: Backend, execution: Digest | None) -> Digest | None:
     return execution
 
 
-def _older(backend: Backend, get: Get, digest: Digest, parent: Digest) -> tuple[int, Digest, ExecRecord] | None:
+def _older(backend: Backend, get: Get, digest: Digest, parent: Digest, name: str) -> _Entry | None:
     """Returns the entry of the execution before one, or None where a collection has taken it meanwhile."""
     try:
-        return _entry(get, parent)
+        return _entry(get, parent, name)
     except StoreDamaged as error:
         missing = isinstance(error.__cause__, NotFound)
         if missing and backend.read(lambda txn: declared(txn, digest) or not txn.present("objects", [digest])):
@@ -70,7 +81,7 @@ def _older(backend: Backend, get: Get, digest: Digest, parent: Digest) -> tuple[
         raise
 
 
-def _entry(get: Get, digest: Digest) -> tuple[int, Digest, ExecRecord]:
+def _entry(get: Get, digest: Digest, name: str) -> _Entry:
     try:
         kind, payload = get(digest)
     except NotFound as error:
@@ -78,7 +89,7 @@ def _entry(get: Get, digest: Digest) -> tuple[int, Digest, ExecRecord]:
     if kind != "exec":
         raise StoreDamaged(f"a chain of executions leads to the {kind} {digest.hex()}", hint="redun fsck")
     record = ExecRecord.parse(payload)
-    return -record.start, digest, record
+    return -record.start, digest, name, record
 
 
 def counted(listed: Iterator[tuple[Digest, ExecRecord]], progress: Progress) -> Iterator[tuple[Digest, ExecRecord]]:

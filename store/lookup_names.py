@@ -14,6 +14,7 @@ from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import AmbiguousPrefix, NotFound
 from redun.core.objects import ExecRecord, JobRow, Status, TaskCount, TaskRecord, job_id
 from redun.store.journal import LiveInfo
+from redun.store.refs import EXECUTIONS, TRACKING
 from redun.store.store import Store
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Run(NamedTuple):
         trace: traceback of what ended it.
         tags: text pairs, those given and taken after it was run included.
         tail, running: rows that are on no page, of jobs that have ended and that have not; empty once sealed.
+        remote: whence it came: the name of a remote; empty where it was run here.
     """
 
     uuid: bytes
@@ -61,6 +63,7 @@ class Run(NamedTuple):
     tags: tuple[tuple[str, str], ...] = ()
     tail: tuple[JobRow, ...] = ()
     running: tuple[JobRow, ...] = ()
+    remote: str = ""
 
 
 class JobName(NamedTuple):
@@ -104,13 +107,14 @@ def runs(store: Store) -> Iterator[Run]:
 def _runs(store: Store) -> Iterator[Run]:
     waiting = [_of_live(info) for info in store.live_runs()]  # oldest first
     shown: set[bytes] = set()
-    for digest, record in store.executions():
+    remotes = Remotes(store)
+    for chain, digest, record in store.chained_executions():
         while waiting and waiting[-1].start >= record.start:
             shown.add(waiting[-1].uuid)
             yield waiting.pop()
         if record.uuid not in shown:  # it may have been sealed since the live ones were read
             shown.add(record.uuid)
-            yield of_record(digest, record)
+            yield of_record(digest, record, remotes.name(chain))
     yield from (run for run in reversed(waiting) if run.uuid not in shown)
 
 
@@ -123,7 +127,28 @@ def _with_tags(run: Run, changed: dict[bytes, dict[tuple[str, str], bool]]) -> R
     return run._replace(tags=effective(run.tags, noted))
 
 
-def of_record(digest: Digest, record: ExecRecord) -> Run:
+class Remotes:
+    """Tells by which remote the executions of a chain came."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._own = store.id.hex()
+        self._names: dict[str, str] | None = None
+
+    def name(self, chain: str) -> str:
+        """Returns the name of the remote that has a chain; nothing for the chains of this store, and for those that are
+        here without a remote, as after a backup was restored."""
+        made_by = chain.removeprefix(EXECUTIONS)
+        if made_by.startswith(self._own):
+            return ""
+        if self._names is None:
+            refs = (ref.removeprefix(TRACKING) for ref in self._store.refs(TRACKING))
+            self._names = {made: name for name, _, made in (ref.partition(f"/{EXECUTIONS}") for ref in refs)}
+        # a chain that has gone another way is kept under a name that goes on after a hyphen
+        return self._names.get(made_by) or self._names.get(made_by.partition("-")[0], "")
+
+
+def of_record(digest: Digest, record: ExecRecord, remote: str = "") -> Run:
     """Returns a sealed execution."""
     return Run(
         uuid=record.uuid,
@@ -140,6 +165,7 @@ def of_record(digest: Digest, record: ExecRecord) -> Run:
         sources=record.sources,
         trace=record.trace,
         tags=record.tags,
+        remote=remote,
     )
 
 
@@ -252,11 +278,14 @@ def _prefix(text: str) -> str | None:
 def _executions_and_objects(store: Store, history: list[Run], prefix: str) -> list[Named]:
     found: list[Named] = [run for run in history if run.uuid.hex().startswith(prefix)]
     for kind, digest in store.resolve(prefix, _LISTED):
-        found.append(_run_of(store, digest) if kind == "exec" else ObjectName(kind, digest))
+        found.append(_run_of(store, history, digest) if kind == "exec" else ObjectName(kind, digest))
     return list(dict.fromkeys(found))
 
 
-def _run_of(store: Store, digest: Digest) -> Run:
+def _run_of(store: Store, history: list[Run], digest: Digest) -> Run:
+    listed = next((run for run in history if run.digest == digest), None)
+    if listed is not None:
+        return listed
     return _with_tags(of_record(digest, ExecRecord.parse(store.get(digest)[1])), store.tags_of_executions())
 
 

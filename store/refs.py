@@ -18,6 +18,8 @@ from redun.store.objects import kind_of
 from redun.store.ports import Backend, ReadTransaction, WriteTransaction, scan_prefix
 
 EXECUTIONS: Final = "executions/"
+#: Refs below this name say where those of remotes were when they were last asked.
+TRACKING: Final = "remotes/"
 #: Refs below this name keep what they point to, whatever the rules of pruning say.
 PINS: Final = "pins/"
 #: LMDB's keys end at 511 bytes; a reflog key is the name, a NUL and 8 bytes.

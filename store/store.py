@@ -328,6 +328,15 @@ class Store(NameAccess):
         """
         return history.executions(self._backend, self.get)
 
+    def chained_executions(self) -> Iterator[tuple[str, Digest, ExecRecord]]:
+        """Returns what `executions` does, each with the ref of its chain: `executions/` and the id of the store that
+        made it, in hexadecimal digits.
+
+        Raises:
+            StoreDamaged: if a chain is broken.
+        """
+        return history.chained(self._backend, self.get)
+
     def watch(self, *, timeout: float | None = None, poll: float = 0.1) -> Iterator[tuple[Digest, ExecRecord]]:
         """Returns the executions that are sealed from this call on, by any process, each once, as they are sealed.
 

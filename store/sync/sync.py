@@ -4,7 +4,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.errors import NotFound, RemoteError
@@ -12,7 +12,7 @@ from redun.core.objects import ExecRecord
 from redun.store.copying import Source
 from redun.store.locate import store_at
 from redun.store.problems import Progress, no_progress
-from redun.store.refs import EXECUTIONS, all_refs, move
+from redun.store.refs import EXECUTIONS, TRACKING, all_refs, move
 from redun.store.sync import remotes
 from redun.store.sync.addresses import address_of
 from redun.store.sync.claims import Claims
@@ -22,9 +22,6 @@ from redun.store.sync.parts import Opener, SyncParts
 from redun.store.sync.peers import Item, Peer, Taken, Update
 from redun.store.sync.planning import plan
 from redun.store.sync.remotes import DEFAULT, Remote
-
-#: Refs below this name say where those of remotes were when they were last asked.
-TRACKING: Final = "remotes/"
 
 
 class Moved(NamedTuple):
