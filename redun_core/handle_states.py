@@ -42,9 +42,10 @@ class Stateful:
 
 
 def stands(external: External) -> bool:
-    """Returns whether an argument is what it was when it was named. What the class of a handle thinks of its resource
-    is no matter here: the task may be the one that makes it."""
-    return external.__stands__() if isinstance(external, Stateful) else external.is_valid()
+    """Returns whether an argument is what it was when it was named. What the class of a handle, or of a value of the
+    user, thinks of what it stands for is no matter here: the task may be the one that makes it."""
+    own = getattr(external, "__stands__", None)
+    return bool(external.is_valid() if own is None else own())
 
 
 class States(Protocol):

@@ -96,6 +96,10 @@ class _Common:
         that made it runs again. What raises counts as no."""
         return True
 
+    def __stands__(self) -> bool:
+        """Returns that it may be an argument, whether it is valid or not."""
+        return True
+
     def describe(self) -> str:
         """Returns the value's name for people, such as a path."""
         return repr(self)

@@ -114,6 +114,27 @@ def test_a_value_that_no_longer_holds_is_made_again(flow: Flow, tmp_path: Path):
     assert path.exists()
 
 
+def test_a_value_that_does_not_hold_may_be_given_to_the_task_that_makes_it_hold(flow: Flow, tmp_path: Path):
+    flow.load(
+        VALUES
+        + """
+@task()
+def touch(marker):
+    ran("touch")
+    open(marker.path, "w").close()
+    return marker
+"""
+    )
+    path = tmp_path / "mark"
+    call = f"touch(Marker({str(path)!r}))"
+    assert flow(call).path == str(path)
+    flow(call)
+    assert flow.ran == []
+    path.unlink()
+    flow(call)
+    assert flow.ran == ["touch"]
+
+
 MISSING = """
     import sys
     from redun import Scheduler, task
