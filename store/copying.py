@@ -23,7 +23,7 @@ from redun.core.errors import MalformedObject, StoreDamaged, StoreLocked, StoreR
 from redun.store import locks, lost
 from redun.store.gc import trash
 from redun.store.gc.shallow import Missing, all_shallow
-from redun.store.objects import Objects, kind_of, size_of
+from redun.store.objects import RAW, Objects, kind_of, size_of
 from redun.store.ports import Backend, ReadTransaction
 
 #: So many bytes of an id tell where in the sorted list of ids it is.
@@ -87,8 +87,8 @@ class Source:
         return found
 
     def points(self, digests: Sequence[Digest]) -> Iterator[Sequence[Digest]]:
-        """Yields what each object points to and is there, in the order asked. Payloads that point to nothing, and may
-        be large, are not read.
+        """Yields what each object points to and is there, in the order asked. Those that point to nothing are left out,
+        and not verified.
 
         Raises:
             StoreDamaged: as `load`.
@@ -100,7 +100,7 @@ class Source:
                 env = rows.get(digest)
                 if env is None:
                     yield self.load(digest).points_to
-                elif kind_of(env) != "blob":
+                elif (env[0] != RAW or self._head in env) and kind_of(env) != "blob":
                     kind, payload = self._objects.open(digest, env)
                     yield self._points_to(digest, kind, payload)
 

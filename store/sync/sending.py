@@ -3,7 +3,7 @@ the next one goes on from there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from redun.core import limits
@@ -34,24 +34,35 @@ def batches(source: Source, planned: Plan, progress: Progress) -> Iterator[Seque
     for end in range(len(planned.objects), 0, -_TOGETHER):
         some = [digest for digest in planned.objects[max(end - _TOGETHER, 0) : end] if digest in left]
         read = source.load_many(some)
-        for root in reversed(some):
-            for digest, loaded in source.children_first(root, lambda digest: digest not in left, read):
-                left.discard(digest)
-                batch.append(_item(digest, loaded))
-                size += len(loaded.payload)
-                if len(batch) >= _TOGETHER or size >= _BYTES:
-                    yield batch
-                    done += len(batch)
-                    progress("objects", done, total)
-                    batch, size = [], 0
+        for digest, loaded in _ordered(source, some, read, left):
+            left.discard(digest)
+            payload = loaded.payload
+            batch.append(Sent(digest, loaded.kind, payload) if type(payload) is bytes else _large(digest, loaded))
+            size += len(payload)
+            if len(batch) >= _TOGETHER or size >= _BYTES:
+                yield batch
+                done += len(batch)
+                progress("objects", done, total)
+                batch, size = [], 0
     if batch:
         yield batch
         progress("objects", done + len(batch), total)
 
 
-def _item(digest: Digest, loaded: Loaded) -> Item:
-    payload = loaded.payload
-    if isinstance(payload, bytes):
-        return Sent(digest, loaded.kind, payload)
+def _ordered(
+    source: Source, some: Sequence[Digest], read: Mapping[Digest, Loaded], left: set[Digest]
+) -> Iterator[tuple[Digest, Loaded]]:
+    """Returns objects, the last first, each after what of it is left."""
+    for digest in reversed(some):
+        loaded = read.get(digest)
+        if loaded is not None and left.isdisjoint(loaded.points_to):
+            if digest in left:
+                yield digest, loaded
+        else:
+            yield from source.children_first(digest, lambda one: one not in left, read)
+
+
+def _large(digest: Digest, loaded: Loaded) -> Large:
+    payload = memoryview(loaded.payload)
     parts = (payload[start : start + limits.MIB] for start in range(0, len(payload), limits.MIB))
     return Large(digest, loaded.kind, len(payload), parts)
