@@ -39,7 +39,9 @@ def _dropped(call: TaskCall) -> None:
         body = frame.f_locals.get(_BODY)
         if isinstance(body, FunctionType):
             seen = body.__globals__.get("__warningregistry__", {})
-            _warn(call, body.__code__.co_filename, _line(body, call, seen), body.__globals__)
+            line = _line(body, call, seen)
+            if line is not None:
+                _warn(call, body.__code__.co_filename, line, body.__globals__)
 
 
 def _instruction(frame: FrameType) -> str:
@@ -60,14 +62,14 @@ def _warn(call: TaskCall, file: str, line: int, scope: dict[str, Any]) -> None:
         seen[place] = True
 
 
-def _line(body: FunctionType, call: TaskCall, seen: Container[Any]) -> int:
-    """The line of a body that assigns a call of that task to a name that is never read; else its first line."""
+def _line(body: FunctionType, call: TaskCall, seen: Container[Any]) -> int | None:
+    """The line of a body that assigns a call of that task to a name that is never read; None where there is none, as in
+    a body that makes a call and needs it in one of two cases only."""
     captured = capture_function(body)
-    first = captured.line or body.__code__.co_firstlineno
     try:
         tree = ast.parse(dedent(captured.text))
     except (SyntaxError, ValueError):
-        return first
+        return None
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     lines = []
     for node in ast.walk(tree):
@@ -77,7 +79,7 @@ def _line(body: FunctionType, call: TaskCall, seen: Container[Any]) -> int:
             if unread and call._redun_task.name in _named(node.value):
                 lines.append(captured.line + node.lineno - 1)
     new = (line for line in sorted(lines) if (WorkflowWarning, body.__code__.co_filename, line) not in seen)
-    return next(new, lines[0] if lines else first)
+    return next(new, lines[0] if lines else None)
 
 
 def _named(value: ast.expr) -> set[str]:

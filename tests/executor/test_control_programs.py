@@ -9,12 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
 from tests.executor.control_texts import ControlFlow
 from tests.executor.strategies import Outcome, Strategy, strategies_in
 from tests.executor.workflows import Dice
+
+#: Random bodies drop calls.
+pytestmark = pytest.mark.filterwarnings("ignore::redun.core.errors.WorkflowWarning")
 
 
 class ControlHistory:

@@ -79,6 +79,11 @@ def test_what_is_returned_or_held_by_it_is_never_warned_about(flow: Flow):
     assert warned(flow, body) == []
 
 
+def test_a_call_that_one_of_two_branches_needs_is_not_warned_about(flow: Flow):
+    body = "    x = size('a')\n    if n == 0:\n        return 0\n    return x\n"
+    assert warned(flow, body, "n", call="main(0)") == []
+
+
 def test_what_an_error_takes_along_is_not_warned_about(flow: Flow):
     assert warned(flow, "    lost = size('a')\n    raise ValueError(3)\n") == []
     body = (
