@@ -115,7 +115,8 @@ def _member_lines(error: BaseException, indent: str = "  ") -> list[str]:
 
 def _job_lines(job: FailedJob) -> list[str]:
     name = job.fullname.rpartition(".")[2]
-    lines = [f'  Job {job.id[:SHORT_ID]}: File "{printable(job.file)}", line {job.line}, in {printable(name)}']
+    where = f'File "{printable(job.file)}", line {job.line}, in {printable(name)}' if job.file else job.fullname
+    lines = [f"  Job {job.id[:SHORT_ID]}: {where}"]
     if job.text:
         lines.append(f"    {printable(job.text)}")
     lines += [f"    {printable(name)} = {short_repr(value, _LINE_CHARS)}" for name, value in job.args]

@@ -55,7 +55,7 @@ class FailedJob:
     """One job of a job traceback.
 
     Attributes:
-        file, line: where its task is defined, `text` that line.
+        file, line: where its task is defined, `text` that line; empty for one that comes with redun.
         args: bound arguments, (name, value); a value may be `Unreadable`.
     """
 

@@ -35,6 +35,10 @@ _TABLES: Final = re.compile(rb"(?:numpy\.(?:ndarray|objects|texts)|pandas\.|pola
 _LOOKED_AT: Final = 4096
 
 
+#: Modules of tasks that come with redun, such as scripts.
+_OURS: Final = "redun."
+
+
 class Teller:
     """Makes what an observer is told from the jobs of one run.
 
@@ -102,12 +106,11 @@ class Teller:
         rows: list[FailedJob] = []
         job = failure.origin if failure is not None else None
         while job is not None:
-            capture = job.task.capture
-            first = capture.text.partition("\n")[0].strip()
-            arguments = self.arguments(job)
-            rows.append(
-                FailedJob(self._id(job.number), job.task.fullname, capture.file, capture.line, first, arguments)
-            )
+            file, line, first = "", 0, ""
+            if not job.task.module.startswith(_OURS):  # where a task of ours stands helps nobody
+                capture = job.task.capture
+                file, line, first = capture.file, capture.line, capture.text.partition("\n")[0].strip()
+            rows.append(FailedJob(self._id(job.number), job.task.fullname, file, line, first, self.arguments(job)))
             job = job.scope
         return rows[::-1]
 
