@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from redun.core import keys  # noqa: F401  it registers what can be stored, as in every run
 from tests.core.projects import TASK, Project, use, uses
 
 T = "@task()\ndef t(x=0):\n    return {}\n"
@@ -155,10 +156,16 @@ def test_an_unencodable_constant_of_another_module_counts_by_the_text_there(proj
 
 
 def test_of_an_object_of_a_library_only_its_import_counts(project: Project):
-    found = project("from numpy import sin\n" + T.format("sin"))
-    assert uses(found) == [("import", "w:sin")]
-    assert use(found, "w:sin").detail == "numpy:sin"
+    found = project("from sys import stderr\n" + T.format("stderr"))
+    assert uses(found) == [("import", "w:stderr")]
+    assert use(found, "w:stderr").detail == "sys:stderr"
     assert found.untracked == ()
+
+
+def test_a_function_of_numpy_is_a_value_with_a_name(project: Project):
+    found = project("from numpy import sin as f\n" + T.format("f"))
+    assert uses(found) == [("constant", "w:f")]
+    assert project("from numpy import cos as f\n" + T.format("f")).digest != found.digest
 
 
 def test_an_unencodable_cell_counts_by_the_text_of_the_function_that_made_it(project: Project):
