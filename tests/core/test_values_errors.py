@@ -158,9 +158,9 @@ def test_no_reduce_method_of_a_class_is_called(capsys: pytest.CaptureFixture[str
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Any):
-    with pytest.raises(CannotEncode, match=r"value\[0\]: IsADirectoryError") as caught:
+    with pytest.raises(CannotEncode, match=r"value\[0\]: .*Is a directory, where a file was meant") as caught:
         _encode([File(tmp_path)])
-    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.path == "value[0]"
 
 
 def test_an_encoder_goes_on_after_an_error():
