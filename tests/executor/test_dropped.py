@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from redun.core.errors import WorkflowWarning
+from redun.core.errors import ExpressionError, WorkflowWarning
 from redun.store import Store
 from tests.executor.flows import HEADER, MODULE, Flow, flow_in
 
@@ -127,3 +127,22 @@ def test_the_text_of_a_lazy_value_is_that_of_the_call_and_warned_about(flow: Flo
 
 def test_a_lazy_value_shown_by_repr_is_not_warned_about(flow: Flow):
     assert warned(flow, "    x = size('a')\n    y = f'{x!r} {[repr(x)]}'\n    return x, y\n") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "instead"),
+    [
+        ("    if size('a'):\n        return 1\n", "decide with cond"),
+        ("    return [x for x in size('a')]\n", "map_(task, values)"),
+        ("    a, b = size('a')\n    return a\n", "nout=2"),
+        ("    return f\"{size('a')}\"\n", "format inside a task"),
+        ("    return len(size('a'))\n", "use len() inside a task"),
+        ("    return int(size('a'))\n", "convert inside a task"),
+        ("    return 3 in size('a')\n", "use `in` inside a task"),
+    ],
+)
+def test_a_lazy_value_that_is_used_too_early_is_an_error_that_says_what_to_do(flow: Flow, body: str, instead: str):
+    flow.load(f"{TASKS}@task()\ndef main():\n{body}")
+    with pytest.raises(ExpressionError) as found:
+        flow()
+    assert instead in found.value.hint
