@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "fetch": ("redun.cli.fetch", "fetch", "Get the history of a remote, and leave this one as it is."),
     "pull": ("redun.cli.fetch", "pull", "Get the history of a remote, and what it computed as hits."),
     "clone": ("redun.cli.clone", "clone", "Make a store with all that a remote has."),
+    "bundle": ("redun.cli.bundle", "bundle", "History as a file, to be carried elsewhere."),
     "serve": ("redun.cli.serve", "serve", "Answer one push or pull, over standard input and output."),
     "backup": ("redun.cli.backup", "backup", "Write the store as one file."),
     "restore": ("redun.cli.restore", "restore", "Bring back archived files, or a store from a backup."),

@@ -70,13 +70,9 @@ def restore(
 
 def _is_backup(name: str) -> bool:
     """Whether there is a file that begins as backups do."""
-    from redun.store.packs import MAGIC
+    from redun.store.packs import is_pack
 
-    try:
-        with open(name, "rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
+    return is_pack(name)
 
 
 def _make_store(name: str, at: str, found: Settings, *, as_json: bool) -> None:

@@ -30,7 +30,7 @@ def say(found: Settings, moved: Moved, verb: str, *, as_json: bool) -> None:
 def lines(moved: Moved, verb: str) -> Iterator[str]:
     """Yields the lines that say what went over."""
     name = printable(moved.remote)
-    if not moved.executions and not moved.objects:
+    if not moved.executions and not moved.objects and not moved.claims:
         yield f"{name}: nothing new"
         return
     size = f", {size_text(moved.size)}" if moved.size else ""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 from redun.core import limits
 from redun.core.digest import Digest, Key, ObjectFormat
@@ -31,10 +31,11 @@ from redun.store.refs import target_of
 
 PURPOSE: Final = "backup"
 #: Tables whose rows a backup has, in the order in which they come: names, then objects, then the rest.
-NAMES: Final = ("refs", "reflog", "shallow", "lost")
+NAMES: Final = ("refs", "reflog", "shallow", "lost", "remotes")
 CLAIMS: Final = ("memo", "tally", "superseded")
 
 _EVERY: Final = 1_000
+_Made = TypeVar("_Made")
 
 
 class Backup(NamedTuple):
@@ -63,6 +64,16 @@ def write(parts: Parts, target: packs.Writable, progress: Progress) -> Backup:
 
 def write_file(parts: Parts, path: Path, progress: Progress) -> Backup:
     """Writes a backup to a file that is not there yet: whole, or not at all; see `Store.backup`."""
+    return new_file(path, lambda file: write(parts, file, progress))
+
+
+def new_file(path: Path, write_to: Callable[[BinaryIO], _Made]) -> _Made:
+    """Writes a file that is not there yet, whole or not at all, readable for its owner alone.
+
+    Raises:
+        StoreError: if something has that name.
+        StoreFull, StoreReadOnly: if there is no room, or no permission.
+    """
     taken = StoreError(f"{path} is there already", path=str(path), hint="name another file, or move it away")
     if os.path.lexists(path):
         raise taken
@@ -71,7 +82,7 @@ def write_file(parts: Parts, path: Path, progress: Progress) -> Backup:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with translated(path), open(descriptor, "wb", buffering=limits.MIB) as file:
-            made = write(parts, file, progress)
+            made = write_to(file)
             file.flush()
             os.fsync(descriptor)
         with translated(path):

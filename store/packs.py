@@ -56,7 +56,7 @@ class Header(NamedTuple):
 
     Attributes:
         format: how its objects are named.
-        purpose: `backup`: all of a store.
+        purpose: `backup`: all of a store; `bundle`: some of its history.
         store_id: the store that it was made from.
         time: when, in microseconds since the epoch.
         needs: ids of objects that are not in it, which whoever takes it has to have.
@@ -83,6 +83,15 @@ class Entry(NamedTuple):
     digest: Digest
     kind: str
     size: int
+
+
+def is_pack(path: str) -> bool:
+    """Returns whether there is a file that begins as packs do."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except (OSError, ValueError):
+        return False
 
 
 class Writer:
@@ -117,8 +126,7 @@ class Writer:
 
     def object(self, digest: Digest, kind: str, payload: bytes | memoryview) -> None:
         """Writes an object, of any size: a view of a file is read as it is written."""
-        name = kind.encode()
-        front = b"".join((_OBJECT, digest, bytes((len(name),)), name, bytes((_RAW,)), _u64.pack(len(payload))))
+        front = _front(digest, kind, len(payload))
         if len(payload) <= _PART_BYTES:
             self._write(front + payload)
         else:
@@ -127,11 +135,32 @@ class Writer:
                 self._write(payload[start : start + _PART_BYTES])
         self.objects += 1
 
+    def large(self, digest: Digest, kind: str, size: int, parts: Iterable[bytes | memoryview]) -> None:
+        """Writes an object whose payload of `size` bytes comes in parts."""
+        self._write(_front(digest, kind, size))
+        for part in parts:
+            self._write(part)
+        self.objects += 1
+
+    def stream(self, digest: Digest, kind: str, size: int, parts: Iterable[bytes | memoryview]) -> None:
+        """Writes an object whose payload of `size` bytes comes in parts."""
+        name = kind.encode()
+        self._write(b"".join((_OBJECT, digest, bytes((len(name),)), name, bytes((_RAW,)), _u64.pack(size))))
+        for part in parts:
+            self._write(part)
+        self.objects += 1
+
     def end(self) -> None:
         """Writes the end."""
         self._write(_END + _counts.pack(self.objects, self.rows))
         self._target.write(self._hasher.digest())
         self.size += self._hasher.digest_size
+
+
+def _front(digest: Digest, kind: str, size: int) -> bytes:
+    """Returns the beginning of an object, up to its payload."""
+    name = kind.encode()
+    return b"".join((_OBJECT, digest, bytes((len(name),)), name, bytes((_RAW,)), _u64.pack(size)))
 
 
 class Reader:
@@ -199,12 +228,16 @@ class Reader:
     def _read_header(self) -> Header:
         magic = self._source.read(len(MAGIC))
         if magic != MAGIC:
-            what = "is empty" if not magic else "is no backup"
+            what = "is empty" if not magic else "is no backup and no bundle"
             if magic and MAGIC.startswith(magic):
                 what = "is cut off"
             elif magic.startswith(MAGIC[1:11]) or magic[:11] == MAGIC[:11]:
-                what = "was a backup, and was changed by a transfer as text"
-            raise StoreFormatError(f"{self._name} {what}", path=self._name, hint="redun backup FILE writes one")
+                what = "was a backup or a bundle, and was changed by a transfer as text"
+            raise StoreFormatError(
+                f"{self._name} {what}",
+                path=self._name,
+                hint="redun backup FILE and redun bundle create FILE write some",
+            )
         self._hasher.update(magic)
         self.size = len(magic)
         version = self._exactly(1)[0]

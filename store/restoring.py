@@ -249,6 +249,10 @@ class _Restore:
             raise ValueError("it does not fit its checksum")
         self._gone.add(row.key)
 
+    def _remote(self, row: packs.Row) -> None:
+        if body_of(row.key, row.value) is None:
+            raise ValueError("it does not fit its checksum")
+
     def _memo(self, row: packs.Row) -> None:
         found = decode_row(Key(row.key), row.value, self._format.size)
         if found is None or len(row.key) != self._format.size:
@@ -322,4 +326,5 @@ _CHECKS: Final = {
     "tally": _Restore._tally,
     "superseded": _Restore._superseded,
     "lost": _Restore._lost,
+    "remotes": _Restore._remote,
 }

@@ -45,7 +45,7 @@ class Hello(NamedTuple):
 
     Attributes:
         format: name of the object format.
-        store_id: its store.
+        store_id: its store; empty for a file, which is none.
         redun: version of the program.
         writable: whether it takes objects.
     """

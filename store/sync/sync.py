@@ -2,15 +2,16 @@
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from redun.core.digest import Digest
 from redun.core.errors import NotFound, RemoteError
 from redun.core.objects import ExecRecord
 from redun.store.copying import Source
 from redun.store.locate import store_at
+from redun.store.packs import is_pack
 from redun.store.problems import Progress, no_progress
 from redun.store.refs import EXECUTIONS, TRACKING, all_refs, move
 from redun.store.sync import remotes
@@ -22,6 +23,10 @@ from redun.store.sync.parts import Opener, SyncParts
 from redun.store.sync.peers import Item, Peer, Taken, Update
 from redun.store.sync.planning import plan
 from redun.store.sync.remotes import DEFAULT, Remote
+
+if TYPE_CHECKING:
+    from redun.store.packs import Readable, Writable
+    from redun.store.sync.bundles import Bundle, Verified
 
 
 class Moved(NamedTuple):
@@ -110,12 +115,7 @@ class Sync:
     @contextmanager
     def _peer(self, remote: Remote, progress: Progress, *, read_only: bool) -> Iterator[Peer]:
         with connected(remote, self._opener, progress, read_only=read_only) as peer:
-            if peer.hello.format != self._parts.format.name:
-                raise RemoteError(
-                    f"{remote.name} names objects by {peer.hello.format}, and this store by {self._parts.format.name}",
-                    remote=remote.name,
-                    hint=f"redun convert --to {peer.hello.format} here, or --to {self._parts.format.name} there",
-                )
+            self._check_format(remote, peer)
             if peer.hello.store_id == self._parts.store_id:
                 raise RemoteError(f"{remote.name} is this store itself, or a copy of its files", remote=remote.name)
             yield peer
@@ -194,12 +194,97 @@ class Sync:
         taken = Intake(self._parts, remote.name).take((), fresh)
         claims = 0
         if remote.trust != "provenance":
-            pages = [page for update in fresh for page in self._pages(update.new, update.old)]
+            pages = [page for update in fresh for page in self._pages(update.new, {update.old})]
             claims = Claims(self._parts).take(pages)
         merged = _moved(remote, taken)
         return moved._replace(executions=merged.executions, aside=merged.aside, claims=claims)
 
+    # -- bundles ------------------------------------------------------------------------------------------------------
+
+    def create_bundle(
+        self,
+        target: "str | os.PathLike[str] | Writable",
+        names: Mapping[str, Digest] | None = None,
+        *,
+        since: Sequence[Digest] = (),
+        progress: Progress = no_progress,
+    ) -> "Bundle":
+        """Writes history with all that it leads to into a file that is not there yet, or to a stream.
+
+        Args:
+            names: what goes into it, by the names that it gets there (`bundle_names` makes some); None for all of the
+                history.
+            since: objects that whoever takes it has, with all that they lead to: that is left out.
+
+        Raises:
+            StoreError: if nothing would be in it, or there is such a file.
+            StoreDamaged: if something of it is missing or damaged here.
+        """
+        from redun.store.sync.bundles import create  # here, as below: few transfers are by file
+
+        return create(self._parts, target, names, since, progress)
+
+    def bundle_names(self, digests: Sequence[Digest]) -> dict[str, Digest]:
+        """Returns the names under which objects go into a bundle: executions as the history that they end, others as
+        what is pinned."""
+        from redun.store.sync.bundles import names_of
+
+        return names_of(self._parts, digests)
+
+    def verify_bundle(
+        self, source: "str | os.PathLike[str] | Readable", *, progress: Progress = no_progress
+    ) -> "Verified":
+        """Reads a bundle to its end, proves it, and finds out whether what it builds on is here.
+
+        Raises:
+            StoreDamaged: if it is cut off or damaged.
+            StoreFormatError: if it is no bundle.
+        """
+        from redun.store.sync.bundle_reading import opened
+        from redun.store.sync.bundles import verify
+
+        with opened(source) as reader:
+            return verify(reader, self._parts.absent, progress=progress)
+
+    def unbundle(
+        self,
+        source: "str | os.PathLike[str] | Readable",
+        *,
+        trust: Trust = "provenance",
+        progress: Progress = no_progress,
+    ) -> Moved:
+        """Makes what is in a bundle part of the history here.
+
+        Raises:
+            RemoteError: if something that it builds on is missing, or it holds what is not what it says.
+            StoreDamaged, StoreFormatError: if it is cut off or damaged, or no bundle.
+        """
+        from redun.store.sync.bundle_reading import BundlePeer, opened
+
+        with opened(source) as reader:
+            peer, remote = BundlePeer(reader), Remote(reader.name, reader.name)
+            self._check_format(remote, peer)
+            known = all_refs(self._parts.backend)
+            updates = [Update(name, known.get(name), at) for name, at in reader.refs.items()]
+            me = LocalPeer(self._parts, trust="provenance", sender=remote.name)
+            taken = me.take(self._told(peer.give((), self._parts.absent), progress), updates)
+            claims = 0
+            if trust != "provenance":
+                # All of them, and not of the new ones alone: they may have come before anybody believed them.
+                stop = frozenset(reader.header.needs)
+                pages = [page for name, at in reader.refs.items() for page in self._pages(at, stop)]
+                claims = Claims(self._parts).take(pages)
+        return _moved(remote, taken)._replace(claims=claims)
+
     # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _check_format(self, remote: Remote, peer: Peer) -> None:
+        if peer.hello.format != self._parts.format.name:
+            raise RemoteError(
+                f"{remote.name} names objects by {peer.hello.format}, and this store by {self._parts.format.name}",
+                remote=remote.name,
+                hint=f"redun convert --to {peer.hello.format} here, or --to {self._parts.format.name} there",
+            )
 
     def _source(self) -> Source:
         return Source(self._parts.backend, self._parts.objects, self._parts.format)
@@ -224,12 +309,12 @@ class Sync:
             done += len(batch)
             progress("objects", done, 0)
 
-    def _pages(self, head: Digest, old: Digest | None) -> Iterator[Digest]:
+    def _pages(self, head: Digest, stop: Container[Digest | None]) -> Iterator[Digest]:
         """Returns the pages of jobs of executions, from the head of a chain to where it was."""
         at: Digest | None = head
-        while at is not None and at != old:
+        while at is not None and at not in stop:
             [found] = self._parts.get_many([at])
-            if found is None:
+            if found is None or found[0] != "exec":
                 return
             record = ExecRecord.parse(found[1])
             yield from record.pages
@@ -256,6 +341,12 @@ def connected(remote: Remote, opener: Opener, progress: Progress, *, read_only: 
             yield far
         finally:
             far.close()
+        return
+    if is_pack(address.path):
+        from redun.store.sync.bundle_reading import BundlePeer, opened
+
+        with opened(address.path) as reader:
+            yield BundlePeer(reader)
         return
     with closing(opener(store_at(address.path), read_only=read_only)) as store:
         yield LocalPeer(store.sync_parts(), sender="the pushing store", progress=progress)
