@@ -8,7 +8,7 @@ from typing import cast
 
 from redun.core.codec import POINTER_HEADS, references
 from redun.core.digest import Digest
-from redun.core.objects import check
+from redun.core.objects import CallRecord, Outcome, check
 
 
 def arrived(kind: str, payload: bytes, size: int) -> list[Digest]:
@@ -21,13 +21,30 @@ def arrived(kind: str, payload: bytes, size: int) -> list[Digest]:
         MalformedObject: if the bytes are not an object of that kind.
     """
     if kind == "call":
-        at = 2 + len(POINTER_HEADS[size]) + size
-        arguments = (payload[at] & 0x0F) if len(payload) > at else 0
-        fits = _finished_call(size, arguments).fullmatch(payload)
+        fits = _finished(payload, size)
         if fits is not None:
             return cast("list[Digest]", [found for found in fits.groups() if found is not None])
     check(kind, payload)
     return [] if kind == "blob" or POINTER_HEADS[size] not in payload else references(payload)
+
+
+def call_of(payload: bytes, size: int) -> CallRecord:
+    """Returns what `CallRecord.parse` does, in a third of the time for most.
+
+    Raises:
+        MalformedObject: if the bytes are not a call.
+    """
+    fits = _finished(payload, size)
+    if fits is None:
+        return CallRecord.parse(payload)
+    task, *args, reduction, result = cast("tuple[Digest, ...]", fits.groups())
+    outcome = Outcome.RAISED if payload[fits.start(len(args) + 3) - len(POINTER_HEADS[size]) - 1] else Outcome.VALUE
+    return CallRecord(task, tuple(args), reduction, outcome, result)
+
+
+def _finished(payload: bytes, size: int) -> re.Match[bytes] | None:
+    at = 2 + len(POINTER_HEADS[size]) + size
+    return _finished_call(size, payload[at] & 0x0F).fullmatch(payload) if len(payload) > at else None
 
 
 @cache

@@ -5,6 +5,7 @@ They alone may hold times, hosts, paths and execution ids; what was computed is 
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 import enum
+from itertools import accumulate, islice
 from typing import Any, Final, NamedTuple, Self
 
 from redun.core import limits
@@ -139,6 +140,9 @@ _PAGE: Final = {
         )
     ),
 }
+_STATUSES: Final = {status.value: status for status in Status}
+_HOWS: Final = {how.value: how for how in How}
+_WHYS: Final = {why.value: why for why in Why}
 #: What `rare` says of a row that it does not name.
 _COMMON: Final = (1, None, None, "", (), ())
 
@@ -206,32 +210,37 @@ def _job_rows(f: list[Any]) -> tuple[JobRow, ...]:
     executors = f[10]
     heads: list[Digest | None] = [None, *of_pointers(f[12])]
     rare = {item[0]: item[1:] for item in f[14]}
-    rows, number = [], 0
-    columns = zip(f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[11], f[13], strict=True)
-    for offset, (step, call, parent, status, how, why, start, duration, executor, head) in enumerate(columns):
-        number += step
-        attempt, compared, trace, remote, counts, stale = rare.get(offset, _COMMON)
-        rows.append(
-            JobRow(
-                number=number,
-                call=of_optional(call),
-                parent=parent,
-                status=Status(status),
-                how=How(how),
-                why=Why(why),
-                start=start,
-                duration=duration,
-                executor=executors[executor],
-                attempt=attempt,
-                compared=of_weak(compared),
-                head=heads[head],
-                trace=of_optional(trace),
-                remote=remote,
-                counts=tuple([(name, jobs) for name, jobs in counts]),
-                stale=tuple([(of_pointer(before), of_optional(then)) for before, then in stale]),
-            )
-        )
+    columns = zip(
+        islice(accumulate(f[2], initial=0), 1, None),
+        map(of_optional, f[3]),
+        f[4],
+        map(_STATUSES.__getitem__, f[5]),
+        map(_HOWS.__getitem__, f[6]),
+        map(_WHYS.__getitem__, f[7]),
+        f[8],
+        f[9],
+        map(executors.__getitem__, f[11]),
+        map(heads.__getitem__, f[13]),
+        strict=True,
+    )
+    rows: list[JobRow] = []
+    new = tuple.__new__  # there are pages by the thousand
+    for *front, executor, head in columns:
+        found = rare.get(len(rows)) if rare else None
+        attempt, compared, *back = _COMMON if found is None else _of_rare(*found)
+        rows.append(new(JobRow, (*front, executor, attempt, compared, head, *back)))
     return tuple(rows)
+
+
+def _of_rare(attempt: Any, compared: Any, trace: Any, remote: Any, counts: Any, stale: Any) -> tuple[Any, ...]:
+    return (
+        attempt,
+        of_weak(compared),
+        of_optional(trace),
+        remote,
+        tuple([(name, jobs) for name, jobs in counts]),
+        tuple([(of_pointer(before), of_optional(then)) for before, then in stale]),
+    )
 
 
 # -- executions -------------------------------------------------------------------------------------------------------

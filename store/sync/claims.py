@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from redun.core.arrivals import call_of
 from redun.core.digest import Digest, Key
-from redun.core.errors import MalformedObject, NotFound
+from redun.core.errors import MalformedObject
 from redun.core.keys import call_key
 from redun.core.objects import (
     CallRecord,
@@ -33,6 +34,8 @@ from redun.store.ports import ReadTransaction, WriteTransaction
 from redun.store.sync.parts import SyncParts
 
 _UNKNOWN: Final = "unknown"
+#: Pages of jobs whose claims are taken over in one transaction.
+_PAGES_TOGETHER: Final = 32
 
 
 class Claims:
@@ -53,28 +56,34 @@ class Claims:
 
     def take(self, pages: Sequence[Digest]) -> int:
         """Returns how many entries the cache has got."""
-        return sum(self._page(page) for page in pages)
+        return sum(
+            self._some(pages[start : start + _PAGES_TOGETHER]) for start in range(0, len(pages), _PAGES_TOGETHER)
+        )
 
-    def _page(self, page: Digest) -> int:
-        [item] = self._get_many([page])
-        if item is None or item[0] != "jobs":
-            return 0
-        rows = [row for row in JobsRecord.parse(bytes(item[1])).rows if _is_answer(row)]
+    def _some(self, pages: Sequence[Digest]) -> int:
+        found = [item for item in self._get_many(pages) if item is not None and item[0] == "jobs"]
+        rows = [row for _, payload in found for row in JobsRecord.parse(payload).rows if _is_answer(row)]
         calls = [row.call for row in rows if row.call is not None]
         heads = [row.head for row in rows if row.head is not None]
         self._learn_heads(list(dict.fromkeys(heads)))
         records = self._records(calls)
         trees = self._trees([call.args[0] for call in records if call is not None and len(call.args) == 1])
-        updates: dict[Key, MemoUpdate] = {}
+        updates: dict[MemoUpdate, None] = {}
         for row, call in zip(rows, records, strict=True):
             update = None if call is None or row.head is None or row.call is None else self._update(row, call, trees)
             if update is not None:
-                updates[update.key] = update
-        return self._add(updates) if updates else 0
+                updates[update] = None
+        return self._add(list(updates)) if updates else 0
 
     def _records(self, calls: Sequence[Digest]) -> list[CallRecord | None]:
         found = self._get_many(calls)
-        return [None if item is None or item[0] != "call" else _call(item[1]) for item in found]
+        return [None if item is None or item[0] != "call" else self._call(item[1]) for item in found]
+
+    def _call(self, payload: bytes) -> CallRecord | None:
+        try:
+            return call_of(payload, self._format.size)
+        except MalformedObject:
+            return None
 
     def _learn_heads(self, heads: Sequence[Digest]) -> None:
         """Notes which footprints admit an answer: without flags."""
@@ -115,7 +124,7 @@ class Claims:
             self._tasks[digest] = None if record is None or record.code == _UNKNOWN else record.fullname
         return self._tasks[digest]
 
-    def _add(self, updates: dict[Key, MemoUpdate]) -> int:
+    def _add(self, updates: Sequence[MemoUpdate]) -> int:
         """Adds what agrees with what is there."""
 
         def write(txn: WriteTransaction) -> int:
@@ -126,25 +135,19 @@ class Claims:
         added: int = self._write(write)
         return added
 
-    def _fitting(self, txn: ReadTransaction, updates: dict[Key, MemoUpdate]) -> list[MemoUpdate]:
-        keys = list(updates)
+    def _fitting(self, txn: ReadTransaction, updates: Sequence[MemoUpdate]) -> list[MemoUpdate]:
+        keys = list(dict.fromkeys(update.key for update in updates))
+        known = dict(zip(keys, self._memo.read(txn, keys), strict=True))
+        chosen: dict[Key, Digest] = {}
         fitting = []
-        for key, known in zip(keys, self._memo.read(txn, keys), strict=True):
-            update = updates[key]
-            if known is None or (
-                known.reduction == update.reduction
-                and not any((call.call, call.head) == (update.call, update.head) for call in known.calls)
-            ):
+        for update in updates:
+            row = known[update.key]
+            reduction = chosen.setdefault(update.key, update.reduction) if row is None else row.reduction
+            is_known = row is not None and any(call[:2] == (update.call, update.head) for call in row.calls)
+            if reduction == update.reduction and not is_known:
                 fitting.append(update)
         return fitting
 
 
 def _is_answer(row: JobRow) -> bool:
     return row.status is Status.DONE and row.how is not How.JOINED and row.call is not None and row.head is not None
-
-
-def _call(payload: bytes) -> CallRecord | None:
-    try:
-        return CallRecord.parse(bytes(payload))
-    except (MalformedObject, NotFound):
-        return None
