@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.store import MemoryStore
 
 from redun.core.digest import Digest
 from redun.core.errors import RemoteError
@@ -23,6 +24,7 @@ from redun.store.sync.local import LocalPeer
 from redun.store.sync.peers import Boundary, Item, Large, Peer, Sent, Taken, Update
 from redun.store.sync.serving import serve
 from redun.store.sync.wire import Connection
+from tests.store.buckets import stored
 
 
 def run_once(store: Store) -> Digest:
@@ -64,9 +66,14 @@ def near(store: Store, **options: Any) -> Iterator[Peer]:
     yield LocalPeer(store.sync_parts(), **options)
 
 
-@pytest.fixture(params=["near", "far"])
+@pytest.fixture(params=["near", "far", "stored"])
 def reach(request: pytest.FixtureRequest) -> Any:
-    return {"near": near, "far": far}[request.param]
+    places: dict[bytes, MemoryStore] = {}
+
+    def in_a_bucket(store: Store) -> AbstractContextManager[Peer]:
+        return stored(store, places.setdefault(store.id, MemoryStore()))
+
+    return {"near": near, "far": far, "stored": in_a_bucket}[request.param]
 
 
 @pytest.fixture(params=["xxh3-128", "sha256"])
