@@ -135,17 +135,9 @@ class Writer:
                 self._write(payload[start : start + _PART_BYTES])
         self.objects += 1
 
-    def large(self, digest: Digest, kind: str, size: int, parts: Iterable[bytes | memoryview]) -> None:
-        """Writes an object whose payload of `size` bytes comes in parts."""
-        self._write(_front(digest, kind, size))
-        for part in parts:
-            self._write(part)
-        self.objects += 1
-
     def stream(self, digest: Digest, kind: str, size: int, parts: Iterable[bytes | memoryview]) -> None:
         """Writes an object whose payload of `size` bytes comes in parts."""
-        name = kind.encode()
-        self._write(b"".join((_OBJECT, digest, bytes((len(name),)), name, bytes((_RAW,)), _u64.pack(size))))
+        self._write(_front(digest, kind, size))
         for part in parts:
             self._write(part)
         self.objects += 1
@@ -233,11 +225,8 @@ class Reader:
                 what = "is cut off"
             elif magic.startswith(MAGIC[1:11]) or magic[:11] == MAGIC[:11]:
                 what = "was a backup or a bundle, and was changed by a transfer as text"
-            raise StoreFormatError(
-                f"{self._name} {what}",
-                path=self._name,
-                hint="redun backup FILE and redun bundle create FILE write some",
-            )
+            hint = "redun backup FILE and redun bundle create FILE write some"
+            raise StoreFormatError(f"{self._name} {what}", path=self._name, hint=hint)
         self._hasher.update(magic)
         self.size = len(magic)
         version = self._exactly(1)[0]

@@ -152,7 +152,7 @@ def _entry(writer: packs.Writer, item: Item) -> None:
     elif isinstance(item, Sent):
         writer.object(item.digest, item.kind, item.payload)
     else:
-        writer.large(item.digest, item.kind, item.size, item.parts)
+        writer.stream(item.digest, item.kind, item.size, item.parts)
 
 
 def names_of(parts: SyncParts, digests: Sequence[Digest]) -> dict[str, Digest]:
