@@ -271,7 +271,7 @@ def test_its_own_is_valid_makes_the_task_run_again_and_never_refuses_an_argument
 
 
 def test_handles_of_different_names_cannot_be_merged(etl: Flow):
-    etl.load(CONN + '@task()\ndef main():\n    return merge_handles([create(Conn("a")), create(Conn("b"))])\n')
+    etl.load(CONN + '@task()\ndef main():\n    return merge_handles([create(Conn("a")), create(Conn("b", "b.db"))])\n')
     with pytest.raises(TaskError, match="of several: a, b"):
         etl()
 
