@@ -26,7 +26,7 @@ def batches(source: Source, planned: Plan, progress: Progress) -> Iterator[Seque
     """
     if planned.boundaries:
         yield planned.boundaries
-    left = set(planned.objects)
+    left = planned.left
     total, done = len(left), 0
     batch: list[Item] = []
     size = 0
