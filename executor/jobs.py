@@ -240,6 +240,8 @@ class Job(Unit):
     #: What it has read of the context itself.
     reads: dict[str, Digest | None] = {}
     reduction: Reduction | None = None
+    #: The remote that was asked in this run and had the answer.
+    remote = ""
     #: The calls of the memo row that answered: what is among them need not be written again.
     remembered: Any = None
     #: Paths of the context that its call replaces.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -65,6 +65,19 @@ class Source(Protocol):
         ...
 
 
+class Elsewhere(Protocol):
+    """Where answers are looked for that the store does not have."""
+
+    @property
+    def name(self) -> str:
+        """The name of that place."""
+        ...
+
+    def find(self, keys: Sequence[Key]) -> Collection[Key]:
+        """Returns those of the keys that the store has an answer for now. It never fails."""
+        ...
+
+
 class Memoizer:
     """Answers the evaluator's asks."""
 
@@ -80,6 +93,7 @@ class Memoizer:
         fetch: Callable[[Digest], Any],
         read: bool,
         whole: bool,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._evaluator = evaluator
         self._source = source
@@ -90,6 +104,7 @@ class Memoizer:
         self._fetch = fetch
         self._read = read
         self._whole = whole
+        self._elsewhere = elsewhere
         #: Modules of the code of tasks that were imported to decode what these returned, or could not be.
         self._tried: set[str] = {main_name()}
         #: Whether outputs may be brought back that tasks had kept.
@@ -114,6 +129,8 @@ class Memoizer:
                 self._unknowable(job, error)
         keys = [job.key for job in asking if job.key is not None]
         rows = self._source.lookup(keys)
+        if self._elsewhere is not None and None in rows:
+            rows = self._from_elsewhere(self._elsewhere, asking, rows)
         wanted = [row.reduction for row in rows if row is not None]
         found = dict(zip(wanted, self._source.get_many(wanted), strict=True)) if wanted else {}
         missed: list[Job] = []
@@ -134,6 +151,19 @@ class Memoizer:
                 self._settled(job)
             except RemoteFileError as error:
                 self._unknowable(job, error)
+
+    def _from_elsewhere(
+        self, elsewhere: Elsewhere, jobs: list[Job], rows: list[MemoRow | None]
+    ) -> list[MemoRow | None]:
+        """Returns the rows of jobs, those that another store had among them; these jobs say so in the history."""
+        missed = [job.key for job, row in zip(jobs, rows, strict=True) if row is None and job.key is not None]
+        found = elsewhere.find(missed)
+        if not found:
+            return rows
+        for job in jobs:
+            if job.key in found:
+                job.remote = elsewhere.name
+        return self._source.lookup([job.key for job in jobs if job.key is not None])
 
     def _unknowable(self, job: Job, error: RemoteFileError) -> None:
         """Fails a job of whose files nothing is to be told just now: to run it could be wrong, and to reuse its result,
@@ -329,6 +359,8 @@ class Memoizer:
     def _reject(self, job: Job, why: Why) -> None:
         """The body is to run although the memo has an answer: nothing of that answer stays with the job."""
         job.call = None
+        if job.remote:
+            job.remote = ""
         self._evaluator.miss(job, why, caused=True)
 
     def _replay_whole(self, job: Job, remembered: MemoCall, shallow: bool) -> bool:

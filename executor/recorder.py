@@ -152,7 +152,7 @@ class Recorder:
             job.compared,
             job.head,
             job.trace,
-            "",
+            job.remote,
             tuple(sorted(job.tally.items())) if job.how is How.WHOLE and job.tally is not None else (),
             job.stale,
         )

@@ -36,7 +36,7 @@ from redun.executor.handles import HandleStates
 from redun.executor.hearing import Hearing
 from redun.executor.inputs import Inputs
 from redun.executor.jobs import Failure, Job
-from redun.executor.memoize import Memoizer
+from redun.executor.memoize import Elsewhere, Memoizer
 from redun.executor.observer import Execution, Observer
 from redun.executor.pending import Pending
 from redun.executor.pools.choice import Pools
@@ -81,10 +81,10 @@ class Run:
         keep_going: bool = False,
         context: Context = EMPTY,
         capacities: Mapping[str, int] | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._store = store
-        self._tags = tags
-        self._keep_going = keep_going
+        self._tags, self._keep_going = tags, keep_going
         self._context = context
         self._live = live
         self._pools = pools
@@ -106,6 +106,7 @@ class Run:
             fetch=self._pending.fetch,
             read=read_cache,
             whole=whole,
+            elsewhere=elsewhere,
         )
         self._recorder = Recorder(self._evaluator, self._verifier, self._trails, live.uuid)
         self._teller = Teller(observer, store, live.uuid, self._pending.fetch, self._evaluator.payload)
@@ -124,8 +125,7 @@ class Run:
         self._handles = HandleStates(store)
         self._crossings: list[Crossing] = []
         self._coroutines: CoroutinePool | None = None
-        self._unwritten, self._deadline, self._shown = 0, 0.0, 0.0
-        self._stopping = False
+        self._stopping, self._unwritten, self._deadline, self._shown = False, 0, 0.0, 0.0
         #: Difference between the clock of the history (µs since the epoch) and the performance counter (ns).
         self._start_ns = time.perf_counter_ns()
 

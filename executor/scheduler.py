@@ -21,8 +21,10 @@ from redun.executor.run import Run
 from redun.store import Store
 
 if TYPE_CHECKING:
+    from redun.executor.asking import Asking
     from redun.executor.config.config import Config
     from redun.executor.config.records import ExecutorSettings, ProjectSettings
+    from redun.store.sync.asking import Asker
 
 _DEFAULT_THREADS: Final = 20
 #: The schedulers that are running something in this process, in the order in which they began.
@@ -56,6 +58,8 @@ class Scheduler:
             taken from it; `threads` is stronger.
         debug: whether bodies run on the calling thread, one after the other and whatever executor they name, so that
             `breakpoint()` works in them; the observer is told of those that change their arguments.
+        remote: `store.sync.asker("origin")`: asked for what the cache of the store does not have. One that does not
+            answer is a warning, and then is not asked any more.
 
     Raises:
         ConfigError: if the settings make no sense.
@@ -74,6 +78,7 @@ class Scheduler:
         executors: Mapping[str, Callable[[], Any]] | None = None,
         config: Config | ProjectSettings | Mapping[str, Any] | None = None,
         debug: bool = False,
+        remote: Asker | None = None,
     ) -> None:
         self.settings = None if config is None else _settings(config)
         self.store = store if store is not None else Store.memory()
@@ -86,6 +91,7 @@ class Scheduler:
             self._executors = {**(self._executors or {}), **_given(executors)}
         self._keep_going = keep_going
         self._debug = debug
+        self._remote = remote
         self._limits = {} if self.settings is None else dict(self.settings.limits)
         self._limits |= _checked_limits(limits or {})
 
@@ -161,6 +167,7 @@ class Scheduler:
                 keep_going=self._keep_going,
                 context=run_context(self.settings, context or {}),
                 capacities=self._limits,
+                elsewhere=None if self._remote is None else self._asking(self._remote, observer),
             )
             return run.execute(expression)
         except BaseException:
@@ -172,15 +179,25 @@ class Scheduler:
             _RUNNING.remove(self)
             _RUNNING.reverse()
 
+    def _asking(self, remote: Asker, observer: Observer | None) -> Asking:
+        # Here and not at the top: most runs ask nobody.
+        from redun.executor.asking import Asking
+
+        return Asking(remote, self._warner(observer))
+
     def _here(self, observer: Observer | None) -> Callable[[Any], Any]:
         # Here and not at the top: few runs are debugged.
         from redun.executor.pools.here import HerePool
 
+        warned = self._warner(observer)
+        return lambda outbox: HerePool(outbox, self.store.format, warned)
+
+    def _warner(self, observer: Observer | None) -> Callable[[str], None]:
         def warned(message: str) -> None:
             if observer is not None:
                 observer.warned(message)
 
-        return lambda outbox: HerePool(outbox, self.store.format, warned)
+        return warned
 
     def _tags(self, tags: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         names = {name for name, _ in tags}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from redun.core.digest import OBJECT_FORMATS, Digest, ObjectFormat
+from redun.core import limits
+from redun.core.digest import OBJECT_FORMATS, Digest, Key, ObjectFormat
 from redun.core.errors import RemoteError
+from redun.store.memo import MemoCall, MemoRow
 from redun.store.sync import wire
 from redun.store.sync.peers import Ask, Hello, Item, Taken, Update
 from redun.store.sync.wire import Connection
@@ -84,6 +86,32 @@ class FarPeer:
             RemoteError: if the connection breaks, or something comes that was not to come.
         """
         self._connection.send(wire.GIVE, b"".join(roots))
+        return self._given(ask)
+
+    def lookup(self, keys: Sequence[Key], ask: Ask) -> tuple[Sequence[MemoRow | None], Iterator[Sequence[Item]]]:
+        """Returns what its cache has for some keys, and what that leads to.
+
+        Raises:
+            RemoteError: if the connection breaks, or something comes that was not to come.
+        """
+        answer = self._connection.ask(wire.LOOKUP, b"".join(keys))
+        if not isinstance(answer, list) or len(answer) != len(keys):
+            raise RemoteError(f"{self._connection.name} answers other questions", remote=self._connection.name)
+        return [None if found is None else self._row(found) for found in answer], self._given(ask)
+
+    def _row(self, found: Any) -> MemoRow:
+        try:
+            reduction, is_expr, calls = found
+            [target] = self._split(reduction)
+            pairs = [self._split(call + head) for call, head in calls]
+            made = [MemoCall(call, head, 0) for call, head in pairs]
+        except (TypeError, ValueError):
+            made = []
+        if not 0 < len(made) <= limits.MEMO_CALLS or type(is_expr) is not bool:
+            raise RemoteError(f"{self._connection.name} answers what cannot be read", remote=self._connection.name)
+        return MemoRow(target, is_expr, tuple(made))
+
+    def _given(self, ask: Ask) -> Iterator[Sequence[Item]]:
         while True:
             kind, data = self._connection.receive()
             if kind != wire.MISSING:

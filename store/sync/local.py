@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from redun.core.digest import Digest
+from redun.core.digest import Digest, Key
 from redun.core.version import VERSION
 from redun.store.copying import Source, no_collection
+from redun.store.memo import MemoRow
 from redun.store.problems import Progress, no_progress
 from redun.store.refs import all_refs
+from redun.store.sync.answering import MOST_KEYS, Answering, roots_of
 from redun.store.sync.claims import Claims
 from redun.store.sync.intake import Intake
 from redun.store.sync.parts import SyncParts
@@ -45,6 +47,7 @@ class LocalPeer:
         self._trust = trust
         self._sender = sender
         self._progress = progress
+        self._answering = Answering(parts)
         self.hello = Hello(parts.format.name, parts.store_id, VERSION, not parts.read_only)
 
     def refs(self, prefix: str) -> Mapping[str, Digest]:
@@ -80,6 +83,16 @@ class LocalPeer:
         parts = self._parts
         source = Source(parts.backend, parts.objects, parts.format)
         return batches(source, plan(source, roots, ask, self._progress), self._progress)
+
+    def lookup(self, keys: Sequence[Key], ask: Ask) -> tuple[Sequence[MemoRow | None], Iterator[Sequence[Item]]]:
+        """Returns what the cache has for some keys, and in batches what that leads to and is missing over there."""
+        rows = self._answering.rows(keys)
+        return rows, self._below(list(dict.fromkeys(root for row in rows if row for root in roots_of(row))), ask)
+
+    def _below(self, roots: Sequence[Digest], ask: Ask) -> Iterator[Sequence[Item]]:
+        # A generator: nothing is asked before the rows have gone.
+        source = Source(self._parts.backend, self._parts.objects, self._parts.format)
+        yield from batches(source, plan(source, roots, ask, no_progress, ahead=MOST_KEYS), no_progress)
 
     def close(self) -> None:
         """Does nothing: the store is the caller's."""

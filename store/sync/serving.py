@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from redun.core.digest import Digest
+from redun.core.digest import Digest, Key
 from redun.core.errors import RedunError, RemoteError
 from redun.store.sync import wire
+from redun.store.sync.answering import MOST_KEYS
 from redun.store.sync.local import LocalPeer, Trust
 from redun.store.sync.parts import SyncParts
 from redun.store.sync.peers import Update
@@ -44,6 +45,7 @@ class _Serving:
             wire.MISSING: self._missing,
             wire.TAKE: self._take,
             wire.GIVE: self._give,
+            wire.LOOKUP: self._lookup,
         }
         while True:
             kind, data = self._connection.receive()
@@ -90,10 +92,20 @@ class _Serving:
         self._connection.send(wire.ANSWER, [taken.objects, taken.size, refs, taken.claims])
 
     def _give(self, roots: Any) -> None:
-        def ask(digests: Sequence[Digest]) -> Sequence[Digest]:
-            return self._split(self._connection.ask(wire.MISSING, b"".join(digests)))
+        self._connection.send_items(self._peer.give(self._split(roots), self._ask))
 
-        self._connection.send_items(self._peer.give(self._split(roots), ask))
+    def _lookup(self, keys: Any) -> None:
+        wanted = [Key(digest) for digest in self._split(keys)]
+        if len(wanted) > MOST_KEYS:
+            raise RemoteError(f"{len(wanted):,} keys came at once")
+        rows, batches = self._peer.lookup(wanted, self._ask)
+        calls = ([[call.call, call.head] for call in row.calls] if row else [] for row in rows)
+        told = [row and [row.reduction, row.is_expr, known] for row, known in zip(rows, calls, strict=True)]
+        self._connection.send(wire.ANSWER, told)
+        self._connection.send_items(batches)
+
+    def _ask(self, digests: Sequence[Digest]) -> Sequence[Digest]:
+        return self._split(self._connection.ask(wire.MISSING, b"".join(digests)))
 
 
 def _update(found: Any, size: int) -> Update:

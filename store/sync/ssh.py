@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from redun.core.errors import RemoteError
@@ -20,8 +23,14 @@ _PATIENCE_S: Final = 10
 _BUFFER: Final = 1 << 20
 
 
-def connect(address: Address, *, name: str, read_only: bool) -> FarPeer:
+def connect(
+    address: Address, *, name: str, read_only: bool, started: Callable[[Callable[[], None]], None] | None = None
+) -> FarPeer:
     """Returns the store at an address.
+
+    Args:
+        started: for a connection beside something else, which ssh then asks no questions: is handed what breaks it off
+            at once, from any thread.
 
     Raises:
         RemoteError: if the host cannot be reached, has no redun, or the store is none.
@@ -31,18 +40,26 @@ def connect(address: Address, *, name: str, read_only: bool) -> FarPeer:
     serve = shlex.split(os.environ.get(REMOTE_VARIABLE) or "redun")
     there = shlex.join([*serve, "serve", "--stdio", *(["--read-only"] if read_only else []), "--", address.path])
     words = [*program, *port, "--", address.host, there]
-    return _started(words, name)
+    return _started(words, name, started)
 
 
-def _started(words: list[str], name: str) -> FarPeer:
+def _started(words: list[str], name: str, started: Callable[[Callable[[], None]], None] | None) -> FarPeer:
     try:
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=_BUFFER)
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=_BUFFER,
+            start_new_session=started is not None,  # without a terminal, and not for Ctrl-C to end
+        )
     except OSError as error:
         raise RemoteError(
             f"cannot run {words[0]}: {error.strerror}", remote=name, hint=f"install ssh, or set {VARIABLE}"
         ) from error
     assert process.stdin is not None
     assert process.stdout is not None
+    if started is not None:
+        started(lambda: _break_off(process))
     reader, writer = process.stdout, process.stdin
 
     def end() -> None:
@@ -70,3 +87,10 @@ def _started(words: list[str], name: str) -> FarPeer:
                 told, remote=name, hint=f"pip install redun-core there, or set {REMOTE_VARIABLE}"
             ) from error
         raise
+
+
+def _break_off(process: subprocess.Popen[bytes]) -> None:
+    """Ends what leads a session of its own, with all that it has started."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -2,7 +2,7 @@
 
 # Annotations are evaluated here on purpose: a named tuple compiles each annotation that is a string.
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,7 +26,11 @@ from redun.store.sync.remotes import DEFAULT, Remote
 
 if TYPE_CHECKING:
     from redun.store.packs import Readable, Writable
+    from redun.store.sync.asking import Asker
     from redun.store.sync.bundles import Bundle, Verified
+
+#: Is handed what breaks a connection off at once, from any thread.
+Started = Callable[[Callable[[], None]], None]
 
 
 class Moved(NamedTuple):
@@ -113,26 +117,63 @@ class Sync:
         return remotes.find(self._parts.backend, name)
 
     @contextmanager
-    def _peer(self, remote: Remote, progress: Progress, *, read_only: bool) -> Iterator[Peer]:
-        with connected(remote, self._opener, progress, read_only=read_only) as peer:
+    def _peer(
+        self, remote: Remote, progress: Progress, *, read_only: bool, started: Started | None = None
+    ) -> Iterator[Peer]:
+        with connected(remote, self._opener, progress, read_only=read_only, started=started) as peer:
             self._check_format(remote, peer)
             if peer.hello.store_id == self._parts.store_id:
                 raise RemoteError(f"{remote.name} is this store itself, or a copy of its files", remote=remote.name)
             yield peer
 
+    def asker(self, name: str = DEFAULT, *, patience: float | None = None) -> "Asker":
+        """Returns what asks a remote for single results, beside a run: `Scheduler(store, remote=...)`.
+
+        Args:
+            patience: seconds that it is waited for without a sign of life; None for 10.
+
+        Raises:
+            NotFound: if there is none of that name.
+            RemoteError: if it is not trusted with more than its history, so that nothing of it could be a hit.
+        """
+        from redun.store.sync.asking import PATIENCE_S, Asker  # here: most transfers are of whole histories
+
+        remote = self.find(name)
+        if remote.trust == "provenance":
+            named = remote.name != remote.url
+            raise RemoteError(
+                f"{remote.name} is trusted with its history alone, so that its results are no hits here",
+                remote=remote.name,
+                hint=f"redun remote trust {remote.name} cache" if named else "redun remote add NAME URL --trust cache",
+            )
+        return Asker(
+            self._parts,
+            remote.name,
+            lambda started: self._peer(remote, no_progress, read_only=True, started=started),
+            PATIENCE_S if patience is None else patience,
+        )
+
     # -- moving -------------------------------------------------------------------------------------------------------
 
-    def push(self, name: str = DEFAULT, *, dry_run: bool = False, progress: Progress = no_progress) -> Moved:
+    def push(
+        self,
+        name: str = DEFAULT,
+        *,
+        dry_run: bool = False,
+        progress: Progress = no_progress,
+        started: Started | None = None,
+    ) -> Moved:
         """Gives a remote the history of this store, with all that it leads to and that is not there.
 
         Args:
             dry_run: whether to find out what would go, and leave it.
+            started: for a push beside something else: is handed what breaks it off at once, from any thread.
 
         Raises:
             RemoteError: if the remote cannot be reached, or refuses.
         """
         remote = self.find(name)
-        with self._peer(remote, progress, read_only=dry_run) as peer:
+        with self._peer(remote, progress, read_only=dry_run, started=started) as peer:
             theirs = peer.refs(EXECUTIONS)
             updates = [
                 Update(ref, theirs.get(ref), at)
@@ -322,11 +363,14 @@ class Sync:
 
 
 @contextmanager
-def connected(remote: Remote, opener: Opener, progress: Progress, *, read_only: bool) -> Iterator[Peer]:
+def connected(
+    remote: Remote, opener: Opener, progress: Progress, *, read_only: bool, started: Started | None = None
+) -> Iterator[Peer]:
     """Gives the peer that a remote names.
 
     Args:
         opener: opens a store on this machine.
+        started: for a connection beside something else: is handed what breaks it off at once, from any thread.
 
     Raises:
         RemoteError: if it cannot be reached.
@@ -336,7 +380,7 @@ def connected(remote: Remote, opener: Opener, progress: Progress, *, read_only: 
     if address.host:
         from redun.store.sync.ssh import connect
 
-        far = connect(address, name=remote.name, read_only=read_only)
+        far = connect(address, name=remote.name, read_only=read_only, started=started)
         try:
             yield far
         finally:

@@ -24,7 +24,7 @@ VERSIONS: Final = (1,)
 #: What stands before everything, so that a shell's greeting is not taken for a message.
 MAGIC: Final = b"\x89redun sync\r\n\x1a\n"
 
-HELLO, REFS, MISSING, TAKE, GIVE, ANSWER = b"H", b"R", b"M", b"T", b"G", b"A"
+HELLO, REFS, MISSING, TAKE, GIVE, LOOKUP, ANSWER = b"H", b"R", b"M", b"T", b"G", b"K", b"A"
 BATCH, LARGE, PART, END, ERROR, QUIT = b"B", b"L", b"P", b"E", b"X", b"Q"
 _head: Final = Struct(">cI")
 #: A message has at most so many bytes; a batch of objects is kept far below.
