@@ -11,6 +11,7 @@ from typing import Any, Final
 from redun.core import codes
 from redun.core.expressions import Expression, Operation, TaskCall
 from redun.core.tasks import PartialTask, Task
+from redun.core.uses import cells_run
 from redun.core.values import PLAIN
 
 _CODE: Final = (FunctionType, MethodType, type, partial, Task, PartialTask, Expression)
@@ -19,16 +20,18 @@ _CONTAINERS: Final = (list, tuple, set, frozenset)
 #: Containers that were read as constants, with what they held then.
 _FROZEN: Final[dict[int, tuple[object, Any]]] = {}
 _MUTABLE: Final = frozenset({list, dict, set, bytearray})
-#: Modules whose containers have been frozen, by the ids of their names. They stay imported.
-_FROZEN_MODULES: Final[dict[int, dict[str, Any]]] = {}
+#: Modules whose containers have been frozen, by the ids of their names, and in which cell of a notebook. They stay
+#: imported.
+_FROZEN_MODULES: Final[dict[int, tuple[dict[str, Any], int]]] = {}
 #: Containers with more items are frozen when they are used: what code fills while it runs begins small.
 _EARLY_ITEMS: Final = 1000
 _LABEL_CHARS: Final = 60
 
 
 def frozen(value: Any) -> Any:
-    """Returns the value as it was when first asked for in this process: code may fill a list or dict while it runs,
-    and its fingerprint must not change under way. A name that is bound to another object is another constant."""
+    """Returns the value as it was when first asked for in this process, or in this cell of a notebook: code may fill a
+    list or dict while it runs, and its fingerprint must not change under way. A name that is bound to another object is
+    another constant."""
     if type(value) not in _MUTABLE and type(value) is not tuple:
         return value
     known = _FROZEN.get(id(value))
@@ -42,11 +45,16 @@ def frozen(value: Any) -> Any:
 
 
 def freeze_names(names: dict[str, Any]) -> None:
-    """Keeps the containers that a module's names are bound to as they are, the first time. To be called before code of
-    the module runs as part of a task: one task may use what another one's body fills."""
-    if _FROZEN_MODULES.get(id(names)) is not names:
-        _FROZEN_MODULES[id(names)] = names
+    """Keeps the containers that a module's names are bound to as they are, the first time; those of a notebook once for
+    each cell, since cells change them in place. To be called before code of the module runs as part of a task: one task
+    may use what another one's body fills."""
+    cells = cells_run(names)
+    known = _FROZEN_MODULES.get(id(names))
+    if known is None or known[0] is not names or known[1] != cells:
+        _FROZEN_MODULES[id(names)] = (names, cells)
         for value in list(names.values()):
+            if cells:
+                _FROZEN.pop(id(value), None)
             if type(value) in _MUTABLE and len(value) <= _EARLY_ITEMS:
                 frozen(value)
 

@@ -16,10 +16,12 @@ from typing import Any, Final, NamedTuple
 from redun.core import classes as _classes  # noqa: F401  it adds the handlers of classes to those of values
 from redun.core import codes
 from redun.core.adapters.registry import register
+from redun.core.constants import freeze_names
 from redun.core.decoding import Decoder
 from redun.core.digest import OBJECT_FORMATS, Digest, Key, ObjectFormat
 from redun.core.errors import CannotDecode, CannotEncode
 from redun.core.fingerprint import Ownership, code_fingerprint, fingerprint
+from redun.core.ownership import principal
 from redun.core.parameters import POSITIONAL, POSITIONAL_ONLY, VAR_KEYWORD, VAR_POSITIONAL
 from redun.core.reduction import reduce
 from redun.core.tasks import Task, registry
@@ -89,6 +91,9 @@ def prepare(task: Task[..., Any], fmt: ObjectFormat) -> Prepared:
     Raises:
         CannotEncode: if a default or an item of `hash_includes` has no deterministic encoding.
     """
+    main = principal(task.func)
+    if main is not None:
+        freeze_names(main.__globals__)
     found = _PREPARED.get((id(task), fmt.name))
     if found is not None and found.task is task and all(binding.holds() for binding in found.bindings):
         return found

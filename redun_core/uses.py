@@ -13,7 +13,7 @@ Each use has one of these forms (`how`), a name, and a target or a detail:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType, NoneType
 from typing import Any, Final, NamedTuple, Protocol
 
 from redun.core.digest import Digest
@@ -41,26 +41,39 @@ class Objects(Protocol):
 
 
 _UNBOUND: Final = object()
+#: What no cell of a notebook changes in place, or what is looked at by itself.
+_STEADY: Final = (NoneType, bool, int, float, complex, str, bytes, type, FunctionType, BuiltinFunctionType, ModuleType)
 
 
 class Binding(NamedTuple):
-    """What a name of a module or class was bound to when a fingerprint was taken."""
+    """What a name of a module or class was bound to when a fingerprint was taken; and in a notebook, after how many
+    cells, where the next one may change that in place."""
 
     names: Mapping[str, Any]
     name: str
     value: object
     code: object
+    cells: int
 
     @classmethod
     def of(cls, names: Mapping[str, Any], name: str) -> Binding:
         """Returns what the name is bound to now."""
         value = names.get(name, _UNBOUND)
-        return cls(names, name, value, _code_of(value))
+        return cls(names, name, value, _code_of(value), 0 if isinstance(value, _STEADY) else cells_run(names))
 
     def holds(self) -> bool:
         """Returns whether it is bound to that still: a notebook's cell or a test may put something else there."""
         value = self.names.get(self.name, _UNBOUND)
-        return value is self.value and _code_of(value) is self.code
+        if value is not self.value or _code_of(value) is not self.code:
+            return False
+        return not self.cells or cells_run(self.names) == self.cells
+
+
+def cells_run(names: Mapping[str, Any]) -> int:
+    """Returns how many cells of a notebook have run whose names these are, the one that runs among them; 0 for all
+    other modules."""
+    texts = names.get("_ih")  # IPython's own list of what it ran
+    return len(texts) if isinstance(texts, list) else 0
 
 
 def _code_of(value: object) -> object:

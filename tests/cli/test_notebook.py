@@ -194,6 +194,27 @@ def test_a_class_defined_again_in_another_cell_is_seen(tmp_path: Path) -> None:
     assert [result(found[n]) for n in (2, 4, 6)] == ["8", "9", "8"]
 
 
+def test_what_a_cell_changes_in_place_is_seen_and_what_a_body_fills_is_not_while_its_cell_runs(tmp_path: Path) -> None:
+    cells = [
+        "from redun import task, run\nimport numpy as np",
+        "NAMES, TABLE, FLAGS = [1], {'k': [1]}, np.zeros(2)",
+        "class Settings:\n    n = 0\nsettings = Settings()\nsettings.n = 1",
+        "@task()\ndef look():\n    return [list(NAMES), TABLE['k'], int(FLAGS.sum()), settings.n]",
+        "SEEN = {}\n@task()\ndef fill(x):\n    print('body', x)\n    SEEN[x] = 1\n    return x",
+        "run(look())",
+        "NAMES.append(2)",
+        "run(look())",
+        "TABLE['k'].append(2); FLAGS[0] = 1; settings.n = 2",
+        "run(look())",
+        "print(run([fill(1), fill(2)]), run([fill(1), fill(2)]))",
+    ]
+    gave = outputs(tmp_path, cells)
+    assert result(gave[5]) == "[[1], [1], 0, 1]"
+    assert result(gave[7]) == "[[1, 2], [1], 0, 1]"
+    assert result(gave[9]) == "[[1, 2], [1, 2], 1, 2]"
+    assert printed(gave[10]).count("body") == 2
+
+
 def test_an_interrupted_cell_leaves_a_usable_kernel_and_an_interrupted_execution(tmp_path: Path) -> None:
     told = python(tmp_path, INTERRUPTER)
     assert "KeyboardInterrupt" in told
