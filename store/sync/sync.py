@@ -120,7 +120,8 @@ class Sync:
     def _peer(
         self, remote: Remote, progress: Progress, *, read_only: bool, started: Started | None = None
     ) -> Iterator[Peer]:
-        with connected(remote, self._opener, progress, read_only=read_only, started=started) as peer:
+        made = self._parts.format.name
+        with connected(remote, self._opener, progress, read_only=read_only, started=started, make=made) as peer:
             self._check_format(remote, peer)
             if peer.hello.store_id == self._parts.store_id:
                 raise RemoteError(f"{remote.name} is this store itself, or a copy of its files", remote=remote.name)
@@ -364,12 +365,19 @@ class Sync:
 
 @contextmanager
 def connected(
-    remote: Remote, opener: Opener, progress: Progress, *, read_only: bool, started: Started | None = None
+    remote: Remote,
+    opener: Opener,
+    progress: Progress,
+    *,
+    read_only: bool,
+    started: Started | None = None,
+    make: str = "",
 ) -> Iterator[Peer]:
     """Gives the peer that a remote names.
 
     Args:
         opener: opens a store on this machine.
+        make: object format of the store to make in object storage where there is none; empty to make none.
         started: for a connection beside something else: is handed what breaks it off at once, from any thread.
 
     Raises:
@@ -377,6 +385,11 @@ def connected(
         NotAStore: if there is none at a path.
     """
     address = address_of(remote.url)
+    if address.storage:
+        from redun.store.sync.storage.peer import connect as connect_storage
+
+        yield connect_storage(remote.url, name=remote.name, make="" if read_only else make)
+        return
     if address.host:
         from redun.store.sync.ssh import connect
 

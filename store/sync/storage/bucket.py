@@ -12,9 +12,11 @@ from typing import IO, Any, Final, NamedTuple
 from redun.core import limits
 from redun.core.errors import RemoteError
 
-#: One attempt to reach it; one request with all its bytes; all attempts of a request, after which none is begun.
-_CONNECT_S: Final = 10
-_REQUEST_S: Final = 120
+#: Seconds for one attempt to reach it; for the answer to a small request; for a request with all the bytes of a pack;
+#: and after which a request is not tried again.
+_CONNECT_S = 10.0
+_ANSWER_S = 20.0
+_TRANSFER_S = 120.0
 _RETRYING_S: Final = 30
 _RETRIES: Final = 3
 #: What the names of endpoints are in the environment.
@@ -25,6 +27,7 @@ _OWN_CREDENTIALS: Final = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+_SMALL_BYTES: Final = 64 * limits.KIB
 #: Larger ones go in parts, which may be sent again one by one.
 _IN_PARTS: Final = 64 * limits.MIB
 _EXTRA: Final = "pip install 'redun-core[object-storage]'"
@@ -62,17 +65,19 @@ class Bucket:
     Args:
         store: obstore's.
         name: what errors call it.
+        patient: the same, for requests of many bytes, which may take longer.
 
     Attributes:
         requests: how many were made, attempts again aside.
     """
 
-    def __init__(self, store: Any, name: str) -> None:
+    def __init__(self, store: Any, name: str, patient: Any = None) -> None:
         import obstore  # an extra; nothing else needs it
 
         self._obstore: Any = obstore
         self._errors = (obstore.exceptions.BaseError, OSError, ValueError)
         self._store = store
+        self._patient = patient or store
         self.name = name
         self.requests = 0
 
@@ -84,7 +89,7 @@ class Bucket:
         """
         self.requests += 1
         try:
-            found = self._obstore.get(self._store, path)
+            found = self._obstore.get(self._patient if most > _SMALL_BYTES else self._store, path)
             if found.meta["size"] > most:
                 raise self.error(f"{path} has {found.meta['size']:,} bytes")
             return Read(bytes(found.bytes()), str(found.meta["e_tag"]))
@@ -103,7 +108,7 @@ class Bucket:
         """
         self.requests += 1
         try:
-            parts = [bytes(part) for part in self._obstore.get_ranges(self._store, path, starts=starts, ends=ends)]
+            parts = [bytes(part) for part in self._obstore.get_ranges(self._patient, path, starts=starts, ends=ends)]
         except FileNotFoundError:
             raise self.error(
                 f"{path} is missing", hint="somebody has removed it: push again from where it is"
@@ -133,7 +138,8 @@ class Bucket:
     def _put(self, path: str, data: bytes, mode: Any) -> bool:
         self.requests += 1
         try:
-            self._obstore.put(self._store, path, data, mode=mode, use_multipart=False)
+            store = self._patient if len(data) > _SMALL_BYTES else self._store
+            self._obstore.put(store, path, data, mode=mode, use_multipart=False)
         except (self._obstore.exceptions.AlreadyExistsError, self._obstore.exceptions.PreconditionError):
             return False
         except self._errors as error:
@@ -151,7 +157,7 @@ class Bucket:
             return
         self.requests += 2 + size // (8 * limits.MIB)
         try:
-            self._obstore.put(self._store, path, source, chunk_size=8 * limits.MIB, max_concurrency=4)
+            self._obstore.put(self._patient, path, source, chunk_size=8 * limits.MIB, max_concurrency=4)
         except self._errors as error:
             raise self._told(error, "write to") from None
 
@@ -185,6 +191,8 @@ class Bucket:
         meaning = _MEANINGS.get(code[1]) if code else None
         if meaning is not None:
             return self.error(meaning[0], hint=meaning[1])
+        if "TimedOut" in str(error) or "timed out" in str(error):
+            return self.error("the server does not answer", hint="what has arrived is kept: do it again later")
         if "error sending request" in said or "Connect" in str(error):
             where = re.search(r"https?://[^/\s]+", said)
             return self.error(f"{where[0] if where else 'the server'} cannot be reached", hint="look at the endpoint")
@@ -212,10 +220,7 @@ def opened(url: str, name: str) -> Bucket:
     except ImportError:
         raise RemoteError(f"{name} is object storage, which needs a library", remote=name, hint=_EXTRA) from None
     config: dict[str, Any] = {}
-    client: dict[str, Any] = {
-        "connect_timeout": timedelta(seconds=_CONNECT_S),
-        "timeout": timedelta(seconds=_REQUEST_S),
-    }
+    client: dict[str, Any] = {"connect_timeout": timedelta(seconds=_CONNECT_S)}
     retrying: Any = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRYING_S)}
     endpoint = endpoint_of(url)
     extra: dict[str, Any] = {}
@@ -227,11 +232,15 @@ def opened(url: str, name: str) -> Bucket:
         provider = _boto3_credentials()
         if provider is not None:
             extra["credential_provider"] = provider
+    stores = []
+    make: Any = from_url  # declared once for each scheme
     try:
-        store = from_url(url, config=config or None, client_options=client, retry_config=retrying, **extra)  # type: ignore[call-overload]
+        for seconds in (_ANSWER_S, _TRANSFER_S):
+            client["timeout"] = timedelta(seconds=seconds)
+            stores.append(make(url, config=config or None, client_options=client, retry_config=retrying, **extra))
     except (BaseError, OSError, TypeError, ValueError) as error:
         raise RemoteError(f"{name}: {str(error).splitlines()[0]}", remote=name, hint=_CREDENTIALS_HINT) from None
-    return Bucket(store, name)
+    return Bucket(stores[0], name, stores[1])
 
 
 def endpoint_of(url: str) -> str:

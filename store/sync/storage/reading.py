@@ -22,7 +22,8 @@ from redun.store.sync.storage.records import PACK_SUFFIX, PACKS, Place
 #: Packs read at a time, and objects on the way whose packs are looked at for that.
 _AT_ONCE: Final = 4
 _LOOKED_AT: Final = 4_000
-#: A pack of more bytes is read in ranges only.
+#: A pack of no more bytes is read whole, whatever is wanted of it; one of more bytes is read in ranges only.
+_SMALL_BYTES: Final = limits.MIB
 _WHOLE_BYTES: Final = 64 * limits.MIB
 #: Of a large payload, what is read at a time.
 _PART_BYTES: Final = 8 * limits.MIB
@@ -207,7 +208,8 @@ class Reading:
 
     def _payloads(self, pack: str, size: int, small: Sequence[tuple[Digest, Place]]) -> list[bytes]:
         path = f"{PACKS}/{pack}{PACK_SUFFIX}"
-        if size <= _WHOLE_BYTES and 2 * sum(place.size for _, place in small) >= size:
+        most = size <= _WHOLE_BYTES and 2 * sum(place.size for _, place in small) >= size
+        if most or size <= _SMALL_BYTES:
             [data] = self._bucket.ranges(path, [0], [size])
             if data[-_SHA:].hex() != pack or hashlib.sha256(data[:-_SHA]).hexdigest() != pack:
                 raise self._bucket.error(
