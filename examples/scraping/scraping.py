@@ -53,7 +53,7 @@ async def shelf(url: str) -> float:
 
 
 @task()
-async def main(site: str = "http://127.0.0.1:38765") -> dict[str, float]:
+async def main(site: str = "http://127.0.0.1:8765") -> dict[str, float]:
     index = await page(f"{site}/index.html", await version(f"{site}/index.html"))
     names = re.findall(r'<a href="([a-z]+\.html)">', index)
     sums = await asyncio.gather(*[shelf(f"{site}/{name}") for name in names])

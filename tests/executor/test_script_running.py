@@ -45,7 +45,8 @@ def test_it_runs_in_the_directory_that_is_named(tmp_path: Path):
     assert run_command(["pwd"], str(tmp_path)).stdout == os.fsencode(tmp_path) + b"\n"
 
 
-def test_what_is_left_in_the_background_has_a_moment_to_end_and_is_heard():
+def test_what_is_left_in_the_background_has_a_moment_to_end_and_is_heard(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(running, "GRACE_SECONDS", WAIT)
     assert bash("echo x > >(cat; sleep 0.1; echo late)").stdout == b"x\nlate\n"
 
 
@@ -57,16 +58,20 @@ def test_what_is_left_in_the_background_with_the_output_open_is_killed(monkeypat
     assert until_gone(int(ended.stdout))
 
 
-def test_what_is_left_in_the_background_and_writes_nothing_is_killed_at_once():
+def test_what_is_left_in_the_background_and_writes_nothing_is_killed_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(running, "GRACE_SECONDS", WAIT)
     begin = time.monotonic()
     ended = bash("sleep 60 > /dev/null 2>&1 & echo $!")
     assert time.monotonic() - begin < running.GRACE_SECONDS
     assert until_gone(int(ended.stdout))
 
 
-def test_what_made_a_session_of_its_own_is_left_alone_and_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+def test_what_made_a_session_of_its_own_is_left_alone_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(running, "GRACE_SECONDS", 0.1)
-    ended = bash("setsid sh -c 'echo $$; exec sleep 60' & sleep 0.2")
+    up = tmp_path / "up"
+    ended = bash(f"setsid sh -c 'echo $$; touch {up}; exec sleep 60' & until test -e {up}; do sleep 0.01; done")
     daemon = int(ended.stdout)
     assert is_alive(daemon)
     os.kill(daemon, signal.SIGKILL)
@@ -118,7 +123,8 @@ def test_standard_output_that_is_kept_is_not_said():
     assert said == ["err"]
 
 
-def test_a_command_is_told_to_end_and_may_clean_up(tmp_path: Path):
+def test_a_command_is_told_to_end_and_may_clean_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(running, "GRACE_SECONDS", WAIT)
     heard = threading.Event()
     body = Attended(bash, lambda lines: heard.set())
     found: list[running.Ended] = []
