@@ -117,7 +117,7 @@ def _other_jobs(graph: Graph, answer: Answer, paint: Paint) -> Iterator[str]:
         yield f"  {place_text(graph, answer.made_by, paint)}"
     elif answer.remote:
         yield ""
-        yield f"It came from {printable(answer.remote)} when it was asked for; redun fetch gets the history of that"
+        yield f"It came from {printable(answer.remote)}, which was asked for it; redun pull gets the history behind it"
     elif answer.reason is not None and answer.reason.compared is not None:
         yield ""
         yield "Compared with:"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from redun.cli.context import common_options, open_store, settings
+from redun.cli.remotes_of import sync_of
 from redun.cli.steps import steps
 from redun.cli.sync_view import say
 
@@ -23,7 +24,7 @@ def fetch(ctx: click.Context, remote: str, dry_run: bool, as_json: bool) -> None
     """
     found = settings(ctx)
     with open_store(found, read_only=False) as store, steps(wanted=not found.quiet) as progress:
-        moved = store.sync.fetch(remote, dry_run=dry_run, progress=progress)
+        moved = sync_of(store, found).fetch(remote, dry_run=dry_run, progress=progress)
     say(found, moved, "Would fetch from" if dry_run else "Fetched from", as_json=as_json)
 
 
@@ -42,5 +43,5 @@ def pull(ctx: click.Context, remote: str, as_json: bool) -> None:
     """
     found = settings(ctx)
     with open_store(found, read_only=False) as store, steps(wanted=not found.quiet) as progress:
-        moved = store.sync.pull(remote, progress=progress)
+        moved = sync_of(store, found).pull(remote, progress=progress)
     say(found, moved, "Pulled from", as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from redun.cli.context import common_options, open_store, settings
+from redun.cli.remotes_of import sync_of
 from redun.cli.steps import steps
 from redun.cli.sync_view import say
 
@@ -26,5 +27,5 @@ def push(ctx: click.Context, remote: str, dry_run: bool, as_json: bool) -> None:
     """
     found = settings(ctx)
     with open_store(found) as store, steps(wanted=not found.quiet) as progress:
-        moved = store.sync.push(remote, dry_run=dry_run, progress=progress)
+        moved = sync_of(store, found).push(remote, dry_run=dry_run, progress=progress)
     say(found, moved, "Would push to" if dry_run else "Pushed to", as_json=as_json)

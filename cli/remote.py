@@ -7,6 +7,7 @@ import json
 import click
 
 from redun.cli.context import common_options, open_store, settings, write_out
+from redun.cli.remotes_of import sync_of
 from redun.core.forms import printable
 
 _TRUSTS = ("provenance", "cache", "run")
@@ -79,8 +80,9 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 
     Example: redun remote list
     """
-    with open_store(settings(ctx)) as store:
-        known = store.sync.remotes().values()
+    found = settings(ctx)
+    with open_store(found) as store:
+        known = sync_of(store, found).remotes().values()
     if as_json:
         write_out(json.dumps([one._asdict() for one in known]) + "\n")
     else:
@@ -97,8 +99,9 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
 
     Example: redun remote show origin
     """
-    with open_store(settings(ctx)) as store:
-        one = store.sync.find(name)
+    found = settings(ctx)
+    with open_store(found) as store:
+        one = sync_of(store, found).find(name)
         refs = {ref: at.hex() for ref, at in store.refs(f"remotes/{one.name}/").items()}
     if as_json:
         write_out(json.dumps({**one._asdict(), "refs": refs}) + "\n")

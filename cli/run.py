@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from redun.core.tasks import Task
     from redun.executor.loader import Workflow
     from redun.executor.observer import Execution
+    from redun.store import Store
+    from redun.store.sync.asking import Asker
 
 HELP: Final = ("help", "--help", "-h")
 
@@ -58,6 +60,8 @@ class _Wishes(NamedTuple):
     tags: tuple[tuple[str, str], ...]
     keep_going: bool
     context: Mapping[str, Any]
+    remote: str | None
+    push: bool | None
     #: Where the result is printed.
     out: IO[str] | None = None
 
@@ -112,6 +116,12 @@ class _Wishes(NamedTuple):
     "hidden",
     is_flag=True,
     help="Record *** for the arguments of the task; what it hands on or returns is recorded all the same.",
+)
+@click.option(
+    "--remote", metavar="NAME", help="Ask this remote for results that are not here (redun remote add NAME URL)."
+)
+@click.option(
+    "--push/--no-push", default=None, help="Give the remote (default: origin) what it lacks when the run has ended."
 )
 @click.option("-t", "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag the execution; may be repeated.")
 @click.option("--project", metavar="NAME", help="Tag the execution: project=NAME (also: REDUN_PROJECT).")
@@ -214,6 +224,8 @@ def _wishes(argv: list[str], given: Mapping[str, Any]) -> _Wishes:
         debug=given["debug"],
         tags=_tags(given["tags"], {name: given[name] for name in ("project", "doc", "user")}),
         keep_going=given["keep_going"],
+        remote=given["remote"],
+        push=given["push"],
         context=_context(given["context_file"], given["context_words"]),
     )
 
@@ -225,6 +237,8 @@ def _check(wishes: _Wishes) -> None:
         raise UsageError(f"--accept-code and --withdraw-code of {min(both)}", hint="give one of them")
     if wishes.dry_run and wishes.debug:
         raise UsageError("--dry-run runs nothing, so there is nothing to debug", hint="give one of them")
+    if wishes.dry_run and (wishes.remote or wishes.push):
+        raise UsageError("--dry-run asks no other store, and gives it nothing", hint="leave --remote and --push out")
     if wishes.dry_run and (wishes.accepted or wishes.withdrawn):
         word = "--accept-code" if wishes.accepted else "--withdraw-code"
         raise UsageError(f"--dry-run writes nothing, and {word} is written down", hint="give one of them")
@@ -313,7 +327,21 @@ def _run_task(
     if wishes.debug:
         return _debug(expression, task, found, lines, wishes)
     execution = _execute(expression, found, lines, wishes)
-    return _report(execution, task, lines, wishes)
+    code = _report(execution, task, lines, wishes)
+    if code != exits.INTERRUPTED:
+        _push(found, wishes)
+    return code
+
+
+def _push(found: Settings, wishes: _Wishes) -> None:
+    """Gives the remote what it lacks, where that is wanted; whatever comes of it, the run is what it was."""
+    if wishes.push is None and project_settings(found) is None:
+        return
+    from redun.cli.run_remote import push_results, pushed_to  # here: few runs give anything
+
+    name = pushed_to(found, wishes.remote, wishes.push)
+    if name is not None:
+        push_results(found, name)
 
 
 def _debug(expression: Any, task: Task[..., Any], found: Settings, lines: RunLines, wishes: _Wishes) -> int:
@@ -383,7 +411,7 @@ def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes)
     from redun.cli.surroundings import kept_modules
     from redun.executor.scheduler import Scheduler
 
-    with open_or_create_store(found) as store, kept_modules():
+    with open_or_create_store(found) as store, _asker(store, found, wishes) as remote, kept_modules():
         scheduler = Scheduler(
             store,
             threads=wishes.jobs,
@@ -393,8 +421,17 @@ def _execute(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes)
             keep_going=wishes.keep_going,
             config=project_settings(found),
             debug=wishes.debug,
+            remote=remote,
         )
         return scheduler.execute(expression, argv=wishes.argv, tags=wishes.tags, context=wishes.context)
+
+
+def _asker(store: Store, found: Settings, wishes: _Wishes) -> AbstractContextManager[Asker | None]:
+    if not wishes.cache or (wishes.remote is None and project_settings(found) is None):
+        return nullcontext()
+    from redun.cli.run_remote import asked, asker  # here: few runs ask anybody
+
+    return asker(store, found, asked(found, wishes.remote))
 
 
 def _dry_run(expression: Any, found: Settings, lines: RunLines, wishes: _Wishes) -> int:

@@ -34,7 +34,8 @@ def lines(moved: Moved, verb: str) -> Iterator[str]:
         yield f"{name}: nothing new"
         return
     size = f", {size_text(moved.size)}" if moved.size else ""
-    claims = f"; {moved.claims:,} results are hits here" if moved.claims else ""
+    where = "there" if verb.startswith("Push") else "here"
+    claims = f"; {moved.claims:,} results are hits {where}" if moved.claims else ""
     yield f"{verb} {name}: {moved.objects:,} objects{size}{claims}"
     for ref in moved.aside:
         yield f"  a history that has gone another way is kept as {printable(ref)}"

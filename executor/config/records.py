@@ -95,6 +95,20 @@ class ExecutorSettings(NamedTuple):
     options: Mapping[str, Any] = {}
 
 
+class RunSettings(NamedTuple):
+    """What runs do where they are not told: the remote that they ask, and whether they push to it."""
+
+    remote: str | None = None
+    push: bool = False
+
+
+class RemoteSettings(NamedTuple):
+    """Where a remote is, and what is believed of it: `provenance`, `cache` or `run`."""
+
+    url: str
+    trust: Literal["provenance", "cache", "run"] = "provenance"
+
+
 class PruneSettings(NamedTuple):
     """What `redun prune` keeps where it is not told; `keep_within` in seconds."""
 
@@ -121,6 +135,8 @@ class ProjectSettings(NamedTuple):
         context: what tasks ask for by name.
         tags: of every execution.
         own_packages: packages whose code counts as the user's own.
+        run: what runs do where they are not told.
+        remotes: other stores, by name; those that a store has noted itself are stronger.
         prune, gc: what these commands do where they are not told.
         color: `auto`, `always` or `never`.
         storage: what the libraries of remote files are told, by scheme, and how long servers are waited for.
@@ -135,6 +151,8 @@ class ProjectSettings(NamedTuple):
     context: Mapping[str, Any]
     tags: Mapping[str, str]
     own_packages: tuple[str, ...]
+    run: RunSettings
+    remotes: Mapping[str, RemoteSettings]
     prune: PruneSettings
     gc: GcSettings
     color: str

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from redun.core.errors import ConfigError
 from redun.core.files.remote.options import DEFAULT_TIMEOUT, FileOptions
 from redun.core.files.remote.urls import scheme_of, settings_of
 from redun.core.project_files import CONFIG_VARIABLE, find_files, named_files
@@ -19,6 +20,8 @@ from redun.executor.config.records import (
     ProjectSettings,
     PruneSettings,
     Remark,
+    RemoteSettings,
+    RunSettings,
     StoreSettings,
 )
 from redun.executor.config.showing import key_text
@@ -95,6 +98,23 @@ def _storage(found: dict[str, Any]) -> FileOptions:
     )
 
 
+def _remotes(entries: Entries) -> dict[str, RemoteSettings]:
+    """Returns the remotes, each from its `[remotes.NAME]`.
+
+    Raises:
+        ConfigError: if one has no URL.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path, entry in entries.items():
+        if path[0] == "remotes":
+            found.setdefault(path[1], {})[path[2]] = entry.value
+            if ("remotes", path[1], "url") not in entries:
+                raise ConfigError(
+                    f"{entry.origin}: remote {path[1]} has no url", hint='url = "host:path", as for redun remote add'
+                )
+    return {name: RemoteSettings(**table) for name, table in found.items()}
+
+
 def _lost_aliases(entries: Entries, remarks: tuple[Remark, ...]) -> list[Remark]:
     """Takes out aliases of executors that are not there because they mean nothing here; returns what to say of them."""
     gone = {remark.key for remark in remarks}
@@ -120,6 +140,8 @@ def _record(entries: Entries, files: tuple[Path, ...], remarks: tuple[Remark, ..
         context=MappingProxyType(nested(entries, ("context",))),
         tags=MappingProxyType(section("tags")),
         own_packages=section("code").get("own_packages", ()),
+        run=RunSettings(**section("run")),
+        remotes=MappingProxyType(_remotes(entries)),
         prune=PruneSettings(**section("prune")),
         gc=GcSettings(**section("gc")),
         color=section("display").get("color", "auto"),

@@ -114,6 +114,20 @@ KEYS: Final[tuple[Key, ...]] = (
         "What the library of a scheme (s3, gs, az, http, sftp, ...) is told, as its storage options in fsspec; ${NAME} "
         "in a text is an environment variable.",
     ),
+    Key(("run", "remote"), kinds.TEXT, "A remote that runs ask for results that are not here: its name."),
+    Key(
+        ("run", "push"),
+        kinds.YES_NO,
+        "Whether runs give what they made to that remote (or origin).",
+        False,
+    ),
+    Key(("remotes", ANY, "url"), kinds.TEXT, "Where a remote is: a whole path, ssh://host/path or host:path."),
+    Key(
+        ("remotes", ANY, "trust"),
+        choice("provenance", "cache", "run"),
+        "What is believed of it: its history; also that its results are right; also values that adapters make.",
+        "provenance",
+    ),
     Key(("code", "own_packages"), kinds.PACKAGES, "Packages whose code counts as yours, wherever they are installed."),
     Key(("prune", "keep_last"), kinds.NATURAL, "redun prune: so many of the newest executions stay."),
     Key(("prune", "keep_within"), kinds.DURATION, "redun prune: executions younger than that stay."),

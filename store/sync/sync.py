@@ -58,17 +58,23 @@ class Sync:
     Args:
         parts: those of the store, which is this side.
         opener: opens another one.
+        configured: remotes that settings name; those of the store are stronger.
     """
 
-    def __init__(self, parts: SyncParts, opener: Opener) -> None:
+    def __init__(self, parts: SyncParts, opener: Opener, configured: Mapping[str, Remote] | None = None) -> None:
         self._parts = parts
         self._opener = opener
+        self._configured = configured or {}
+
+    def knowing(self, configured: Mapping[str, Remote]) -> "Sync":
+        """Returns one that knows remotes of settings, too."""
+        return Sync(self._parts, self._opener, configured)
 
     # -- remotes ------------------------------------------------------------------------------------------------------
 
     def remotes(self) -> dict[str, Remote]:
         """Returns the remotes, by name."""
-        return remotes.all_remotes(self._parts.backend)
+        return {**self._configured, **remotes.all_remotes(self._parts.backend)}
 
     def add_remote(self, name: str, url: str, *, trust: Trust = "provenance") -> Remote:
         """Gives a remote a name.
@@ -114,7 +120,12 @@ class Sync:
         """
         if "/" in name or ":" in name:
             return Remote(name, name)
-        return remotes.find(self._parts.backend, name)
+        try:
+            return remotes.find(self._parts.backend, name)
+        except NotFound:
+            if name in self._configured:
+                return self._configured[name]
+            raise
 
     @contextmanager
     def _peer(

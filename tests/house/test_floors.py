@@ -103,6 +103,7 @@ LATE = {
     "redun.cli.progress": "a pipe draws nothing live",
     "redun.cli.queries": "lists of jobs and calls have no executions",
     "redun.cli.run_options": "few runs are given a file of context",
+    "redun.cli.remotes_of": "most projects name no remotes in their settings",
     "redun.cli.repl": "help loads no store",
     "redun.cli.replay": "help loads no store",
     "redun.cli.results": "a run that prints nothing needs no printer",
