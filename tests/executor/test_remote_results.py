@@ -15,7 +15,8 @@ from redun.core.errors import RemoteError
 from redun.core.objects import Status
 from redun.executor.observer import Execution
 from redun.executor.scheduler import Scheduler
-from redun.store import Store
+from redun.store import Batch, Store
+from redun.store.memo import MemoRow, MemoUpdate
 from redun.store.sync import wire
 from redun.store.sync.wire import Connection
 from tests.core.projects import Project, made_in
@@ -189,3 +190,71 @@ def test_keys_that_nobody_knows_have_no_answer(desk: Desk) -> None:
     keys: Sequence[Key] = [Key(key) for key in desk.warm._backend.read(lambda txn: txn.scan_keys("memo", b"\0", 9))]
     with desk.here.sync.asker("origin") as asker:
         assert asker.find([*keys, Key(bytes(desk.here.format.size))]) == set(keys)
+
+
+# -- what is not believed ---------------------------------------------------------------------------------------------
+
+
+def rows_of(store: Store) -> dict[Key, MemoRow]:
+    keys = [Key(key) for key in store._backend.read(lambda txn: txn.scan_keys("memo", b"\0", 100))]
+    rows = zip(keys, store.lookup({}, keys), strict=True)
+    return {key: row for key, row in rows if row is not None}
+
+
+def claim(store: Store, key: Key, row: MemoRow, *, task: str = "", caused: bool = True) -> None:
+    """Makes a store claim something for a key."""
+    update = MemoUpdate(key, task, row.reduction, row.is_expr, row.calls[0].call, row.calls[0].head, caused)
+    store.commit(Batch(memo=[update]))
+
+
+def test_the_answer_to_another_question_is_none(desk: Desk) -> None:
+    rows = rows_of(desk.warm)
+    keys = list(rows)
+    for key, other in zip(keys, keys[1:] + keys[:1], strict=True):
+        claim(desk.warm, key, rows[other])
+    execution = desk.ask(replay="step")
+    assert (execution.value, len(desk.ran())) == (10, 6)
+    assert remotes_of(desk.here) == {"": 7}
+    desk.run(desk.here)
+    assert desk.ran() == []
+
+
+def test_what_the_remote_itself_does_not_believe_any_more_is_no_answer(desk: Desk) -> None:
+    rows = rows_of(desk.warm)
+    [main] = [key for key, row in rows.items() if row.is_expr]
+    leaf, other = [key for key in rows if key != main][:2]
+    claim(desk.warm, leaf, rows[other], task="r.leaf", caused=False)
+    with desk.here.sync.asker("origin") as asker:
+        assert main not in asker.find(list(rows))
+    assert main not in rows_of(desk.here)
+
+
+def test_what_this_store_knows_itself_stays(desk: Desk) -> None:
+    rows = rows_of(desk.warm)
+    desk.run(desk.here)
+    key, other = [key for key, row in rows.items() if not row.is_expr][:2]
+    claim(desk.warm, key, rows[other])
+    with desk.here.sync.asker("origin") as asker:
+        assert asker.find([key]) == {key}
+    assert rows_of(desk.here)[key].reduction == rows[key].reduction
+
+
+def test_rows_that_lead_to_what_the_remote_lacks_are_no_answers(desk: Desk) -> None:
+    rows = rows_of(desk.warm)
+    [main] = [key for key, row in rows.items() if row.is_expr]
+    call = rows[main].calls[0].call
+    desk.warm._backend.write(lambda txn: txn.delete("objects", call))
+    with desk.here.sync.asker("origin") as asker:
+        assert asker.find(list(rows)) == set(rows) - {main}
+
+
+def test_a_remote_that_sends_damage_is_one_warning(desk: Desk) -> None:
+    rows = rows_of(desk.warm)
+    [main] = [key for key, row in rows.items() if row.is_expr]
+    head = rows[main].calls[0].head
+    env = desk.warm._backend.read(lambda txn: txn.get("objects", head))
+    assert env is not None
+    desk.warm._backend.write(lambda txn: txn.put("objects", head, env[:-1] + bytes([env[-1] ^ 1])))
+    execution = desk.ask()
+    assert (execution.value, len(desk.ran()), len(desk.heard.warnings)) == (10, 6, 1)
+    assert list(desk.here.check(level=4)) == []
