@@ -7,7 +7,7 @@ nothing is to be believed before its last byte has come and the SHA-256 of all b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ from redun.store.ports import KEY_BYTES
 #: A byte that is no text, so that nothing takes it for text; line ends of both kinds, which a transfer as text changes.
 MAGIC: Final = b"\x89redun pack\r\n\x1a\n"
 VERSION: Final = 1
-_ROW, _OBJECT, _END = b"r", b"o", b"e"
+_ROW, _OBJECT, _SIGNATURE, _END = b"r", b"o", b"s", b"e"
 #: How a payload is written: as it is. Others are reserved.
 _RAW: Final = 0
 
@@ -30,6 +30,10 @@ _HEADER_BYTES: Final = 64 * limits.KIB
 _VALUE_BYTES: Final = 2 * limits.MIB
 _TABLE_BYTES: Final = 32
 _STORE_ID_BYTES: Final = 16
+#: Packs for that purpose may be signed, by ed25519.
+_SIGNED: Final = "bundle"
+_KEY_BYTES: Final = 32
+_SIGNATURE_BYTES: Final = 64
 #: A payload of that many bytes or fewer is one part.
 _PART_BYTES: Final = limits.MIB
 
@@ -83,6 +87,14 @@ class Entry(NamedTuple):
     digest: Digest
     kind: str
     size: int
+
+
+class Signature(NamedTuple):
+    """A signature by ed25519: the public key, the signature, and the SHA-256 of all bytes before both."""
+
+    key: bytes
+    value: bytes
+    digest: bytes
 
 
 def is_pack(path: str) -> bool:
@@ -142,6 +154,16 @@ class Writer:
             self._write(part)
         self.objects += 1
 
+    def sign(self, sign: Callable[[bytes], tuple[bytes, bytes]]) -> None:
+        """Writes a signature of all that was written; the end comes next.
+
+        Args:
+            sign: is given a SHA-256, and returns a public key and a signature.
+        """
+        self._write(_SIGNATURE)
+        key, signature = sign(self._hasher.digest())
+        self._write(key + signature)
+
     def end(self) -> None:
         """Writes the end."""
         self._write(_END + _counts.pack(self.objects, self.rows))
@@ -164,6 +186,11 @@ class Reader:
         source: gives the bytes.
         name: what errors call it.
 
+    Attributes:
+        header: what it says of itself.
+        objects, rows, size: how many were read, and bytes.
+        signature: the one that stands before its end; whether it fits is for others to check.
+
     Raises:
         StoreFormatError: if it is no pack, or one of a version or object format that this program does not read.
         StoreDamaged: if it is cut off or damaged.
@@ -177,6 +204,7 @@ class Reader:
         self.objects = 0
         self.rows = 0
         self.size = 0
+        self.signature: Signature | None = None
         self.header = self._read_header()
 
     # -- errors --
@@ -274,6 +302,13 @@ class Reader:
         """
         while True:
             tag = self._exactly(1)
+            if tag == _SIGNATURE and self.header.purpose == _SIGNED:
+                digest = self._hasher.digest()
+                key = self._exactly(_KEY_BYTES)
+                self.signature = Signature(key, self._exactly(_SIGNATURE_BYTES), digest)
+                tag = self._exactly(1)
+                if tag != _END:
+                    raise self.damaged("it goes on after its signature")
             if tag == _ROW:
                 self.rows += 1
                 yield self._row()

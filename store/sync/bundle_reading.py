@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, Final, NoReturn
 
 from redun.core import limits
@@ -14,6 +15,7 @@ from redun.core.version import VERSION
 from redun.store import packs, refs
 from redun.store.gc.shallow import Missing
 from redun.store.sync.peers import Ask, Boundary, Hello, Item, Large, Sent, Taken, Update
+from redun.store.sync.signing import NOBODY, Signed, Signers, check, read_signers
 
 PURPOSE: Final = "bundle"
 #: What a bundle may name: histories, and what is kept whatever is pruned.
@@ -36,18 +38,22 @@ class BundleReader:
     Args:
         source: gives the bytes.
         name: what errors call it.
+        signers: whose signatures count.
 
     Attributes:
         header: what it says of itself.
         refs: the names in it.
+        signed: whose signature it has, once `items` has come to its end; None for nobody's.
 
     Raises:
         StoreFormatError: if it is no bundle, or one that this program does not read.
         StoreDamaged: if it is cut off or damaged.
     """
 
-    def __init__(self, source: packs.Readable, name: str) -> None:
+    def __init__(self, source: packs.Readable, name: str, signers: Signers = NOBODY) -> None:
         self._pack = packs.Reader(source, name)
+        self._signers = signers
+        self.signed: Signed | None = None
         self.name = name
         self.header = self._pack.header
         if self.header.purpose != PURPOSE:
@@ -110,6 +116,7 @@ class BundleReader:
 
         Raises:
             StoreDamaged: if it is cut off or damaged.
+            RemoteError: if its signature does not fit, or one is missing that is required.
         """
         if self._boundaries:
             yield self._boundaries
@@ -129,6 +136,7 @@ class BundleReader:
                 batch, size = [], 0
         if batch:
             yield batch
+        self.signed = check(self._pack.signature, self._signers, self.name)
 
     def _objects(self) -> Iterator[packs.Entry]:
         if self._next is None:
@@ -208,18 +216,21 @@ def check_needs(reader: BundleReader, absent: Sequence[Digest]) -> None:
 
 
 @contextmanager
-def opened(source: str | os.PathLike[str] | packs.Readable) -> Iterator[BundleReader]:
+def opened(source: str | os.PathLike[str] | packs.Readable, directory: Path | None = None) -> Iterator[BundleReader]:
     """Gives the reader of a bundle: of a file, or of a stream.
+
+    Args:
+        directory: of the store that says whose signatures count.
 
     Raises:
         StoreError: if the file cannot be read, or is no bundle.
     """
     if not isinstance(source, str | os.PathLike):
-        yield BundleReader(source, "the bundle")
+        yield BundleReader(source, "the bundle", read_signers(directory))
         return
     name = os.fspath(source)
     with _file(name) as file:
-        yield BundleReader(file, name)
+        yield BundleReader(file, name, read_signers(directory))
 
 
 def _file(name: str) -> BinaryIO:

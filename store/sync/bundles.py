@@ -27,6 +27,7 @@ from redun.store.sync.parts import SyncParts
 from redun.store.sync.peers import Ask, Boundary, Item, Large, Sent
 from redun.store.sync.planning import Plan, plan
 from redun.store.sync.sending import batches
+from redun.store.sync.signing import Sign, Signed
 
 #: A structure that is larger is none: what reads one into memory stops there.
 _MOST_STRUCTURE: Final = 64 * limits.MIB
@@ -79,6 +80,7 @@ def create(
     names: Mapping[str, Digest] | None,
     since: Sequence[Digest],
     progress: Progress,
+    sign: Sign | None = None,
 ) -> Bundle:
     """Writes a bundle; see `Sync.create_bundle`."""
     with no_collection(parts.path):
@@ -88,7 +90,9 @@ def create(
         header = packs.Header(parts.format, PURPOSE, parts.store_id, now(), tuple(dict.fromkeys(since)))
 
         def write(file: packs.Writable) -> Bundle:
-            return _write(packs.Writer(file, header), source, fresh, planned, progress)._replace(needs=header.needs)
+            return _write(packs.Writer(file, header), source, fresh, planned, progress, sign)._replace(
+                needs=header.needs
+            )
 
         if isinstance(target, str | os.PathLike):
             return new_file(Path(target), write)
@@ -134,7 +138,12 @@ def _closure(parts: SyncParts, source: Source, roots: Iterable[Digest]) -> Marks
 
 
 def _write(
-    writer: packs.Writer, source: Source, names: Mapping[str, Digest], planned: Plan, progress: Progress
+    writer: packs.Writer,
+    source: Source,
+    names: Mapping[str, Digest],
+    planned: Plan,
+    progress: Progress,
+    sign: Sign | None,
 ) -> Bundle:
     for name, at in sorted(names.items()):
         key = name.encode()
@@ -142,6 +151,8 @@ def _write(
     for batch in batches(source, planned, progress):
         for item in batch:
             _entry(writer, item)
+    if sign is not None:
+        writer.sign(sign)
     writer.end()
     return Bundle(writer.objects, writer.size, dict(names))
 
@@ -183,6 +194,7 @@ class Verified(NamedTuple):
     Attributes:
         objects, size, refs, needs: as in `Bundle`.
         missing: what it builds on and is not here; None where there was no store to look into.
+        signed: whose signature it has.
     """
 
     objects: int
@@ -190,6 +202,7 @@ class Verified(NamedTuple):
     refs: Mapping[str, Digest]
     needs: tuple[Digest, ...]
     missing: tuple[Digest, ...] | None
+    signed: Signed | None
 
 
 def verify(reader: BundleReader, absent: Ask | None, *, progress: Progress = no_progress) -> Verified:
@@ -213,7 +226,7 @@ def verify(reader: BundleReader, absent: Ask | None, *, progress: Progress = no_
     for name, at in reader.refs.items():
         if at not in proof.seen:
             raise reader.damaged(f"{name} leads to what is not in it")
-    return Verified(reader.objects, reader.size, reader.refs, needs, missing)
+    return Verified(reader.objects, reader.size, reader.refs, needs, missing, reader.signed)
 
 
 def _all_absent(digests: Sequence[Digest]) -> Sequence[Digest]:

@@ -4,6 +4,7 @@
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from redun.core.digest import Digest
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from redun.store.packs import Readable, Writable
     from redun.store.sync.asking import Asker
     from redun.store.sync.bundles import Bundle, Verified
+    from redun.store.sync.signing import Sign
 
 #: Is handed what breaks a connection off at once, from any thread.
 Started = Callable[[Callable[[], None]], None]
@@ -132,7 +134,9 @@ class Sync:
         self, remote: Remote, progress: Progress, *, read_only: bool, started: Started | None = None
     ) -> Iterator[Peer]:
         made = self._parts.format.name
-        with connected(remote, self._opener, progress, read_only=read_only, started=started, make=made) as peer:
+        with connected(
+            remote, self._opener, progress, read_only=read_only, started=started, make=made, taker=self._parts.path
+        ) as peer:
             self._check_format(remote, peer)
             if peer.hello.store_id == self._parts.store_id:
                 raise RemoteError(f"{remote.name} is this store itself, or a copy of its files", remote=remote.name)
@@ -260,6 +264,7 @@ class Sync:
         names: Mapping[str, Digest] | None = None,
         *,
         since: Sequence[Digest] = (),
+        sign: "Sign | None" = None,
         progress: Progress = no_progress,
     ) -> "Bundle":
         """Writes history with all that it leads to into a file that is not there yet, or to a stream.
@@ -268,6 +273,7 @@ class Sync:
             names: what goes into it, by the names that it gets there (`bundle_names` makes some); None for all of the
                 history.
             since: objects that whoever takes it has, with all that they lead to: that is left out.
+            sign: signs it (`redun.store.sync.signing.signer`).
 
         Raises:
             StoreError: if nothing would be in it, or there is such a file.
@@ -275,7 +281,7 @@ class Sync:
         """
         from redun.store.sync.bundles import create  # here, as below: few transfers are by file
 
-        return create(self._parts, target, names, since, progress)
+        return create(self._parts, target, names, since, progress, sign)
 
     def bundle_names(self, digests: Sequence[Digest]) -> dict[str, Digest]:
         """Returns the names under which objects go into a bundle: executions as the history that they end, others as
@@ -296,7 +302,7 @@ class Sync:
         from redun.store.sync.bundle_reading import opened
         from redun.store.sync.bundles import verify
 
-        with opened(source) as reader:
+        with opened(source, self._parts.path) as reader:
             return verify(reader, self._parts.absent, progress=progress)
 
     def unbundle(
@@ -314,7 +320,7 @@ class Sync:
         """
         from redun.store.sync.bundle_reading import BundlePeer, opened
 
-        with opened(source) as reader:
+        with opened(source, self._parts.path) as reader:
             peer, remote = BundlePeer(reader), Remote(reader.name, reader.name)
             self._check_format(remote, peer)
             known = all_refs(self._parts.backend)
@@ -383,12 +389,14 @@ def connected(
     read_only: bool,
     started: Started | None = None,
     make: str = "",
+    taker: Path | None = None,
 ) -> Iterator[Peer]:
     """Gives the peer that a remote names.
 
     Args:
         opener: opens a store on this machine.
         make: object format of the store to make in object storage where there is none; empty to make none.
+        taker: directory of the store that says whose signatures count.
         started: for a connection beside something else: is handed what breaks it off at once, from any thread.
 
     Raises:
@@ -413,7 +421,7 @@ def connected(
     if is_pack(address.path):
         from redun.store.sync.bundle_reading import BundlePeer, opened
 
-        with opened(address.path) as reader:
+        with opened(address.path, taker) as reader:
             yield BundlePeer(reader)
         return
     with closing(opener(store_at(address.path), read_only=read_only)) as store:

@@ -142,6 +142,7 @@ WORDS = {
     "bundle verify": ["h.bundle"],
     "bundle list": ["h.bundle"],
     "bundle unbundle": ["h.bundle"],
+    "bundle signers": [],
     "remote remove": ["origin"],
     "backup": ["b.pack"],
     "restore": ["b.pack", "--at", "elsewhere"],

@@ -156,6 +156,7 @@ CARRIERS = {
     "redun.core.files.remote.sftp": {"fsspec", "paramiko"},
     "redun.core.files.remote.writing": {"fsspec"},
     "redun.store.sync.storage.bucket": {"boto3", "obstore"},
+    "redun.store.sync.signing": {"cryptography"},
     "redun.cli.testing.plugin": {"pytest"},
     "redun.cli.notebook.extension": {"IPython"},
     "redun.cli.repl": {"IPython"},

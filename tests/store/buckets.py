@@ -16,7 +16,9 @@ from redun.store.sync.storage.peer import StoragePeer, read_marker
 def peer_in(place: Any, object_format: str, **options: Any) -> StoragePeer:
     """Returns the store in a bucket, made where there is none."""
     bucket = Bucket(place, "the bucket")
-    return StoragePeer(bucket, read_marker(bucket, object_format), **options)
+    marker = read_marker(bucket, object_format)
+    assert marker is not None
+    return StoragePeer(bucket, marker, **options)
 
 
 def everything(store: Store) -> list[Any]:

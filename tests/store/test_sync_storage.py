@@ -126,8 +126,11 @@ def test_large_payloads_stream_there_and_back(one: Store, two: Store, endpoint: 
 
 
 def test_a_place_without_a_store_is_said_to_have_none(one: Store, environment: str) -> None:
+    run_once(one)
+    assert one.sync.push(environment, dry_run=True).objects == 1
     with pytest.raises(RemoteError, match="there is no store yet"):
         one.sync.fetch(environment)
+    assert one.sync.push(environment).objects == 1
 
 
 def test_what_is_known_is_not_read_again(one: Store, endpoint: str, environment: str, tmp_path: Path) -> None:

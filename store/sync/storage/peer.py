@@ -167,25 +167,31 @@ class _Taking:
             sending.send(built)
 
 
-def connect(url: str, *, name: str, make: str = "") -> StoragePeer:
+def connect(url: str, *, name: str, read_only: bool = True, make: str = "") -> StoragePeer:
     """Returns the store in a bucket.
 
     Args:
-        make: object format of the store to make where there is none, empty to make none.
+        read_only: whether nothing is to be written.
+        make: object format of the store to make where there is none, empty to make none. If nothing is to be written,
+            it is as if there were an empty one.
 
     Raises:
         RemoteError: if it cannot be reached, or there is none.
     """
     bucket = opened(url, name)
-    marker = read_marker(bucket, make)
-    return StoragePeer(bucket, marker, kept=_kept(url, marker))
+    marker = read_marker(bucket, "" if read_only else make)
+    if marker is None:
+        if not make:
+            raise bucket.error("there is no store yet", hint="redun push makes one")
+        marker = Marker(OBJECT_FORMATS[make], os.urandom(16))
+    return StoragePeer(bucket, marker, kept=_kept(url, marker), writable=not read_only)
 
 
-def read_marker(bucket: Bucket, make: str = "") -> Marker:
+def read_marker(bucket: Bucket, make: str = "") -> Marker | None:
     """Returns what says that there is a store, and makes one where there is none if that is wanted.
 
     Raises:
-        RemoteError: if there is none, or one that is not known here.
+        RemoteError: if there is one that is not known here.
     """
     found = bucket.read(MARKER, SMALL_BYTES)
     if found is None and make:
@@ -196,7 +202,7 @@ def read_marker(bucket: Bucket, make: str = "") -> Marker:
                 raise
         found = bucket.read(MARKER, SMALL_BYTES)  # of two that make it at once one has
     if found is None:
-        raise bucket.error("there is no store yet", hint="redun push makes one")
+        return None
     try:
         return parse_marker(found.data)
     except MalformedObject as error:
