@@ -89,7 +89,7 @@ def convert(
             raise StoreError(
                 f"{beside(place, _KEPT)} is there already", path=str(place), hint="remove it, or move it away"
             )
-        with no_collection(place):
+        with no_collection(place, alone=True):
             return _converted(place, before, before._replace(object_format=wanted), keep=keep, progress=progress)
     finally:
         session.release()

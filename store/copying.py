@@ -223,8 +223,12 @@ class Marks:
 
 
 @contextmanager
-def no_collection(directory: Path | None) -> Iterator[None]:
+def no_collection(directory: Path | None, *, alone: bool = False, wait: bool = False) -> Iterator[None]:
     """Keeps garbage from being collected meanwhile, where there is the right to.
+
+    Args:
+        alone: whether nobody else may keep it from that.
+        wait: whether to wait for the end of a collection.
 
     Raises:
         StoreLocked: if it is just being collected.
@@ -233,7 +237,7 @@ def no_collection(directory: Path | None) -> Iterator[None]:
         yield
         return
     try:
-        turn = locks.take(directory / "gc.lock")
+        turn = locks.take(directory / "gc.lock", shared=not alone, wait=wait)
     except StoreReadOnly:  # then others may collect; what they take too early is missed and said so
         yield
         return

@@ -108,7 +108,8 @@ def collect_in(parts: Parts, session: locks.Held | None, options: GcOptions, pro
         return Collector(parts, options, progress, try_alone=lambda: True).collect()
     turn = locks.take(parts.directory / "gc.lock")
     if turn is None:
-        raise StoreLocked(f"another gc is at work in {parts.directory}", path=str(parts.directory), hint="let it end")
+        told = f"another gc, or what keeps it off (a push or a backup, say), is at work in {parts.directory}"
+        raise StoreLocked(told, path=str(parts.directory), hint="let it end")
     try:
         return Collector(parts, options, progress, try_alone=session.try_alone).collect()
     finally:

@@ -67,7 +67,7 @@ class LocalPeer:
         """
         parts = self._parts
         intake = Intake(parts, self._sender)
-        with no_collection(parts.path):
+        with no_collection(parts.path, wait=True):
             taken = intake.take(items, updates)
             claims = 0
             if self._trust != "provenance":
@@ -80,9 +80,11 @@ class LocalPeer:
         Raises:
             StoreDamaged: if something of it is missing or damaged.
         """
+        # A generator: what is missing is asked for when whoever takes it keeps garbage from being collected there.
         parts = self._parts
-        source = Source(parts.backend, parts.objects, parts.format)
-        return batches(source, plan(source, roots, ask, self._progress), self._progress)
+        with no_collection(parts.path, wait=True):
+            source = Source(parts.backend, parts.objects, parts.format)
+            yield from batches(source, plan(source, roots, ask, self._progress), self._progress)
 
     def lookup(self, keys: Sequence[Key], ask: Ask) -> tuple[Sequence[MemoRow | None], Iterator[Sequence[Item]]]:
         """Returns what the cache has for some keys, and in batches what that leads to and is missing over there."""
