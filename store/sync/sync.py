@@ -131,11 +131,10 @@ class Sync:
 
     @contextmanager
     def _peer(
-        self, remote: Remote, progress: Progress, *, read_only: bool, started: Started | None = None
+        self, remote: Remote, progress: Progress, *, read_only: bool, started: Started | None = None, make: str = ""
     ) -> Iterator[Peer]:
-        made = self._parts.format.name
         with connected(
-            remote, self._opener, progress, read_only=read_only, started=started, make=made, taker=self._parts.path
+            remote, self._opener, progress, read_only=read_only, started=started, make=make, taker=self._parts.path
         ) as peer:
             self._check_format(remote, peer)
             if peer.hello.store_id == self._parts.store_id:
@@ -189,7 +188,8 @@ class Sync:
             RemoteError: if the remote cannot be reached, or refuses.
         """
         remote = self.find(name)
-        with self._peer(remote, progress, read_only=dry_run, started=started) as peer:
+        make = self._parts.format.name
+        with self._peer(remote, progress, read_only=dry_run, started=started, make=make) as peer:
             theirs = peer.refs(EXECUTIONS)
             updates = [
                 Update(ref, theirs.get(ref), at)
@@ -407,7 +407,7 @@ def connected(
     if address.storage:
         from redun.store.sync.storage.peer import connect as connect_storage
 
-        yield connect_storage(remote.url, name=remote.name, make="" if read_only else make)
+        yield connect_storage(remote.url, name=remote.name, read_only=read_only, make=make)
         return
     if address.host:
         from redun.store.sync.ssh import connect
