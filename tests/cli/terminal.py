@@ -14,7 +14,7 @@ from pathlib import Path
 
 REDUN = Path(sys.executable).with_name("redun")
 #: Longer than anything takes that is waited for (seconds).
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 
 
 class Terminal:

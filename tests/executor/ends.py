@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 #: How long anything may take (seconds).
-WAIT = 20.0
+WAIT = 50.0
 
 
 def is_alive(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any, NamedTuple
 
 from redun.core import functional  # noqa: F401  its tasks are registered before a workflow comes and goes
 from redun.core.digest import Digest
-from redun.core.objects import ExecRecord, JobRow
+from redun.core.objects import ExecRecord, JobRow, Status
 from redun.executor.observer import Execution
 from redun.executor.scheduler import Scheduler
+from redun.store import Store
 from tests.executor.flows import Flow
 
 #: Names of executors that every installation has, with what settings they need.
@@ -93,3 +95,14 @@ class Pooled:
 def lines(path: Path) -> list[str]:
     """Returns the lines that bodies have written to a file, none where there is no file."""
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def await_stored(folder: Path) -> None:
+    """Waits until the store of a project has a job that has ended, of a run that is under way."""
+    end = time.monotonic() + 60
+    done = False
+    while not done:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+        with Store.open(folder / ".redun" / "store", read_only=True) as store:
+            done = any(row.status is Status.DONE for live in store.live_runs() for row in live.tail)

@@ -18,9 +18,9 @@ from redun.core.objects import Status
 from redun.executor.scheduler import Scheduler
 from redun.store import Store
 from tests.executor.flows import flow_in
-from tests.executor.pool_flows import INSTALLED, Pooled, lines
+from tests.executor.pool_flows import INSTALLED, Pooled, await_stored, lines
 
-WAIT = 60.0
+WAIT = 120.0
 #: Those of other libraries are left out where these are not installed.
 FOREIGN = ["futures", *INSTALLED]
 needs_dask = pytest.mark.skipif("dask" not in INSTALLED, reason="distributed is not installed")
@@ -175,17 +175,6 @@ def _begun(folder: Path, running: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-def _stored(folder: Path) -> None:
-    """Waits until the store has a job that has ended."""
-    end = time.monotonic() + WAIT
-    done = False
-    while not done:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-        with Store.open(folder / ".redun" / "store", read_only=True) as store:
-            done = any(row.status is Status.DONE for live in store.live_runs() for row in live.tail)
-
-
 def _await_empty(session: int) -> None:
     """Waits until no process of a session is left."""
     end = time.monotonic() + WAIT
@@ -214,7 +203,7 @@ def test_a_run_that_is_interrupted_leaves_no_process_and_keeps_what_had_finished
 ):
     running = _start(tmp_path, executor)
     _begun(tmp_path, running)
-    _stored(tmp_path)
+    await_stored(tmp_path)
     if number is signal.SIGINT:
         os.killpg(running.pid, number)  # as a terminal does it
     else:
