@@ -16,6 +16,7 @@ from redun.cli.annotations import hints_of, holds_secret, is_flag, repeated, typ
 from redun.cli.conversions import BOOL_WORDS, Unfit, from_text, from_texts
 from redun.cli.exits import UsageError
 from redun.core.concealed import MASK
+from redun.core.errors import TaskError
 from redun.core.parameters import KEYWORD_ONLY, POSITIONAL, POSITIONAL_ONLY, VAR_KEYWORD, VAR_POSITIONAL
 from redun.core.tasks import Task
 
@@ -171,6 +172,8 @@ def _value(fullname: str, concealed: set[str], parameter: Parameter, texts: list
         where = parameter.name if parameter.position == VAR_POSITIONAL else option or parameter.option
         said = f"the value is no {type_name(parameter.kind)}" if parameter.name in concealed else str(error)
         raise UsageError(f"{where}: {said} ({fullname})") from None
+    except TaskError as error:  # a URL that no filesystem reads
+        raise UsageError(f"{option or parameter.option}: {error.message} ({fullname})", hint=error.hint) from None
 
 
 class _Reader:

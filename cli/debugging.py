@@ -31,13 +31,32 @@ def _stop(*_: Any, **__: Any) -> None:
     _new().set_trace(sys._getframe(1))
 
 
-def _new() -> Pdb:
-    return Pdb(skip=[f"{_OURS}.*"])
+class _Debugger(Pdb):
+    """Knows whether it was left."""
+
+    left = False
+
+    def set_quit(self) -> None:
+        """Ends what is debugged."""
+        self.left = True
+        super().set_quit()
+
+
+def _new() -> _Debugger:
+    return _Debugger(skip=[f"{_OURS}.*"])
 
 
 def step_into(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Calls a function in the debugger, which stops at its first line."""
-    return _new().runcall(function, *args, **kwargs)
+    """Calls a function in the debugger, which stops at its first line.
+
+    Raises:
+        KeyboardInterrupt: if the debugger is left.
+    """
+    debug = _new()
+    value = debug.runcall(function, *args, **kwargs)
+    if debug.left:  # `runcall` hides that, and there is no value
+        raise KeyboardInterrupt
+    return value
 
 
 def post_mortem(error: BaseException | None) -> bool:

@@ -71,6 +71,7 @@ _FAMILIES: Final[tuple[tuple[type[RedunError], int], ...]] = (
     (errors.StoreError, UNAVAILABLE),
     (errors.Interrupted, INTERRUPTED),
     (errors.RemoteError, REMOTE),
+    (errors.RemoteFileError, REMOTE),
     (errors.UnknownExecutor, INTERNAL),
     (errors.InternalError, INTERNAL),
     (OutputLost, INTERNAL),

@@ -12,7 +12,7 @@ import click
 from redun.cli.context import common_options, output_errors, settings, write_out
 from redun.cli.exits import UsageError
 from redun.cli.project import project_settings
-from redun.core.errors import NotFound
+from redun.core.errors import NotFound, TaskError
 
 if TYPE_CHECKING:
     from redun.cli.context import Settings
@@ -74,6 +74,12 @@ def cp(
                 copied, skipped, where = _file(source, target, skip_if_exists, shown)
         except FileNotFoundError as error:
             raise NotFound(f"there is no {error.filename or source}", hint="name a file that is there") from None
+        except IsADirectoryError as error:
+            raise UsageError(f"{error.filename or source} is a directory", hint="--recursive copies one") from None
+        except NotADirectoryError as error:
+            raise UsageError(f"{error.filename or source} is no directory", hint="name one for --recursive") from None
+        except TaskError as error:  # an unknown scheme, a password in a URL, a directory into itself
+            raise UsageError(error.message, hint=error.hint) from None
     _say(found, source, where, copied, skipped, as_json)
 
 

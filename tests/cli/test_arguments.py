@@ -166,6 +166,12 @@ def test_files_and_sets_of_files_are_paths(kind: Any) -> None:
     assert given(dict[str, kind], '{"a": "b"}') == {"a": kind("b")}
 
 
+@pytest.mark.parametrize("kind", [File, Dir, list[File]], ids=str)
+def test_a_url_of_a_scheme_that_nobody_knows_is_no_argument(kind: Any) -> None:
+    with pytest.raises(UsageError, match="no filesystem for foo://"):
+        given(kind, "foo://x")
+
+
 def test_numpy_scalars_are_read() -> None:
     numpy = pytest.importorskip("numpy")
     assert given(numpy.int64, "5") == numpy.int64(5)

@@ -99,22 +99,22 @@ def test_words_that_make_no_sense_are_usage_errors(words: list[str], told: str, 
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "code", "told"),
     [
-        (["none.txt", "a.txt"], "none.txt"),
-        (["-r", "none", "a"], "none"),
-        (["from", "a.txt"], "from"),
-        (["-r", "from/a.txt", "b"], "from/a.txt"),
-        (["-r", "from", "from/sub"], "lies in"),
-        (["foo://a", "b"], "no filesystem for foo://"),
-        (["http://127.0.0.1:1/a", "b"], "cannot open http://127.0.0.1:1/a"),
-        (["from/a.txt", "http://127.0.0.1:1/a"], "not written"),
-        (["https://ada:sesame@example.org/a", "b"], "a password stands in the URL"),
+        (["none.txt", "a.txt"], 3, "none.txt"),
+        (["-r", "none", "a"], 3, "none"),
+        (["from", "a.txt"], 2, "from is a directory; --recursive"),
+        (["-r", "from/a.txt", "b"], 2, "from/a.txt is no directory"),
+        (["-r", "from", "from/sub"], 2, "lies in"),
+        (["foo://a", "b"], 2, "no filesystem for foo://"),
+        (["http://127.0.0.1:1/a", "b"], 8, "cannot open http://127.0.0.1:1/a"),
+        (["from/a.txt", "http://127.0.0.1:1/a"], 7, "not written"),
+        (["https://ada:sesame@example.org/a", "b"], 2, "a password stands in the URL"),
     ],
 )
-def test_what_cannot_be_copied_is_named_in_one_line(words: list[str], told: str, capsys: Capture):
+def test_what_cannot_be_copied_is_named_in_one_line(words: list[str], code: int, told: str, capsys: Capture):
     File("from/a.txt").write("one")
-    assert main(["fs", "cp", *words]) != 0
+    assert main(["fs", "cp", *words]) == code
     error = capsys.readouterr().err
     assert told in error
     assert "Traceback" not in error

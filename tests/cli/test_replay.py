@@ -311,3 +311,14 @@ def test_it_begins_in_the_debugger_at_the_first_line(at: Workplace, tmp_path: Pa
         code, said = terminal.end()
     assert code == 0
     assert "The error is the same as recorded" in said
+
+
+def test_leaving_the_debugger_compares_nothing(at: Workplace, tmp_path: Path):
+    at.run("main", "--fail", "true")
+    with on_terminal("replay", "--debug", at.job("broken"), cwd=tmp_path) as terminal:
+        terminal.until("(Pdb) ")
+        terminal.type("q")
+        code, said = terminal.end()
+    assert code == 130
+    assert "interrupted" in said
+    assert "recorded" not in said
