@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # `ci` finds what it finds in every run alike; `torture` looks for more: `pytest --hypothesis-profile torture`.
@@ -22,3 +23,9 @@ for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONUNBUFFERED", "PYTHOND
 # what is started in the background of a script ignores interrupts, and so would all commands that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ipython_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Kernels and prompts read no settings of the user, and share no history, which is a database."""
+    os.environ["IPYTHONDIR"] = str(tmp_path_factory.mktemp("ipython"))

@@ -111,8 +111,10 @@ def test_headers_of_the_settings_are_sent(web: Web, monkeypatch: pytest.MonkeyPa
     with pytest.raises(RemoteFileDenied):
         File(url).state()
     monkeypatch.setenv("TEST_TOKEN", "sesame")
-    with told({"http": {"client_kwargs": {"headers": {"Authorization": "Bearer ${TEST_TOKEN}"}}}}, timeout=1):
+    settings = {"http": {"client_kwargs": {"headers": {"Authorization": "Bearer ${TEST_TOKEN}"}}}}
+    with told(settings):
         assert File(url).read() == "one"
+    with told(settings, timeout=1):
         web.slow.add("/a")
         with pytest.raises(RemoteFileError, match="no answer in time"):
             File(url).state()
