@@ -6,16 +6,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, runtime_checkable
 
+from redun.core import limits
 from redun.core.digest import Digest, Key
 from redun.core.errors import CodecError
 from redun.core.objects import HeadRecord, TaskSetRecord, parse_footprint
 from redun.store.memo import MemoRow, MemoTable
+from redun.store.objects import size_of
 from redun.store.ports import ReadTransaction
 from redun.store.sync.parts import SyncParts
 from redun.store.sync.peers import Ask, Item
 
 #: Keys that are answered at once.
 MOST_KEYS: Final = 20_000
+#: So many bytes go with an answer without being asked for: to send them twice costs less than to wait for a reply.
+_UNASKED_BYTES: Final = 512 * limits.KIB
+#: Objects that are known to be over there.
+_NOTED: Final = 1_000_000
 
 
 @runtime_checkable
@@ -38,6 +44,8 @@ class Answering:
     def __init__(self, parts: SyncParts) -> None:
         self._parts = parts
         self._memo = MemoTable(parts.format)
+        #: What is over there by now, with all that it leads to.
+        self._there: set[Digest] = set()
         #: By the head of a footprint: full names of the tasks in it; None where it cannot be read.
         self._tasks: dict[Digest, tuple[str, ...] | None] = {}
 
@@ -80,6 +88,26 @@ class Answering:
         except CodecError:
             return None
         return tuple([name for name, _, _ in tasks.tasks]) if isinstance(tasks, TaskSetRecord) else None
+
+    def sparing(self, ask: Ask) -> Ask:
+        """Returns what asks the other side of one answer as little as there is to ask: not for what it was sent or has
+        said to have, and not for a little that it may have."""
+        room = _UNASKED_BYTES
+
+        def spare(digests: Sequence[Digest]) -> Sequence[Digest]:
+            nonlocal room
+            unknown = [digest for digest in digests if digest not in self._there]
+            if not unknown:
+                return ()
+            rows = self._parts.backend.read(lambda txn: txn.get_many("objects", sorted(unknown)))
+            room -= sum([size_of(env) for _, env in rows])
+            absent = unknown if room >= 0 else ask(unknown)
+            if len(self._there) > _NOTED:
+                self._there.clear()
+            self._there.update(unknown)
+            return absent
+
+        return spare
 
 
 def roots_of(row: MemoRow) -> list[Digest]:

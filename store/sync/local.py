@@ -94,7 +94,8 @@ class LocalPeer:
     def _below(self, roots: Sequence[Digest], ask: Ask) -> Iterator[Sequence[Item]]:
         # A generator: nothing is asked before the rows have gone.
         source = Source(self._parts.backend, self._parts.objects, self._parts.format)
-        yield from batches(source, plan(source, roots, ask, no_progress, ahead=MOST_KEYS), no_progress)
+        spare = self._answering.sparing(ask)
+        yield from batches(source, plan(source, roots, spare, no_progress, ahead=MOST_KEYS), no_progress)
 
     def close(self) -> None:
         """Does nothing: the store is the caller's."""

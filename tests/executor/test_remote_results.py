@@ -172,18 +172,38 @@ def test_a_remote_that_is_not_trusted_with_results_is_not_asked(desk: Desk) -> N
 
 
 @pytest.mark.parametrize("desk", ["ssh"], indirect=True)
-def test_a_batch_of_keys_is_one_question(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+def test_a_batch_of_jobs_is_one_question(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[bytes, int]] = []
     send = Connection.send
 
-    def counted(self: Connection, kind: bytes, content: Any = None) -> None:
-        if kind == wire.LOOKUP:
-            asked.append(len(content))
+    def noted(self: Connection, kind: bytes, content: Any = None) -> None:
+        sent.append((kind, len(content or ()) // desk.here.format.size))
         send(self, kind, content)
 
-    monkeypatch.setattr(Connection, "send", counted)
+    monkeypatch.setattr(Connection, "send", noted)
     desk.ask(replay="step")
-    assert [size // desk.here.format.size for size in asked] == [1, 5, 1]
+    assert sent == [(wire.HELLO, 0), (wire.LOOKUP, 1), (wire.LOOKUP, 5), (wire.LOOKUP, 1), (wire.QUIT, 0)]
+
+
+@pytest.mark.parametrize("desk", ["ssh"], indirect=True)
+def test_large_values_that_are_here_are_not_sent_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.write(WORKFLOW.replace("[x] * 3", "[x, 'x' * 2_000_000]"))
+    desk.run(desk.warm)
+    digest = desk.here.put_value("x" * 2_000_000)
+    _, payload = desk.here.get(digest)
+    desk.ran()
+    large: list[bytes] = []
+    receive = Connection.receive
+
+    def noted(self: Connection) -> tuple[bytes, bytes]:
+        kind, data = receive(self)
+        if kind == wire.PART:
+            large.append(data)
+        return kind, data
+
+    monkeypatch.setattr(Connection, "receive", noted)
+    assert desk.ask(replay="step").value == 10
+    assert (desk.ran(), large, len(payload) < 100) == ([], [], True)
 
 
 def test_keys_that_nobody_knows_have_no_answer(desk: Desk) -> None:
