@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import BinaryIO, Final, NoReturn
 
 from redun.core import limits
@@ -13,6 +14,7 @@ from redun.core.digest import Digest
 from redun.core.errors import RemoteError, StoreDamaged, StoreError, StoreFormatError
 from redun.core.version import VERSION
 from redun.store import packs, refs
+from redun.store.filesystem import translated
 from redun.store.gc.shallow import Missing
 from redun.store.sync.peers import Ask, Boundary, Hello, Item, Large, Sent, Taken, Update
 from redun.store.sync.signing import NOBODY, Signed, Signers, check, read_signers
@@ -189,8 +191,7 @@ class BundlePeer:
             absent = set(ask([item.digest for item in batch if not isinstance(item, Boundary)]))
             for item in batch:
                 if isinstance(item, Large) and item.digest not in absent:
-                    for _ in item.parts:  # the next object stands behind them
-                        pass
+                    _pass_over(item)
             wanted = [item for item in batch if isinstance(item, Boundary) or item.digest in absent]
             if wanted:
                 yield wanted
@@ -225,12 +226,40 @@ def opened(source: str | os.PathLike[str] | packs.Readable, directory: Path | No
     Raises:
         StoreError: if the file cannot be read, or is no bundle.
     """
+    signers = read_signers(directory)
     if not isinstance(source, str | os.PathLike):
-        yield BundleReader(source, "the bundle", read_signers(directory))
+        with _proven(source, "the bundle", signers) as proven:
+            yield BundleReader(proven, "the bundle", signers)
         return
     name = os.fspath(source)
-    with _file(name) as file:
-        yield BundleReader(file, name, read_signers(directory))
+    with _file(name) as file, _proven(file, name, signers) as proven:
+        yield BundleReader(proven, name, signers)
+
+
+@contextmanager
+def _proven(source: packs.Readable, name: str, signers: Signers) -> Iterator[packs.Readable]:
+    """Where a signature is required, nothing of a bundle is taken in before that was checked: a copy is made, which
+    nobody can exchange in between, and read twice."""
+    if not signers.required:
+        yield source
+        return
+    with TemporaryFile() as copy:
+        with translated(Path(gettempdir())):
+            while part := source.read(limits.MIB):
+                copy.write(part)
+            copy.seek(0)
+        for batch in BundleReader(copy, name, signers).items():
+            for item in batch:
+                if isinstance(item, Large):
+                    _pass_over(item)
+        copy.seek(0)
+        yield copy
+
+
+def _pass_over(item: Large) -> None:
+    """Reads a large object that is not wanted: the next one stands behind it."""
+    for _ in item.parts:
+        pass
 
 
 def _file(name: str) -> BinaryIO:

@@ -110,3 +110,18 @@ def test_mistakes_are_said_in_a_line(here: Path, tmp_path: Path) -> None:
     assert "in the middle" in redun(here, "bundle", "verify", "../cut.bundle", code=6)
     assert "in the middle" in redun(tmp_path, "clone", "cut.bundle", "there", code=6)
     assert "\x1b" not in redun(here, "bundle", "list", "\x1b[2J", code=5)
+
+
+def test_a_store_may_require_signatures(here: Path, tmp_path: Path) -> None:
+    there, key = tmp_path / "there", tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada@laptop", "-f", key], check=True)
+    redun(here, "bundle", "create", "../signed.bundle", "--sign", "../key")
+    redun(here, "bundle", "create", "../plain.bundle")
+    redun(there, "init")
+    redun(there, "bundle", "signers", "--add", "../key.pub", "--required")
+    assert "is not signed" in redun(there, "pull", "../plain.bundle", code=8)
+    assert "signed by ada@laptop" in redun(there, "bundle", "verify", "../signed.bundle")
+    redun(there, "pull", "../signed.bundle")
+    assert head(there) == head(here)
+    redun(there, "bundle", "signers", "--remove", "ada@laptop")
+    assert "does not count here" in redun(there, "bundle", "unbundle", "../signed.bundle", code=8)
