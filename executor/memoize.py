@@ -98,6 +98,7 @@ class Memoizer:
         self._evaluator = evaluator
         self._source = source
         self._verifier = verifier
+        self._looks = verifier.looks
         self._comparer = comparer
         self._trails = trails
         self._inputs = inputs
@@ -146,6 +147,7 @@ class Memoizer:
                 self._unknown(job)
         if missed:
             self._handled(missed)
+        self._looks.forget()  # they may be long
         for job in deferred:
             try:
                 self._settled(job)
@@ -266,6 +268,8 @@ class Memoizer:
     # -- from the memo ------------------------------------------------------------------------------------------------
 
     def _replay(self, job: Job, row: MemoRow, found: tuple[str, Any] | None) -> None:
+        if self._looks.changed:
+            self._looks.forget()
         shallow = job.options.get("check_valid") == "shallow"
         allowed = allowed_results(job.options) if "allowed_cache_results" in job.options else None
         # the inner jobs of a whole replay take the numbers after its own, which those of lazy defaults have by now
@@ -320,17 +324,18 @@ class Memoizer:
 
             bring_all_back(self._evaluator.encoder.format, self._fetch, bytes(payload))
             self.finished += 1  # what was found of files may not be so any more
+            self._looks.forget()
 
     def _stale(self, externals: Sequence[External]) -> tuple[tuple[Digest, Digest | None], ...]:
         """The first of these that are not as they were: the value of each, and that of the same thing as it is now."""
-        value = self._evaluator.encoder.value
+        value, looks = self._evaluator.encoder.value, self._looks
         found: dict[Digest, Digest | None] = {}
         for external in externals:
             if len(found) == limits.STALE_NAMED:
                 break
-            if not external.is_valid():
+            if looks.has_changed(external):
                 before = value(external)
-                external.refresh()
+                looks.renew(external)
                 try:
                     found[before] = value(external)
                 except CannotEncode:  # it is there and cannot be read
@@ -354,6 +359,8 @@ class Memoizer:
         for name in missing:
             with suppress(Exception):  # the body will meet it, too
                 importlib.import_module(name)
+        if missing:
+            self._looks.forget()
         return bool(missing)
 
     def _reject(self, job: Job, why: Why) -> None:

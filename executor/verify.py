@@ -18,6 +18,7 @@ from redun.core.tasks import Task, registry
 from redun.core.values import External
 from redun.executor.fingerprints import Fingerprints
 from redun.executor.jobs import cache_scope
+from redun.executor.looks import Looks
 from redun.executor.outside import Fetch, FetchMany, Outside
 
 ContextIds = Callable[[str], Digest | None]
@@ -34,6 +35,7 @@ class Verifier:
         self._fetch = fetch
         self._fetch_many = fetch_many
         self._outside = Outside(fetch, fetch_many)
+        self.looks = Looks()
         self._superseded = superseded
         self._parts: dict[Digest, HeadRecord | TaskSetRecord | ExtRecord] = {}
         self._tasks: dict[Digest, tuple[int, bool]] = {}
@@ -256,7 +258,9 @@ class Verifier:
         if known is not None:
             return known
         external = self._outside.get(digest)
-        valid = self._is_code_valid(external, tasks) if isinstance(external, CodeExternal) else external.is_valid()
+        valid = (
+            self._is_code_valid(external, tasks) if isinstance(external, CodeExternal) else self.looks.holds(external)
+        )
         return self._outside.keep(digest, finished, valid)
 
     def _is_code_valid(self, external: CodeExternal, tasks: Digest) -> bool:

@@ -24,7 +24,8 @@ class Filesystem(Protocol):
     def states(
         self, paths: Sequence[str], by: str, expected: Sequence[bytes | None] | None = None
     ) -> list[bytes | None]:
-        """Returns the state of each. Where one is known to differ from what is `expected`, the rest may be anything."""
+        """Returns the state of each. Where one is known to differ from what is `expected`, others need not be looked
+        at, and are empty."""
         ...
 
     def find(self, base: str, pattern: str, hidden: bool) -> list[str]:
@@ -36,7 +37,7 @@ class Filesystem(Protocol):
         self, base: str, pattern: str, hidden: bool, by: str, expected: Mapping[str, bytes] | None = None
     ) -> dict[str, bytes]:
         """Returns what `find` does, with the state of each, in that order. Where it is known to differ from what is
-        `expected`, anything that differs may be returned."""
+        `expected`, not all need to be looked at: the states of those that were not are empty."""
         ...
 
     def open(self, path: str, mode: str = "r", encoding: str | None = None) -> IO[Any]:

@@ -195,18 +195,35 @@ class FileSet:
 
     update_hash = refresh
 
+    def stand_for(self, members: Mapping[str, bytes]) -> None:
+        """Makes this value stand for these files, which were looked at."""
+        self._members, self._digest = dict(members), None
+
     def is_valid(self) -> bool:
         """Returns whether these are the same files, each with the state that this value stands for.
 
         Raises:
             RemoteFileError: if that is not to be told, as their server cannot be reached.
         """
+        return self.look()[0]
+
+    def look(self) -> tuple[bool, Mapping[str, bytes] | None]:
+        """Returns what `is_valid` does, and the files as they are now; None in place of these where it was clear before
+        all were looked at, or they cannot be read.
+
+        Raises:
+            RemoteFileError: as `is_valid`.
+        """
+        if self.by == "path":
+            return True, None
         try:
-            return self.by == "path" or self._now(self.members()) == self.members()
+            known = self.members()
+            found = self._now(known)
         except RemoteFileError:  # nothing is known of them: that is no answer
             raise
         except (OSError, TaskError):
-            return False
+            return False, None
+        return (True, found) if found == known else (False, None if b"" in found.values() else found)
 
     def archive(self) -> Self:
         """Returns these files. Where a task returns them, the store keeps their bytes: `redun restore` brings them

@@ -97,7 +97,7 @@ class FsspecFilesystem:
         self, base: str, pattern: str, hidden: bool, by: str, expected: Mapping[str, bytes] | None = None
     ) -> dict[str, bytes]:
         """Returns the files below a directory that match, with their states, in the order of their paths from there.
-        Where it is known to differ from what is `expected`, anything that does may be returned.
+        Where it is known to differ from what is `expected`, the states of those that were not looked at are empty.
 
         Raises:
             OSError: if the directory cannot be listed, or a state is not to be told.
