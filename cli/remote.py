@@ -15,10 +15,11 @@ _TRUSTS = ("provenance", "cache", "run")
 
 @click.group(short_help="Names for other stores.")
 def remote() -> None:
-    """Name other stores, to push to and to pull from: on this machine, or on any that ssh reaches.
+    """Name other stores, to push to and to pull from: on this machine, on any that ssh reaches, or in a bucket.
 
     \b
     redun remote add origin ada@host:projects/genome --trust cache
+    redun remote add team s3://bucket/genome --trust cache
     redun remote add backup /mnt/backup/genome
     """
 
@@ -41,8 +42,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @common_options
 @click.pass_context
 def add(ctx: click.Context, name: str, url: str, trust: str, as_json: bool) -> None:
-    """Give the store at URL a NAME: a path, ssh://host/path, or host:path as for scp. origin is the default of push and
-    pull.
+    """Give the store at URL a NAME: a path, ssh://host/path, host:path as for scp, or a place in a bucket: s3://, gs://
+    or az://, then bucket/prefix. origin is the default of push and pull.
 
     Example: redun remote add origin ada@host:projects/genome --trust cache
     """

@@ -121,7 +121,11 @@ KEYS: Final[tuple[Key, ...]] = (
         "Whether runs give what they made to that remote (or origin).",
         False,
     ),
-    Key(("remotes", ANY, "url"), kinds.TEXT, "Where a remote is: a whole path, ssh://host/path or host:path."),
+    Key(
+        ("remotes", ANY, "url"),
+        kinds.TEXT,
+        "Where a remote is: a whole path, ssh://host/path, host:path or s3://bucket/prefix.",
+    ),
     Key(
         ("remotes", ANY, "trust"),
         choice("provenance", "cache", "run"),

@@ -42,7 +42,12 @@ _MEANINGS: Final = {
     "PermanentRedirect": ("the bucket is in another region", "set AWS_REGION"),
     "AuthorizationHeaderMalformed": ("the bucket is in another region", "set AWS_REGION"),
 }
-_CREDENTIALS_HINT: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what your cloud's library reads"
+#: Where each kind of storage looks for credentials.
+_CREDENTIALS: Final = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; profiles and logins are found where boto3 is installed",
+    "gs": "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or az login and AZURE_USE_AZURE_CLI=true",
+}
 
 
 class Read(NamedTuple):
@@ -66,18 +71,20 @@ class Bucket:
         store: obstore's.
         name: what errors call it.
         patient: the same, for requests of many bytes, which may take longer.
+        credentials: where it looks for credentials.
 
     Attributes:
         requests: how many were made, attempts again aside.
     """
 
-    def __init__(self, store: Any, name: str, patient: Any = None) -> None:
+    def __init__(self, store: Any, name: str, patient: Any = None, *, credentials: str = "") -> None:
         import obstore  # an extra; nothing else needs it
 
         self._obstore: Any = obstore
         self._errors = (obstore.exceptions.BaseError, OSError, ValueError)
         self._store = store
         self._patient = patient or store
+        self._credentials = credentials
         self.name = name
         self.requests = 0
 
@@ -197,11 +204,11 @@ class Bucket:
             where = re.search(r"https?://[^/\s]+", said)
             return self.error(f"{where[0] if where else 'the server'} cannot be reached", hint="look at the endpoint")
         if "credential" in said.lower() or "169.254.169.254" in said or "metadata" in said.lower():
-            return self.error("there are no credentials for it", hint=_CREDENTIALS_HINT)
+            return self.error("there are no credentials for it", hint=self._credentials)
         if isinstance(error, self._obstore.exceptions.PermissionDeniedError) or "403" in said:
-            return self.error("access is denied", hint=_CREDENTIALS_HINT)
+            return self.error("access is denied", hint=self._credentials)
         if isinstance(error, self._obstore.exceptions.UnauthenticatedError):
-            return self.error("the credentials are refused", hint=_CREDENTIALS_HINT)
+            return self.error("the credentials are refused", hint=self._credentials)
         if isinstance(error, FileNotFoundError):
             return self.error("there is no such bucket", hint="make the bucket, or correct the URL")
         return self.error(f"cannot {doing} it: {' '.join(said.split())[:300]}")
@@ -232,6 +239,7 @@ def opened(url: str, name: str) -> Bucket:
         provider = _boto3_credentials()
         if provider is not None:
             extra["credential_provider"] = provider
+    credentials = _CREDENTIALS.get(url.partition(":")[0], "")
     stores = []
     make: Any = from_url  # declared once for each scheme
     try:
@@ -239,8 +247,8 @@ def opened(url: str, name: str) -> Bucket:
             client["timeout"] = timedelta(seconds=seconds)
             stores.append(make(url, config=config or None, client_options=client, retry_config=retrying, **extra))
     except (BaseError, OSError, TypeError, ValueError) as error:
-        raise RemoteError(f"{name}: {str(error).splitlines()[0]}", remote=name, hint=_CREDENTIALS_HINT) from None
-    return Bucket(stores[0], name, stores[1])
+        raise RemoteError(f"{name}: {str(error).splitlines()[0]}", remote=name, hint=credentials) from None
+    return Bucket(stores[0], name, stores[1], credentials=credentials)
 
 
 def endpoint_of(url: str) -> str:
