@@ -563,7 +563,6 @@ class Store(NameAccess):
             self.read_only,
             self._write,
             self.get_many,
-            self.absent,
         )
 
     def _gc_parts(self) -> Parts:

@@ -143,7 +143,7 @@ class Intake:
         some = sorted(wanted)
         there = set(self._backend.read(lambda txn: txn.present("objects", some)))
         for digest in some:
-            if digest not in there and not self._backend.read(lambda txn, one=digest: txn.present("trash", [one])):  # type: ignore[misc]
+            if digest not in there:
                 raise RemoteError(
                     f"{self._sender} sent what leads to {digest.hex()}, which it did not send, and which is not here",
                     hint="nothing of that was kept; redun fsck over there tells more",

@@ -23,7 +23,13 @@ class SyncParts(NamedTuple):
     read_only: bool
     write: Write
     get_many: Callable[[Sequence[Digest]], list[tuple[str, bytes] | None]]
-    absent: Callable[[Sequence[Digest]], list[Digest]]
+
+    def absent(self, digests: Sequence[Digest]) -> list[Digest]:
+        """Returns those of the ids that name no object, in the order asked. What was swept counts as absent, and comes
+        again: who is sent something new that leads to it would not see that it is about to go."""
+        some = sorted(set(digests))
+        there = set(self.backend.read(lambda txn: txn.present("objects", some)))
+        return [digest for digest in digests if digest not in there]
 
 
 class Opened(Protocol):
