@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from redun.cli import exits
 from redun.cli.app import main as redun
+from redun.store.sync.asking import PATIENCE_S
 
 WORKFLOW = """
 from redun import task
@@ -55,9 +59,9 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def ran(who: str) -> list[str]:
-    """Which bodies have run in a project so far."""
+    """Which bodies have run in a project so far, sorted: threads have no order."""
     path = Path("..", who, "ran")
-    return path.read_text().split() if path.exists() else []
+    return sorted(path.read_text().split()) if path.exists() else []
 
 
 @pytest.mark.parametrize("url", ["../ada", "host:{}/ada"])
@@ -108,6 +112,21 @@ def test_a_remote_that_cannot_be_reached_is_a_warning_and_no_failure(shell: Shel
     assert (code, out) == (exits.OK, "[0, 1]\n")
     assert err.count("the run goes on without origin") == 1
     assert "Nothing was pushed to origin: " in err.splitlines()[-1]
+
+
+def test_a_run_that_waits_for_a_remote_can_be_interrupted(shell: Shell, tmp_path: Path) -> None:
+    shell("bob", "remote", "add", "origin", "host:somewhere", "--trust", "cache")
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\ntouch {tmp_path}/reached\nexec sleep 600\n")
+    command = [sys.executable, "-m", "redun", "run", "--remote", "origin", "w.py", "main"]
+    with subprocess.Popen(command, cwd=tmp_path / "bob", stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = iter(process.stderr.readline, "")
+        assert any("Start Execution" in line for line in said)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == exits.INTERRUPTED
+    assert time.monotonic() - begun < PATIENCE_S
+    assert ran("bob") == []
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,8 @@ plays these in new directories and writes what was printed into their READMEs.
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,14 +18,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.house.tour import masked
+from tests.servers.ports import free_port
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 #: Where a lesson is said to be played, whatever the directory is.
 _SHOWN: Final = "/tmp/lesson"
 #: The port that a lesson names; another one is taken wherever it is played, as this one may be in use.
 _PORT: Final = "8765"
-#: Ports that no system gives to whoever asks for any.
-_PORTS: Final = range(20_000, 32_000)
 _BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _JOB: Final = re.compile(r"(\[redun\] )?(Run|Cached|Failed|Reject|Miss) +(Job )?\S")
 
@@ -73,7 +70,7 @@ def play(name: str, place: Path) -> list[Step]:
     """Returns the steps of an example with what their commands print now, run in turn in a copy of it."""
     shutil.copytree(EXAMPLES / name, place, ignore=shutil.ignore_patterns(".redun", "__pycache__", "README.md"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    port = _free_port()
+    port = str(free_port())
     for file in place.glob("*.py"):
         if _PORT in (text := file.read_text()):
             file.write_text(text.replace(_PORT, port))
@@ -88,17 +85,6 @@ def play(name: str, place: Path) -> list[Step]:
         output = output.replace(f"port {port}", f"port {_PORT}")
         played.append(Step(command, output))
     return played
-
-
-def _free_port() -> str:
-    while True:
-        port = random.choice(_PORTS)
-        with socket.socket() as tried:
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return str(port)
 
 
 def settled(output: str) -> str:

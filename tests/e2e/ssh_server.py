@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -14,8 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from tests.servers.ports import free_port
+
 #: Where `redun` is, over there.
 _BIN: Final = Path(sys.executable).parent
+#: A port where nobody listens.
+_CLOSED: Final = 1
 _SERVER: Final = """\
 ListenAddress 127.0.0.1:{port}
 HostKey {folder}/host
@@ -70,11 +73,9 @@ def serving(folder: Path) -> Iterator[dict[str, str]]:
     """Runs the server; gives the environment in which `redun` reaches it.
 
     Its hosts are: `there`; `greeting`, whose shell says something first; `bare`, where nothing is installed;
-    `stranger`,
-    for a key that it does not know; `nobody`, where nobody listens.
+    `stranger`, for a key that it does not know; `nobody`, where nobody listens.
     """
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        port, closed = one.getsockname()[1], other.getsockname()[1]
+    port = free_port()
     for name in ("host", *_COMMANDS, "stranger"):
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)], check=True
@@ -83,7 +84,7 @@ def serving(folder: Path) -> Iterator[dict[str, str]]:
     (folder / "authorized").write_text("".join(keys))
     (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     (folder / "server").write_text(_SERVER.format(port=port, folder=folder, path=_BIN))
-    client = f"Host nobody\n    Port {closed}\n" + _CLIENT.format(port=port, folder=folder, user=getpass.getuser())
+    client = f"Host nobody\n    Port {_CLOSED}\n" + _CLIENT.format(port=port, folder=folder, user=getpass.getuser())
     (folder / "client").write_text(client)
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd asks for it; Debian's service makes it
     words = [_sshd() or "sshd", "-D", "-e", "-f", str(folder / "server")]

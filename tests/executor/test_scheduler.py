@@ -146,7 +146,7 @@ def test_a_task_that_was_quick_once_still_runs_side_by_side():
     @task(cache=False)
     def meet(x: int) -> int:
         if x:
-            together.wait(timeout=1)
+            together.wait(timeout=30)
         return x
 
     @task(cache=False)
