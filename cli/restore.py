@@ -16,7 +16,9 @@ from redun.cli.units import size_text
 
 @click.command(short_help="Bring back archived files, or a store from a backup.")
 @click.argument("names", metavar="FILE...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="PATH", help="Where to write the one file (default: where it was).")
+@click.option(
+    "-o", "--output", metavar="PATH", help="Where to write the one file or directory (default: where it was)."
+)
 @click.option("--state", metavar="HASH", help="The state with that hash (default: the newest that is archived).")
 @click.option("--from", "execution", metavar="EXEC", help="The state in which that execution had it.")
 @click.option("--force", is_flag=True, help="Write over files that are there with another content.")

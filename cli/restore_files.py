@@ -59,9 +59,9 @@ def restore_files(found: Settings, names: Sequence[str], choice: Choice, *, as_j
     with open_asking_store(found) as store, steps(wanted=not found.quiet) as progress:
         history = FileHistory(Graph(store), store.index(progress=progress))
         picker = _Picker(store, history, choice)
+        if choice.output is not None and len(names) > 1:
+            raise UsageError(f"-o names one place, and these are {len(names):,}", hint="leave it out, or name one")
         wanted = [one for name in names for one in picker.wanted(name)]
-        if choice.output is not None and len(wanted) > 1:
-            raise UsageError(f"-o names one file, and these are {len(wanted):,}", hint="leave it out, or name one")
         _refuse(wanted, choice)
         restored = list(_restored(store, wanted, progress))
         progress.clear()
@@ -103,11 +103,21 @@ class _Picker:
                 if self._run is not None:
                     kept = [group for group in map(self._had, kept) if group]
                 if kept:
-                    return [self._picked(self._newest(g), at + g[0].path.removeprefix(base)) for g in kept]
+                    top = self._elsewhere(kept, base) or at
+                    return [self._picked(self._newest(g), top + g[0].path.removeprefix(base)) for g in kept]
         if known:
             raise _not_kept(name)
         hint = "redun log --file lists the files that executions took or gave"
         raise NotFound(f"{printable(name)} is no backup, and no execution took or gave such a file", hint=hint)
+
+    def _elsewhere(self, kept: list[list[FileState]], base: str) -> str:
+        """What is to stand in the place of `base` where the files of a directory are to be written elsewhere."""
+        if self._choice.output is None:
+            return ""
+        if not base:
+            hint = "leave it out, or name a file or a directory"
+            raise UsageError(f"-o names one place, and the pattern means {len(kept):,} files", hint=hint)
+        return self._choice.output.rstrip("/") or "/"
 
     def _newest(self, states: list[FileState]) -> list[FileState]:
         return sorted(states, key=lambda state: -(self._history.when(state) or 0))

@@ -207,6 +207,17 @@ def test_directories_come_back_file_by_file_also_where_they_are_written_in_parts
     assert text_of("out/parts/1/1.txt") == "part 1"
 
 
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_directory_comes_back_elsewhere_and_its_own_place_is_left_alone(shell: Shell, number: int) -> None:
+    run(shell, "split", "--parts", str(number))
+    Path("out/parts/0/0.txt").write_text("edited")
+    shell("restore", "out/parts", "-o", "old/parts/")
+    assert [text_of(f"old/parts/{part}/{part}.txt") for part in range(number)] == [f"part {p}" for p in range(number)]
+    assert text_of("out/parts/0/0.txt") == "edited"
+    assert "the pattern means" in shell("restore", "out/parts/*/*", "-o", "other", code=exits.USAGE)
+    assert not Path("other").exists()
+
+
 def test_a_file_that_has_changed_is_only_written_over_by_force(shell: Shell) -> None:
     run(shell, "write", "--path", "a.txt", "--text", "one")
     Path("a.txt").write_text("mine")
@@ -364,9 +375,4 @@ def test_what_names_nothing_is_told_so(shell: Shell) -> None:
     assert "no execution took or gave such a file" in shell("restore", "nothing", code=exits.MISSING)
     assert "is no execution" in shell("restore", "./a.txt", "--from", "plain", code=exits.USAGE)
     assert "the bytes of a.* are not kept" in shell("restore", "a.*", code=exits.MISSING)
-    assert "-o names one file" in _of_two(shell)
-
-
-def _of_two(shell: Shell) -> str:
-    run(shell, "several")
-    return shell("restore", "out", "-o", "x", code=exits.USAGE)
+    assert "-o names one place" in shell("restore", "./a.txt", "b.txt", "-o", "x", code=exits.USAGE)
