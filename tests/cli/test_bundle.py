@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,7 @@ def test_a_clone_of_a_bundle_runs_nothing_again(here: Path, tmp_path: Path) -> N
     assert "Cloned to there" in redun(tmp_path, "clone", "h.bundle", "there")
     assert "made" not in redun(tmp_path / "there", "run", "flow.py", "main")
     redun(tmp_path / "there", "fsck", "--level", "4")
+    assert "Cloned to h from" in redun(tmp_path, "clone", "h.bundle")
 
 
 def test_it_is_carried_through_a_pipe_and_believed_where_that_is_said(here: Path, tmp_path: Path) -> None:
@@ -112,6 +114,7 @@ def test_mistakes_are_said_in_a_line(here: Path, tmp_path: Path) -> None:
     assert "\x1b" not in redun(here, "bundle", "list", "\x1b[2J", code=5)
 
 
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
 def test_a_store_may_require_signatures(here: Path, tmp_path: Path) -> None:
     there, key = tmp_path / "there", tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada@laptop", "-f", key], check=True)

@@ -67,7 +67,7 @@ class Desk:
 
     def ask(self, *args: Any, **options: Any) -> Execution:
         """Runs `main` here, with the remote."""
-        with self.here.sync.asker("origin", patience=options.pop("patience", None)) as asker:
+        with self.here.sync.asker("origin", patience=options.pop("patience", 120.0)) as asker:
             return self.run(self.here, *args, remote=asker, **options)
 
     def ran(self) -> list[str]:
