@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import threading
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import obstore
 import pytest
 from obstore.store import MemoryStore, S3Store
@@ -357,7 +359,7 @@ def test_every_byte_of_an_index_that_is_changed_is_noticed(one: Store, two: Stor
     assert two.refs() == {}
 
 
-def test_a_pack_that_is_gone_is_missed_by_who_fetches_and_made_good_by_who_pushes(one: Store, two: Store) -> None:
+def test_what_was_in_a_pack_that_is_gone_is_missed_by_who_fetches_and_can_be_sent_again(one: Store, two: Store) -> None:
     place, head = pushed(one)
     for name in names(place, "packs"):
         if name.endswith(".pack"):
@@ -398,6 +400,30 @@ def test_a_place_of_somebody_else_is_left_alone(data: bytes) -> None:
     with pytest.raises(RemoteError):
         peer_in(place, "xxh3-128")
     assert names(place) == ["redun"]
+
+
+def test_a_bucket_is_as_the_document_says(one: Store) -> None:
+    place, head = pushed(one)
+
+    def read(name: str) -> bytes:
+        return bytes(obstore.get(place, name).bytes())
+
+    word, version, fmt, store_id = msgpack.unpackb(read("redun"))
+    assert (word, version, fmt, len(store_id)) == ("redun object storage", 1, "xxh3-128", 16)
+    version, at, number = msgpack.unpackb(read(f"refs/{chain(one)}"))
+    assert (version, at, len(number)) == (1, head, 16)
+    index, pack = names(place, "packs")
+    data, magic = read(index), b"\x89redun index\r\n\x1a\n"
+    assert data.startswith(magic)
+    assert hashlib.sha256(data[:-32]).digest() == data[-32:]
+    version, fmt, name, size, executions, kinds, ids, kind_of, offsets, sizes = msgpack.unpackb(data[len(magic) : -32])
+    assert (version, fmt, pack, index) == (1, "xxh3-128", f"packs/{name.hex()}.pack", f"packs/{name.hex()}.index")
+    assert executions == [[head, None, 0]]
+    assert (ids, [kinds[one] for one in kind_of]) == (head, ["exec"])
+    whole = read(pack)
+    assert len(whole) == size
+    assert hashlib.sha256(whole[:-32]).digest() == whole[-32:] == name
+    assert whole[offsets[0] : offsets[0] + sizes[0]] == one.get(head)[1]
 
 
 # -- what cannot be reached -------------------------------------------------------------------------------------------

@@ -118,7 +118,8 @@ class Bucket:
             parts = [bytes(part) for part in self._obstore.get_ranges(self._patient, path, starts=starts, ends=ends)]
         except FileNotFoundError:
             raise self.error(
-                f"{path} is missing", hint="somebody has removed it: push again from where it is"
+                f"{path} is missing",
+                hint="somebody has removed it: push to another place in the bucket, from where its objects are",
             ) from None
         except self._errors as error:
             raise self._told(error, "read from") from None

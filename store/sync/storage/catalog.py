@@ -138,7 +138,9 @@ class Catalog:
             index = parse_index(found.data, name, self._format)
         except MalformedObject as error:
             why = f"the index {path} cannot be read: {error.message}"
-            raise self._bucket.error(why, hint="remove it, and push again from where its objects are") from None
+            raise self._bucket.error(
+                why, hint="push to another place in the bucket, from where its objects are"
+            ) from None
         self._keep(name, found.data)
         return index
 

@@ -120,7 +120,7 @@ class Reading:
     def _lacks(self, digest: Digest) -> Exception:
         return self._bucket.error(
             f"object {digest.hex()} is pointed to, and in no pack there",
-            hint="a pack was removed there: push again from where its objects are",
+            hint="a pack was removed there: push to another place in the bucket, from where its objects are",
         )
 
     def _boundary(self, item: Sent | Large) -> Iterator[Boundary]:
@@ -213,7 +213,8 @@ class Reading:
             [data] = self._bucket.ranges(path, [0], [size])
             if data[-_SHA:].hex() != pack or hashlib.sha256(data[:-_SHA]).hexdigest() != pack:
                 raise self._bucket.error(
-                    f"{path} is not what was written", hint="remove it, and push again from where its objects are"
+                    f"{path} is not what was written",
+                    hint="push to another place in the bucket, from where its objects are",
                 )
             return [data[place.offset : place.offset + place.size] for _, place in small]
         starts = [place.offset for _, place in small]
