@@ -33,6 +33,7 @@ def clone(ctx: click.Context, url: str, directory: str | None, trust: str, as_js
     \b
     redun clone ada@host:projects/genome
     redun clone /mnt/backup/genome here --trust provenance
+    redun clone genome.bundle                from a file of redun bundle create
     """
     # Here and not at the top: `redun clone --help` does without.
     from redun.store import Store
@@ -40,7 +41,8 @@ def clone(ctx: click.Context, url: str, directory: str | None, trust: str, as_js
     from redun.store.sync.sync import format_of
 
     found = settings(ctx)
-    target = Path(directory or PurePosixPath(url.rstrip("/").replace(":", "/")).name or ".")
+    named = PurePosixPath(url.rstrip("/").replace(":", "/")).name.removesuffix(".bundle")
+    target = Path(directory or named or ".")
     place = store_place(str(target))
     if (place / "FORMAT").exists():
         raise UsageError(
