@@ -23,6 +23,12 @@ class Asking:
         self._asker: Asker | None = asker
         self._warn = warn
 
+    def stop(self) -> None:
+        """Lets the run go on without an answer: it is to end. Any thread may ask for that."""
+        asker = self._asker
+        if asker is not None:
+            asker.stop()
+
     def find(self, keys: Sequence[Key]) -> Collection[Key]:
         """Returns those of the keys that the store has an answer for now. It never fails."""
         if self._asker is None:

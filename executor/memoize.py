@@ -77,6 +77,10 @@ class Elsewhere(Protocol):
         """Returns those of the keys that the store has an answer for now. It never fails."""
         ...
 
+    def stop(self) -> None:
+        """Lets `find` return at once, now and from now on. Any thread may ask for that."""
+        ...
+
 
 class Memoizer:
     """Answers the evaluator's asks."""
@@ -153,6 +157,11 @@ class Memoizer:
                 self._settled(job)
             except RemoteFileError as error:
                 self._unknowable(job, error)
+
+    def stop(self) -> None:
+        """Sees to it that nothing that comes from elsewhere is waited for. Any thread may ask for that."""
+        if self._elsewhere is not None:
+            self._elsewhere.stop()
 
     def _from_elsewhere(
         self, elsewhere: Elsewhere, jobs: list[Job], rows: list[MemoRow | None]

@@ -156,6 +156,7 @@ class Run:
     def stop(self) -> None:
         """Asks the run to stop: nothing new starts, and what has finished is recorded. Any thread may ask."""
         self._stopping = True
+        self._memoizer.stop()
         self._pools.wake()
         timer = threading.Timer(
             _GRACE_SECONDS, self._pools.near.interrupt

@@ -41,8 +41,8 @@ class _Left(Exception):
 class Asker:
     """Asks one remote. A context manager that ends the connection.
 
-    Promised: what `find` names is in the cache here, with all that it leads to, proven. All methods belong to one
-    thread.
+    Promised: what `find` names is in the cache here, with all that it leads to, proven. Methods belong to one
+    thread, but for `stop`.
 
     Args:
         parts: of the store here.
@@ -62,6 +62,7 @@ class Asker:
         self._breakers: list[Callable[[], None]] = []
         self._left = threading.Event()
         self._alive = 0.0
+        self._stopped = False
         self._thread: threading.Thread | None = threading.Thread(
             target=self._run, name=f"redun-{name}"[:15], daemon=True
         )
@@ -88,7 +89,7 @@ class Asker:
         return found
 
     def _wait(self, keys: Sequence[Key]) -> frozenset[Key]:
-        if self._thread is None:
+        if self._thread is None or self._stopped:
             return frozenset()
         self._alive = monotonic()
         self._inbox.put(keys)
@@ -96,12 +97,18 @@ class Asker:
             try:
                 answer = self._outbox.get(timeout=_LOOK_S)
             except Empty:
+                if self._stopped:
+                    return frozenset()
                 if monotonic() - self._alive > self._patience:
                     self._fail(RemoteError(f"{self.name} does not answer", remote=self.name))
                 continue
             if isinstance(answer, frozenset):
                 return answer
             self._fail(answer)
+
+    def stop(self) -> None:
+        """Lets whoever waits go on without an answer, now and from now on. Any thread may ask for that."""
+        self._stopped = True
 
     def _fail(self, error: Exception) -> NoReturn:
         self.close()
