@@ -49,17 +49,14 @@ def environment(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def bucket_of(endpoint: str, url: str) -> Any:
-    return S3Store(
-        "data",
-        prefix=url.removeprefix("s3://data/"),
-        config={
-            "aws_endpoint_url": endpoint,
-            "aws_region": "us-east-1",
-            "aws_access_key_id": "ada",
-            "aws_secret_access_key": "open sesame",
-        },
-        client_options={"allow_http": True},
-    )
+    config: Any = {
+        "aws_endpoint_url": endpoint,
+        "aws_region": "us-east-1",
+        "aws_access_key_id": "ada",
+        "aws_secret_access_key": "open sesame",
+    }
+    prefix = url.removeprefix("s3://data/")
+    return S3Store("data", prefix=prefix, config=config, client_options={"allow_http": True})
 
 
 def run_once(store: Store) -> Digest:
@@ -249,6 +246,20 @@ def test_a_push_that_breaks_off_leaves_the_store_whole_and_goes_on_from_there(on
     assert taken.objects == len(left)
     LocalPeer(two.sync_parts()).take(peer_in(place, "xxh3-128").give(values, two.absent), [])
     assert two.absent(values) == []
+
+
+def test_of_large_packs_only_what_is_wanted_is_read(one: Store, endpoint: str, environment: str) -> None:
+    payloads = [bytes([0xC6]) + (100_000).to_bytes(4, "big") + os.urandom(100_000) for _ in range(100)]
+    values = [one.put("value", payload) for payload in payloads]
+    place = bucket_of(endpoint, environment)
+    first = peer_in(place, "xxh3-128")
+    first.take(LocalPeer(one.sync_parts()).give(values, first.missing), [])
+    assert len(names(place, "packs")) == 4
+    wanted = [values[3], values[50], values[97]]
+    with Store.memory() as there:
+        taken = LocalPeer(there.sync_parts()).take(peer_in(place, "xxh3-128").give(wanted, there.absent), [])
+        assert taken.objects == 3
+        assert [there.get(digest)[1] for digest in wanted] == [payloads[3], payloads[50], payloads[97]]
 
 
 def test_a_pack_without_its_index_does_not_count(one: Store, two: Store) -> None:
