@@ -142,9 +142,10 @@ def test_a_fork_has_connections_of_its_own(kind: str, request: pytest.FixtureReq
     answer = context.SimpleQueue()
     child = context.Process(target=_state, args=(file.path, dict(server.settings), answer))
     child.start()
-    assert answer.get() == file.hash
-    child.join(30)
+    child.join(60)
+    child.kill()
     assert child.exitcode == 0
+    assert answer.get() == file.hash
     assert File(file.path).hash == file.hash
 
 
