@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -115,7 +116,7 @@ except Exception as error:
     assert "pip install 'redun-core[sftp]'" in second
 
 
-def test_local_files_load_nothing_of_remote_ones():
+def test_local_files_load_nothing_of_remote_ones(tmp_path: Path):
     code = """
 import sys
 from redun.core.files.sets import Dir, File
@@ -123,5 +124,7 @@ File("a").write("b")
 list(Dir("."))
 print([name for name in sys.modules if name.partition(".")[0] in ("fsspec", "aiohttp") or ".remote" in name])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout == "[]\n"
