@@ -360,7 +360,7 @@ class Trails:
     def _compare(self, job: Job, place: Place, trail: _Trail) -> None:
         """Notes jobs that made one state after the other although nothing says that they are to do so in this order."""
         for (before, first), (then, second) in pairwise(trail):
-            if before.state == then.state or then.after is not None or first in (-1, second):
+            if before.state == then.state or then.after == before.state or first in (-1, second):
                 continue
             key = (place, before.job.task.fullname, then.job.task.fullname)
             if key not in self._clashes and not _comes_after(job, second, first):

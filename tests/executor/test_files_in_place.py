@@ -271,6 +271,13 @@ def test_two_tasks_that_write_one_path_are_told_of(flow: Flow):
     assert "write" in warnings[0]
 
 
+def test_two_tasks_that_edit_one_file_each_as_it_was_before_are_told_of(flow: Flow):
+    _main(flow, "file = write('a')\n    return [edit(file, 'b'), edit(file, 'c')]")
+    flow.threads = 1
+    flow()
+    assert any("written by" in warning and "and again by" in warning for warning in flow.watcher.warnings)
+
+
 def test_a_file_whose_bytes_are_kept_may_be_edited_too(flow: Flow):
     _main(flow, "return read(edit(write('a'), 'b'))")
     for name in ("write", "edit"):
