@@ -156,7 +156,7 @@ class Encoder:
         #: Options of the call whose body that was.
         self.options: Mapping[str, Any] = NO_OPTIONS
         #: Of files whose bytes are among `objects`: how many objects there were then, and bytes.
-        self.kept = (0, 0)
+        self.kept: tuple[int, int] = (0, 0)
         #: Whether a handle was used after it had been encoded as one that was not.
         self.wavered = False
         self.nodes: list[int] = []

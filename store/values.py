@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from redun.core import classes as _classes  # noqa: F401  it adds the handlers of classes to those of values
-from redun.core.files import encoding as _files  # noqa: F401  likewise
 from redun.core import tasks as _tasks  # noqa: F401  likewise
 from redun.core.adapters import registry as _registry  # noqa: F401  likewise
 from redun.core.decoding import Decoder, Fetch
 from redun.core.digest import Digest, ObjectFormat
 from redun.core.errors import CannotDecode
+from redun.core.files import encoding as _files  # noqa: F401  likewise
 from redun.core.values import Encoder, Item
 from redun.store.batch import Batch
 

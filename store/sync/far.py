@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from redun.core import limits
 from redun.core.digest import OBJECT_FORMATS, Digest, Key, ObjectFormat
@@ -12,6 +12,9 @@ from redun.store.memo import MemoCall, MemoRow
 from redun.store.sync import wire
 from redun.store.sync.peers import Ask, Hello, Item, Taken, Update
 from redun.store.sync.wire import Connection
+
+
+_STORE_ID_BYTES: Final = 16
 
 
 class FarPeer:
@@ -29,16 +32,8 @@ class FarPeer:
         self._connection = connection
         self._end = end
         connection.greeted()
-        answer = connection.ask(wire.HELLO, list(wire.VERSIONS))
-        try:
-            version, name, store_id, redun, writable = answer
-            fits = version in wire.VERSIONS and name in OBJECT_FORMATS and len(store_id) == 16
-        except (TypeError, ValueError):
-            fits = False
-        if not fits:
-            raise RemoteError(f"{connection.name} says of itself what cannot be read: {answer!r:.80}")
-        self.hello = Hello(name, store_id, str(redun), bool(writable))
-        self._format: ObjectFormat = OBJECT_FORMATS[name]
+        self.hello = _hello(connection.name, connection.ask(wire.HELLO, list(wire.VERSIONS)))
+        self._format: ObjectFormat = OBJECT_FORMATS[self.hello.format]
 
     def _split(self, digests: Any) -> list[Digest]:
         size = self._format.size
@@ -104,12 +99,13 @@ class FarPeer:
             reduction, is_expr, calls = found
             [target] = self._split(reduction)
             pairs = [self._split(call + head) for call, head in calls]
-            made = [MemoCall(call, head, 0) for call, head in pairs]
+            made = tuple([MemoCall(call, head, 0) for call, head in pairs])
+            if not 0 < len(made) <= limits.MEMO_CALLS or type(is_expr) is not bool:
+                raise ValueError
         except (TypeError, ValueError):
-            made = []
-        if not 0 < len(made) <= limits.MEMO_CALLS or type(is_expr) is not bool:
-            raise RemoteError(f"{self._connection.name} answers what cannot be read", remote=self._connection.name)
-        return MemoRow(target, is_expr, tuple(made))
+            name = self._connection.name
+            raise RemoteError(f"{name} answers what cannot be read", remote=name) from None
+        return MemoRow(target, is_expr, made)
 
     def _given(self, ask: Ask) -> Iterator[Sequence[Item]]:
         while True:
@@ -134,3 +130,18 @@ def _chained(first: Sequence[Item], rest: Iterator[Sequence[Item]]) -> Iterator[
     if first:
         yield first
     yield from rest
+
+
+def _hello(name: str, answer: Any) -> Hello:
+    """Returns what a peer says of itself.
+
+    Raises:
+        RemoteError: if that cannot be read.
+    """
+    try:
+        version, fmt, store_id, redun, writable = answer
+        if version not in wire.VERSIONS or fmt not in OBJECT_FORMATS or len(store_id) != _STORE_ID_BYTES:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise RemoteError(f"{name} says of itself what cannot be read: {answer!r:.80}", remote=name) from None
+    return Hello(fmt, store_id, str(redun), bool(writable))
