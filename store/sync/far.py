@@ -13,7 +13,6 @@ from redun.store.sync import wire
 from redun.store.sync.peers import Ask, Hello, Item, Taken, Update
 from redun.store.sync.wire import Connection
 
-
 _STORE_ID_BYTES: Final = 16
 
 
