@@ -172,8 +172,8 @@ def test_without_a_subcommand_the_help_is_printed(shell: Shell) -> None:
     assert "no such command" in shell("tag", "nope", code=exits.USAGE)
 
 
-def test_a_path_that_names_nothing_leads_to_the_query_by_file(shell: Shell) -> None:
-    assert "redun log --jobs --file data/x.csv" in shell("log", "data/x.csv", code=exits.MISSING)
+def test_a_path_that_names_nothing_leads_to_the_list_of_files(shell: Shell) -> None:
+    assert "no execution took or gave 'data/x.csv'; redun log --file lists the files" in shell("log", "data/x.csv", code=exits.MISSING)
 
 
 # -- pins -------------------------------------------------------------------------------------------------------------
