@@ -173,7 +173,8 @@ def test_without_a_subcommand_the_help_is_printed(shell: Shell) -> None:
 
 
 def test_a_path_that_names_nothing_leads_to_the_list_of_files(shell: Shell) -> None:
-    assert "no execution took or gave 'data/x.csv'; redun log --file lists the files" in shell("log", "data/x.csv", code=exits.MISSING)
+    told = shell("log", "data/x.csv", code=exits.MISSING)
+    assert "no execution took or gave 'data/x.csv'; redun log --file lists the files" in told
 
 
 # -- pins -------------------------------------------------------------------------------------------------------------
