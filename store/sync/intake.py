@@ -4,7 +4,7 @@ decoding, and that all it points to is there. Several batches are one transactio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Final
 
@@ -98,8 +98,9 @@ class Intake:
                 points_to = self._small(item) if type(item) is Sent else self._large(item)  # type: ignore[arg-type]
             except (MalformedObject, ValueError) as error:
                 raise self._lie(item, str(error)) from error
-            if points_to and not (kind == "exec" and self._boundaries.get(digest)):
-                self._wanted.update(points_to)
+            if kind == "exec" and digest in self._boundaries:
+                points_to = self._needed(item, self._boundaries[digest], points_to)
+            self._wanted.update(points_to)
             if kind == "jobs":
                 self.pages.append(digest)
 
@@ -126,6 +127,14 @@ class Intake:
             return ()
         view = self._objects.written(digest)
         return arrived(item.kind, b"" if view is None else bytes(view), self._format.size)
+
+    def _needed(self, item: Sent | Large, missing: Missing, points_to: Sequence[Digest]) -> Sequence[Digest]:
+        """Returns what has to be there of what an execution points to: all but what is said to be missing."""
+        payload = item.payload if isinstance(item, Sent) else bytes(self._objects.written(item.digest) or b"")
+        parent = ExecRecord.parse(payload).parent
+        if not missing & Missing.CONTENTS:
+            return [inner for inner in points_to if inner != parent]
+        return [] if missing & Missing.PARENT or parent is None else [parent]
 
     def _flush(self) -> None:
         """Writes what has come, after a look that it leads to nothing that is not there."""
@@ -211,8 +220,3 @@ class Intake:
                 return False
             at = ExecRecord.parse(bytes(payload)).parent
         return False
-
-
-def moved_aside(taken: Taken) -> Mapping[str, str]:
-    """Returns the refs that were kept under another name: what was asked for, and that name."""
-    return {name: at for name, at in taken.refs if at and at != name}

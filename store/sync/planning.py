@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 from redun.core.digest import Digest
 from redun.store.copying import Source
-from redun.store.gc.shallow import Missing
 from redun.store.problems import Progress
 from redun.store.sync.chains import new_executions
 from redun.store.sync.peers import Ask, Boundary
@@ -112,8 +111,3 @@ class _Planning:
             asked += self._waiting
             self._waiting = []
         return looked
-
-
-def is_whole(boundary: Missing) -> bool:
-    """Returns whether an execution has all that it points to, the one before it aside."""
-    return not boundary & Missing.CONTENTS

@@ -19,6 +19,7 @@ from redun.core.objects import ExecRecord, Status
 from redun.store import Store
 from redun.store.batch import Batch
 from redun.store.gc.retention import KeepRules
+from redun.store.gc.shallow import Missing
 from redun.store.sync.far import FarPeer
 from redun.store.sync.local import LocalPeer
 from redun.store.sync.peers import Boundary, Item, Large, Peer, Sent, Taken, Update
@@ -337,10 +338,25 @@ def test_a_peer_misses_only_what_it_is_asked_for(stores: tuple[Store, Store]) ->
     thread.join()
 
 
+@pytest.mark.parametrize("reach", ["near", "far"], indirect=True)  # what lies in a bucket is proven by who reads it
+@pytest.mark.parametrize("said", list(Missing), ids=lambda missing: missing.name)
+def test_of_an_execution_only_what_is_said_to_be_missing_may_be(
+    stores: tuple[Store, Store], reach: Any, said: Missing
+) -> None:
+    one, two = stores
+    lost = Digest(bytes(one.format.size))
+    record = ExecRecord.parse(one.get(run_once(one))[1])
+    # the other of both is missing, too
+    lonely = record._replace(root=lost) if said is Missing.PARENT else record._replace(parent=lost)
+    payload = lonely.payload()
+    digest = object_id(one.format, "exec", payload)
+    with reach(two) as peer, pytest.raises(RemoteError):
+        peer.take([[Boundary(digest, said), Sent(digest, "exec", payload)]], [])
+    assert sound(two)
+
+
 def test_boundaries_are_of_executions_alone(stores: tuple[Store, Store], reach: Any) -> None:
     one, two = stores
-    from redun.store.gc.shallow import Missing
-
     target = one.put("value", b"\x01")
     holder = one.put("value", one.get(one.put_value([1, 2]))[1])
     with reach(two) as peer:
