@@ -21,7 +21,7 @@ from redun.core.forms import printable
     type=click.Choice(("provenance", "cache", "run")),
     default="cache",
     show_default=True,
-    help="What is believed of it: its history; also that its results are right; also values that adapters make.",
+    help="What is believed of it: its history; also that its results are right; run means today what cache does.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @output_options

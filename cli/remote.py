@@ -29,7 +29,7 @@ _trust = click.option(
     type=click.Choice(_TRUSTS),
     default="provenance",
     show_default=True,
-    help="What is believed: its history; also that its results are right; also values that adapters make.",
+    help="What is believed: its history; also that its results are right; run means today what cache does.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -62,7 +62,7 @@ def add(ctx: click.Context, name: str, url: str, trust: str, as_json: bool) -> N
 @click.pass_context
 def trust(ctx: click.Context, name: str, trust: str, as_json: bool) -> None:
     """Say what is believed of what a remote sends: provenance (its history), cache (also that its results are right:
-    they are hits here), run (also values that adapters make).
+    they are hits here), run (today what cache does).
 
     Example: redun remote trust origin cache
     """
