@@ -188,7 +188,7 @@ def list_(ctx: click.Context, file: str, as_json: bool) -> None:
     type=click.Choice(("provenance", "cache", "run")),
     default="provenance",
     show_default=True,
-    help="What is believed of it: its history; also that its results are right; also values that adapters make.",
+    help="What is believed of it: its history; also that its results are right; run means today what cache does.",
 )
 @_json
 @common_options
